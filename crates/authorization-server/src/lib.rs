@@ -1,0 +1,1 @@
+//! Authorize, consent, token, register, revoke, introspect: facts in, decision and writes out.

@@ -1,0 +1,1 @@
+//! SQLite behind the store traits, and the sealed file for the client's credentials.

@@ -1,0 +1,1 @@
+//! What tests share: a virtual clock, seeded randomness, a running gateway, a real browser and an adversary.

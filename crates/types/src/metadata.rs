@@ -1,0 +1,210 @@
+//! Metadata documents of authorization servers (RFC 8414, OpenID Connect Discovery) and protected
+//! resources (RFC 9728).
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{Issuer, ResourceId, web_url};
+
+/// An authorization server's metadata as published; not yet to be believed.
+///
+/// Source: RFC 8414 section 2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the members are named and defined by RFC 8414 section 2")]
+pub struct AuthorizationServerMetadata {
+    pub issuer: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_types_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_modes_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grant_types_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocation_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+    #[serde(default)]
+    pub client_id_metadata_document_supported: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protected_resources: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_documentation: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subject_types_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id_token_signing_alg_values_supported: Vec<String>,
+}
+
+/// Why a metadata document is not used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataRefusal {
+    /// It names another issuer than the one it was asked for.
+    #[error("the document says issuer {found:?}, but {expected:?} was asked for")]
+    Issuer {
+        /// The issuer that was asked for.
+        expected: String,
+        /// The issuer in the document.
+        found: String,
+    },
+    /// It does not say that PKCE with S256 is supported.
+    #[error("the server does not list S256 in code_challenge_methods_supported (it lists {0})")]
+    NoS256(String),
+    /// An endpoint that the flow needs is missing.
+    #[error("the document has no {0}")]
+    Missing(&'static str),
+    /// An endpoint's URL cannot be used.
+    #[error("the {0} cannot be used: {1}")]
+    Endpoint(&'static str, String),
+    /// It describes another resource.
+    #[error("the document describes the resource {found:?}, but {expected:?} was asked for")]
+    Resource {
+        /// The resource that was asked for.
+        expected: String,
+        /// The resource in the document.
+        found: String,
+    },
+    /// It names no authorization server.
+    #[error("the document names no authorization server")]
+    NoAuthorizationServer,
+}
+
+/// An authorization server's metadata that was checked: its issuer is the one that was asked for, S256 is
+/// listed, and every endpoint is https (or on this machine, when the issuer is too). Endpoints come from
+/// here and from nowhere else.
+#[derive(Clone, Debug)]
+pub struct ValidatedMetadata {
+    issuer: Issuer,
+    authorization_endpoint: Url,
+    token_endpoint: Url,
+    registration_endpoint: Option<Url>,
+    revocation_endpoint: Option<Url>,
+    document: AuthorizationServerMetadata,
+}
+
+impl AuthorizationServerMetadata {
+    /// Checks the document against the issuer for which it was fetched.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, with the evidence.
+    /// Source: RFC 8414 section 3.3, MCP 2026-07-28 authorization, "Authorization Code Protection".
+    pub fn validate(self, expected: &Issuer) -> Result<ValidatedMetadata, MetadataRefusal> {
+        if self.issuer != expected.as_str() {
+            return Err(MetadataRefusal::Issuer { expected: expected.to_string(), found: shorten(&self.issuer) });
+        }
+        let methods = self.code_challenge_methods_supported.as_deref();
+        if !methods.unwrap_or_default().iter().any(|method| method == "S256") {
+            let found = methods.map_or_else(|| "nothing at all".to_owned(), |methods| shorten(&format!("{methods:?}")));
+            return Err(MetadataRefusal::NoS256(found));
+        }
+        let local = web_url::is_loopback(&expected.url());
+        let read = |name: &'static str, text: &Option<String>| -> Result<Option<Url>, MetadataRefusal> {
+            let Some(text) = text else { return Ok(None) };
+            let url = web_url::parse(text).map_err(|e| MetadataRefusal::Endpoint(name, e.to_string()))?;
+            if web_url::is_loopback(&url) && !local {
+                return Err(MetadataRefusal::Endpoint(name, format!("it points at this computer ({})", shorten(text))));
+            }
+            Ok(Some(url))
+        };
+        let authorization_endpoint = read("authorization_endpoint", &self.authorization_endpoint)?
+            .ok_or(MetadataRefusal::Missing("authorization_endpoint"))?;
+        let token_endpoint =
+            read("token_endpoint", &self.token_endpoint)?.ok_or(MetadataRefusal::Missing("token_endpoint"))?;
+        Ok(ValidatedMetadata {
+            issuer: expected.clone(),
+            authorization_endpoint,
+            token_endpoint,
+            registration_endpoint: read("registration_endpoint", &self.registration_endpoint)?,
+            revocation_endpoint: read("revocation_endpoint", &self.revocation_endpoint)?,
+            document: self,
+        })
+    }
+}
+
+impl ValidatedMetadata {
+    /// The issuer, as it was asked for.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+    /// Where the person is sent.
+    pub fn authorization_endpoint(&self) -> &Url {
+        &self.authorization_endpoint
+    }
+    /// Where codes and refresh tokens are exchanged.
+    pub fn token_endpoint(&self) -> &Url {
+        &self.token_endpoint
+    }
+    /// Where a client registers itself, if it can.
+    pub fn registration_endpoint(&self) -> Option<&Url> {
+        self.registration_endpoint.as_ref()
+    }
+    /// Where tokens are given back, if they can be.
+    pub fn revocation_endpoint(&self) -> Option<&Url> {
+        self.revocation_endpoint.as_ref()
+    }
+    /// All other members.
+    pub fn document(&self) -> &AuthorizationServerMetadata {
+        &self.document
+    }
+}
+
+/// A protected resource's metadata as published; not yet to be believed.
+///
+/// Source: RFC 9728 section 2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the members are named and defined by RFC 9728 section 2")]
+pub struct ProtectedResourceMetadata {
+    pub resource: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_servers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bearer_methods_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_documentation: Option<String>,
+}
+
+impl ProtectedResourceMetadata {
+    /// Checks that the document describes `expected` and names at least one usable authorization server,
+    /// and gives those servers in the document's order (at most five).
+    ///
+    /// # Errors
+    /// Says what is wrong with it, with the evidence.
+    /// Source: RFC 9728 section 3.3.
+    pub fn validate(&self, expected: &ResourceId) -> Result<Vec<Issuer>, MetadataRefusal> {
+        if ResourceId::parse(self.resource.as_str()).ok().as_ref() != Some(expected) {
+            return Err(MetadataRefusal::Resource { expected: expected.to_string(), found: shorten(&self.resource) });
+        }
+        let servers: Vec<_> =
+            self.authorization_servers.iter().filter_map(|s| Issuer::parse(s.as_str()).ok()).take(5).collect();
+        if servers.is_empty() {
+            return Err(MetadataRefusal::NoAuthorizationServer);
+        }
+        Ok(servers)
+    }
+}
+
+/// Evidence from elsewhere, cut to what fits in a message and stripped of control characters.
+fn shorten(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}

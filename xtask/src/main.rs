@@ -1,0 +1,2 @@
+//! The project's one command for its own work.
+fn main() {}
