@@ -1,1 +1,11 @@
-//! What tests share: a virtual clock, seeded randomness, a running gateway, a real browser and an adversary.
+//! What tests share: a virtual clock, seeded randomness and small readers of answers; with the feature
+//! `process` also a running gateway, a real browser, a stdio MCP client and raw HTTP.
+//!
+//! Pure crates take only the first half, so that their unit tests build in seconds.
+
+mod clock;
+mod entropy;
+pub mod url_text;
+
+pub use clock::VirtualClock;
+pub use entropy::SeededEntropy;
