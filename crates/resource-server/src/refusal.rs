@@ -1,0 +1,72 @@
+use doorward_types::{ScopeSet, jose::JwsRefusal};
+use http::StatusCode;
+
+/// Why a request is not let through. This is the reason for the log; [`error`](Refusal::error) maps it to
+/// the wire's few codes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No `Authorization` header.
+    #[error("no access token was presented")]
+    NoCredentials,
+    /// An `Authorization` header of another scheme, which counts as no credentials for this resource.
+    #[error("the Authorization header is not of the Bearer scheme")]
+    OtherScheme,
+    /// An `Authorization` header that cannot be read.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// Not a token of this issuer's making.
+    #[error("the access token is not valid here: {0}")]
+    Signature(#[from] JwsRefusal),
+    /// Claims missing or of the wrong type.
+    #[error("the access token's claims cannot be read")]
+    Claims,
+    /// Another issuer's token.
+    #[error("the access token comes from another issuer")]
+    Issuer,
+    /// A token for another resource.
+    #[error("the access token was issued for another resource")]
+    Audience,
+    /// Past its `exp`.
+    #[error("the access token expired")]
+    Expired,
+    /// Issued in the future, by more than a clock may be off.
+    #[error("the access token is not valid yet")]
+    NotYetValid,
+    /// Its grant was revoked.
+    #[error("access was revoked")]
+    Revoked,
+    /// Good, but not for this.
+    #[error("this needs the scope {needed}")]
+    InsufficientScope {
+        /// All that the request needs.
+        needed: ScopeSet,
+    },
+}
+
+impl Refusal {
+    /// The wire's code; none when no credentials were presented.
+    ///
+    /// Source: RFC 6750 section 3.1.
+    pub fn error(&self) -> Option<&'static str> {
+        match self {
+            Self::NoCredentials | Self::OtherScheme => None,
+            Self::Malformed(_)
+            | Self::Signature(_)
+            | Self::Claims
+            | Self::Issuer
+            | Self::Audience
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::Revoked => Some("invalid_token"),
+            Self::InsufficientScope { .. } => Some("insufficient_scope"),
+        }
+    }
+
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::InsufficientScope { .. } => StatusCode::FORBIDDEN,
+            _ => StatusCode::UNAUTHORIZED,
+        }
+    }
+}
