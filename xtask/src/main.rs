@@ -1,2 +1,47 @@
-//! The project's one command for its own work.
-fn main() {}
+//! The project's one command for its own work: `cargo xtask NAME`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+mod arrows;
+mod foreign;
+mod lint;
+mod pure;
+mod requirements;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "cargo xtask NAME
+
+  test [FILTER…]         install what the tests need, build, run every test (or those whose name holds a FILTER)
+  lint                   rustfmt --check, clippy with warnings denied, arrows
+  arrows                 check which crate may depend on which
+  requirements [--list]  which requirement is proved by which test; fails when one has none (--list never fails)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["test", filters @ ..] => test::run(filters),
+        ["lint"] => lint::run(),
+        ["arrows"] => arrows::run(),
+        ["requirements"] => requirements::run(true),
+        ["requirements", "--list"] => requirements::run(false),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        _ => {
+            eprintln!("no such task: {}\n\n{USAGE}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Which requirement is proved by which test: docs/requirements.toml against the `proves:` comments.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+/// Where tests may stand, and folders in there that are not ours.
+const ROOTS: &[&str] = &["crates", "xtask", "tests"];
+const NOT_OURS: &[&str] = &["node_modules", ".venv", "target"];
+
+/// One row of docs/requirements.toml.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Requirement {
+    id: String,
+    says: String,
+    source: String,
+}
+
+/// A place in a test that claims to prove something.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    id: String,
+    file: String,
+    line: usize,
+    test: String,
+}
+
+/// Prints the table; with `strict`, a requirement without a test is a failure.
+pub(crate) fn run(strict: bool) -> Result<bool> {
+    let list = shell::root().join("docs/requirements.toml");
+    let requirements = parse(&fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?)?;
+    let mut claims = Vec::new();
+    for root in ROOTS {
+        collect(&shell::root().join(root), &mut claims)?;
+    }
+    let mut proofs: BTreeMap<&str, Vec<&Claim>> = BTreeMap::new();
+    for claim in &claims {
+        proofs.entry(&claim.id).or_default().push(claim);
+    }
+    for requirement in &requirements {
+        println!("{:<14} {} ({})", requirement.id, requirement.says, requirement.source);
+        for claim in proofs.get(requirement.id.as_str()).into_iter().flatten() {
+            println!("{:<14}   {}:{} {}", "", claim.file, claim.line, claim.test);
+        }
+    }
+    let listed: BTreeSet<&str> = requirements.iter().map(|requirement| requirement.id.as_str()).collect();
+    let unproved: Vec<&str> = listed.iter().copied().filter(|id| !proofs.contains_key(id)).collect();
+    let unlisted: Vec<&str> = proofs.keys().copied().filter(|id| !listed.contains(id)).collect();
+    if !unlisted.is_empty() {
+        println!("\nnamed by tests, not in docs/requirements.toml: {}", unlisted.join(", "));
+    }
+    if !unproved.is_empty() {
+        println!("\nwithout a test: {}", unproved.join(", "));
+    }
+    println!("\n{} of {} requirements have a test", listed.len() - unproved.len(), listed.len());
+    Ok(unproved.is_empty() || !strict)
+}
+
+/// Reads `[[requirement]]` tables of plain `key = "text"` lines, the only TOML that the file uses.
+fn parse(text: &str) -> Result<Vec<Requirement>> {
+    let mut requirements: Vec<Requirement> = Vec::new();
+    for (at, line) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line == "[[requirement]]" {
+            requirements.push(Requirement::default());
+            continue;
+        }
+        let (key, value) = line.split_once(" = ").with_context(|| format!("line {at}: not `key = \"text\"`"))?;
+        let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let value = value
+            .filter(|value| !value.contains(['"', '\\']))
+            .with_context(|| format!("line {at}: not a plain text"))?;
+        let requirement =
+            requirements.last_mut().with_context(|| format!("line {at}: before the first [[requirement]]"))?;
+        match key {
+            "id" => requirement.id = value.to_owned(),
+            "says" => requirement.says = value.to_owned(),
+            "source" => requirement.source = value.to_owned(),
+            _ => bail!("line {at}: no such key: {key}"),
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for requirement in &requirements {
+        if !is_id(&requirement.id) || requirement.says.is_empty() || requirement.source.is_empty() {
+            bail!("{:?} needs an id, a sentence and a source", requirement.id);
+        }
+        if !seen.insert(&requirement.id) {
+            bail!("{} stands there twice", requirement.id);
+        }
+    }
+    Ok(requirements)
+}
+
+fn collect(folder: &Path, claims: &mut Vec<Claim>) -> Result<()> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .with_context(|| format!("cannot list {}", folder.display()))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            if !NOT_OURS.iter().any(|name| path.ends_with(name)) {
+                collect(&path, claims)?;
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "mjs" || extension == "py")
+        {
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let file = path.strip_prefix(shell::root()).unwrap_or(&path).display().to_string();
+            claims.extend(claims_of(&file, &text)?);
+        }
+    }
+    Ok(())
+}
+
+/// The claims of one file: a comment line that starts with the word, ids parted by `, `.
+fn claims_of(file: &str, text: &str) -> Result<Vec<Claim>> {
+    let mut claims = Vec::new();
+    let mut test = String::new();
+    for (at, line) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
+        if let Some(name) = function_name(line) {
+            test = name;
+        }
+        let comment = line.strip_prefix("// ").or_else(|| line.strip_prefix("# "));
+        let Some(ids) = comment.and_then(|comment| comment.strip_prefix("proves: ")) else { continue };
+        for id in ids.split(", ") {
+            if !is_id(id) {
+                bail!("{file}:{at}: `{id}` is no requirement id; write `// proves: REDIR-01, CODE-02`");
+            }
+            claims.push(Claim { id: id.to_owned(), file: file.to_owned(), line: at, test: test.clone() });
+        }
+    }
+    Ok(claims)
+}
+
+/// The name in `fn name(`, `def name(` or `test("name"`, whatever stands before `fn`.
+fn function_name(line: &str) -> Option<String> {
+    let after = |word: &str| {
+        let at = line.find(word)?;
+        let whole_word = at == 0 || line[..at].ends_with(' ');
+        whole_word.then(|| &line[at + word.len()..])
+    };
+    if let Some(rest) = after("fn ").or_else(|| after("def ")) {
+        return rest.split(['(', '<']).next().map(str::to_owned);
+    }
+    let quoted = after("test(\"").or_else(|| after("test('"))?;
+    quoted.split(['"', '\'']).next().map(str::to_owned)
+}
+
+/// `REDIR-01`, `MCP-AUTH-007`, `R8252-03`: capitals and digits, then a number.
+fn is_id(text: &str) -> bool {
+    text.rsplit_once('-').is_some_and(|(family, number)| {
+        family.starts_with(|c: char| c.is_ascii_uppercase())
+            && family.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
+            && number.len() >= 2
+            && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_read_and_kept_honest() {
+        let row =
+            "[[requirement]]\nid = \"CODE-01\"\nsays = \"A code works once.\"\nsource = \"RFC 6749 section 4.1.2\"\n";
+        assert_eq!(parse(row).unwrap()[0].id, "CODE-01");
+        assert!(parse(&format!("{row}{row}")).unwrap_err().to_string().contains("twice"));
+        assert!(parse("[[requirement]]\nid = \"CODE-01\"\n").is_err());
+        assert!(parse("id = \"CODE-01\"").is_err());
+    }
+
+    #[test]
+    fn a_claim_carries_its_test_and_its_place() {
+        let text = "#[test]\nfn once<T>() {\n    // proves: CODE-01, MCP-AUTH-007\n}\n";
+        let claims = claims_of("a.rs", text).unwrap();
+        let shown: Vec<_> = claims.iter().map(|c| (c.id.as_str(), c.line, c.test.as_str())).collect();
+        assert_eq!(shown, [("CODE-01", 3, "once"), ("MCP-AUTH-007", 3, "once")]);
+        assert!(claims_of("a.rs", "// proves: CODE 01").is_err());
+        assert_eq!(claims_of("a.py", "def test_it():\n    # proves: RT-02\n").unwrap()[0].test, "test_it");
+        assert_eq!(claims_of("a.mjs", "test('it', async () => {\n  // proves: RT-02\n").unwrap()[0].test, "it");
+    }
+
+    #[test]
+    fn the_list_in_the_repository_is_well_formed() {
+        let text = fs::read_to_string(shell::root().join("docs/requirements.toml")).unwrap();
+        assert!(parse(&text).unwrap().len() > 50);
+    }
+}
