@@ -1,0 +1,137 @@
+//! The three HTTP clients behind a fetcher, each made when it is first needed.
+
+use std::{collections::BTreeSet, sync::OnceLock, time::Duration};
+
+use doorward_types::outbound::{FetchFailed, Reach};
+use reqwest::{Certificate, Client, redirect::Policy};
+use url::Url;
+
+use crate::{InvalidOptions, Options, reach, resolver::PublicOnly};
+
+/// Time for the connection alone, so that a dead address leaves time for the next one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shorter than what servers and load balancers usually allow, so that a kept connection is rarely a closed one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+type Slot = OnceLock<Result<Client, FetchFailed>>;
+
+pub(crate) struct Clients {
+    trust_proxy: bool,
+    extra_roots: Vec<Certificate>,
+    /// Public addresses only.
+    public: Slot,
+    /// Anything, through the proxy that the system names.
+    anywhere: Slot,
+    /// This computer, never through a proxy.
+    here: Slot,
+}
+
+impl Clients {
+    pub(crate) fn new(options: Options) -> Result<Self, InvalidOptions> {
+        let extra_roots = match options.extra_roots {
+            None => Vec::new(),
+            Some(pem) => {
+                let roots = Certificate::from_pem_bundle(&pem)
+                    .map_err(|e| InvalidOptions::ExtraRoots(e.without_url().to_string()))?;
+                if roots.is_empty() {
+                    return Err(InvalidOptions::ExtraRoots("there is no certificate in it".into()));
+                }
+                roots
+            }
+        };
+        Ok(Self {
+            trust_proxy: options.trust_proxy,
+            extra_roots,
+            public: Slot::new(),
+            anywhere: Slot::new(),
+            here: Slot::new(),
+        })
+    }
+
+    /// The client for this target, after the target was judged.
+    pub(crate) fn pick(&self, url: &Url, reach: Reach) -> Result<&Client, FetchFailed> {
+        reach::check_target(url, reach)?;
+        let client = match reach {
+            Reach::Public => {
+                // The resolver lets a proxy's own name through, so no request may name it as its target.
+                if let Some(host) = url.host_str().filter(|host| self.trust_proxy && proxy_hosts().contains(*host)) {
+                    return Err(FetchFailed::Forbidden(host.to_owned()));
+                }
+                self.public.get_or_init(|| self.public_client())
+            }
+            Reach::Anywhere if reach::is_this_computer(url) => {
+                self.here.get_or_init(|| finish(self.builder().no_proxy()))
+            }
+            Reach::Anywhere => self.anywhere.get_or_init(|| finish(self.builder())),
+        };
+        client.as_ref().map_err(Clone::clone)
+    }
+
+    fn public_client(&self) -> Result<Client, FetchFailed> {
+        finish(if self.trust_proxy {
+            self.builder().dns_resolver(PublicOnly::new(proxy_hosts()))
+        } else {
+            self.builder().no_proxy().dns_resolver(PublicOnly::new(BTreeSet::new()))
+        })
+    }
+
+    /// Makes the client for public addresses with another resolver than the system's.
+    #[cfg(test)]
+    pub(crate) fn resolve_public_with(&self, resolver: PublicOnly) {
+        let _ = self.public.set(finish(self.builder().no_proxy().dns_resolver(resolver)));
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
+        // Another crate may have chosen the same provider already, which is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Client::builder()
+            .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tls_certs_merge(self.extra_roots.iter().cloned())
+    }
+}
+
+fn finish(builder: reqwest::ClientBuilder) -> Result<Client, FetchFailed> {
+    builder
+        .build()
+        .map_err(|e| FetchFailed::Tls(format!("the client could not be set up: {}", crate::failure::words(&e))))
+}
+
+/// The hosts of the proxies that the environment names.
+fn proxy_hosts() -> BTreeSet<String> {
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .filter_map(|text| proxy_host(&text))
+        .collect()
+}
+
+/// The host of a proxy's address, which may stand there without a scheme.
+fn proxy_host(text: &str) -> Option<String> {
+    let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
+    Some(url.ok()?.host_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_host_is_found_in_every_form() {
+        for text in ["http://proxy.corp:3128", "proxy.corp:3128", "http://u:p@proxy.corp/", "proxy.corp"] {
+            assert_eq!(proxy_host(text).as_deref(), Some("proxy.corp"), "{text}");
+        }
+        assert_eq!(proxy_host(""), None);
+    }
+
+    #[test]
+    fn extra_roots_must_be_certificates() {
+        let with = |pem: &str| Clients::new(Options { extra_roots: Some(pem.into()), ..Options::default() });
+        assert!(with("").is_err());
+        assert!(with("no certificate").is_err());
+    }
+}

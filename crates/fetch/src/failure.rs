@@ -1,0 +1,49 @@
+//! What went wrong, told without URL, header or body: a URL's query can hold a code, a header a token.
+
+use std::{error::Error, io, time::Duration};
+
+use doorward_types::outbound::FetchFailed;
+use url::Url;
+
+use crate::resolver::NotResolved;
+
+/// Reads reqwest's error for what the roles need to tell apart. Of the URL only the host is told.
+pub(crate) fn from_reqwest(error: reqwest::Error, url: &Url, timeout: Duration) -> FetchFailed {
+    let error = error.without_url();
+    if let Some(failed) = chain(&error).find_map(resolver).or_else(|| chain(&error).find_map(tls)) {
+        return failed;
+    }
+    if chain(&error).any(|cause| cause.to_string() == "dns error") {
+        return FetchFailed::Name(url.host_str().unwrap_or_default().to_owned());
+    }
+    match (error.is_connect(), error.is_timeout()) {
+        (true, _) => FetchFailed::Connect(words(&error)),
+        (false, true) => FetchFailed::Timeout(timeout),
+        (false, false) => FetchFailed::Other(words(&error)),
+    }
+}
+
+/// The innermost cause: the outer layers only say that a request failed.
+pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
+    let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    cause.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source()).take(16)
+}
+
+fn resolver(error: &(dyn Error + 'static)) -> Option<FetchFailed> {
+    error.downcast_ref::<NotResolved>().map(|error| match error {
+        NotResolved::Unknown(name) => FetchFailed::Name(name.clone()),
+        NotResolved::Forbidden(name) => FetchFailed::Forbidden(name.clone()),
+    })
+}
+
+fn tls(error: &(dyn Error + 'static)) -> Option<FetchFailed> {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(FetchFailed::Tls(error.to_string()));
+    }
+    // An i/o error that wraps another error leaves it out of its chain of sources.
+    tls(error.downcast_ref::<io::Error>()?.get_ref()?)
+}
