@@ -35,6 +35,14 @@ impl Form {
     /// # Errors
     /// When it is too long, has too many fields, repeats one, or is not UTF-8.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidForm> {
+        Self::parse_repeating(bytes, &["resource"])
+    }
+
+    /// As [`parse`](Self::parse), with another list of parameters that may repeat: for a page's checkboxes.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_repeating(bytes: &[u8], repeatable: &[&str]) -> Result<Self, InvalidForm> {
         if bytes.len() > MOST_BYTES {
             return Err(InvalidForm::TooLong);
         }
@@ -47,7 +55,7 @@ impl Form {
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 return Err(InvalidForm::Encoding);
             }
-            if name != "resource" && fields.iter().any(|(seen, _)| *seen == name) {
+            if !repeatable.contains(&name.as_ref()) && fields.iter().any(|(seen, _)| *seen == name) {
                 return Err(InvalidForm::Repeated(name.chars().filter(char::is_ascii_graphic).take(40).collect()));
             }
             fields.push((name.into_owned(), value.into_owned()));
