@@ -5,6 +5,8 @@
 
 mod clock;
 mod entropy;
+#[cfg(feature = "process")]
+pub mod process;
 pub mod url_text;
 
 pub use clock::VirtualClock;

@@ -1,0 +1,43 @@
+//! Real processes for end-to-end tests: the gateway, a browser, and peers that speak lines of JSON.
+//!
+//! Helpers panic with a sentence when the world is not as a test needs it; what a test examines is returned.
+//! Every process is killed with all its children when its handle goes out of scope.
+
+mod browser;
+mod gateway;
+mod opener;
+mod running;
+mod stdio;
+
+use std::path::{Path, PathBuf};
+
+pub use browser::Browser;
+pub use gateway::{Gateway, GatewayOptions};
+pub use opener::Opener;
+pub use running::Running;
+pub use stdio::Stdio;
+
+/// The repository's root folder.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("testkit lies two folders below the root")
+}
+
+/// A part that others wrote, by its path below `tests/`, such as `npm/node_modules/.bin/mcp-server-filesystem`.
+///
+/// # Panics
+/// When it is not installed; the message says how to install it.
+pub fn foreign(path: &str) -> PathBuf {
+    let file = repository().join("tests").join(path);
+    assert!(file.exists(), "{} is not installed; run: cargo xtask test", file.display());
+    file
+}
+
+/// A HTTP client as a test wants it: it follows no redirect, keeps no cookie, asks no proxy and gives up after 30 s.
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(std::time::Duration::from_secs(30))
+        .build()
+        .expect("a client without special settings can be built")
+}

@@ -1,0 +1,153 @@
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::Running;
+
+/// How long a gateway may take to say that it is up: it may have to create its database on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// What a gateway is started with.
+#[derive(Clone, Debug)]
+pub struct GatewayOptions {
+    /// The `doorward` program; a test passes `env!("CARGO_BIN_EXE_doorward")`.
+    pub program: PathBuf,
+    /// Further flags of `serve`.
+    pub flags: Vec<String>,
+    /// Variables of its environment, besides PATH and a HOME of its own.
+    pub environment: Vec<(String, String)>,
+    /// The server behind it: the command and its arguments.
+    pub server: Vec<String>,
+}
+
+impl GatewayOptions {
+    /// The gateway in front of this server, with no further flags.
+    pub fn new(program: impl Into<PathBuf>, server: &[&str]) -> Self {
+        let server = server.iter().map(|word| (*word).to_owned()).collect();
+        Self { program: program.into(), flags: Vec::new(), environment: Vec::new(), server }
+    }
+
+    /// Adds flags of `serve`.
+    #[must_use]
+    pub fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// `doorward serve` on a free port, with a data folder of its own.
+pub struct Gateway {
+    running: Running,
+    options: GatewayOptions,
+    folder: TempDir,
+    /// What it printed when it was up.
+    pub report: Value,
+}
+
+impl Gateway {
+    /// Starts it and waits until it is up.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start(options: GatewayOptions) -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let (running, report) = serve(&options, folder.path(), "127.0.0.1:0");
+        Self { running, options, folder, report }
+    }
+
+    /// Stops it cleanly and starts it again on the same data and the same port.
+    ///
+    /// # Panics
+    /// When it does not come up again.
+    pub fn restart(&mut self) {
+        let listen = self.public_url().replacen("http://localhost", "127.0.0.1", 1);
+        self.stop();
+        (self.running, self.report) = serve(&self.options, self.folder.path(), &listen);
+    }
+
+    /// Asks it to stop and waits for its end.
+    ///
+    /// # Panics
+    /// When it still runs after ten seconds.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.running.terminate(Duration::from_secs(10))
+    }
+
+    /// The MCP endpoint.
+    pub fn mcp_url(&self) -> &str {
+        self.text("mcp_url")
+    }
+
+    /// The public address, which is also the issuer.
+    pub fn public_url(&self) -> &str {
+        self.text("public_url")
+    }
+
+    /// The one-time link for the first account, while there is no account.
+    pub fn setup_url(&self) -> Option<&str> {
+        self.report["setup_url"].as_str()
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The process itself.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.running.errors()
+    }
+
+    /// Makes an account with `doorward user add`.
+    ///
+    /// # Panics
+    /// When the command fails.
+    pub fn add_user(&self, name: &str, password: &str) {
+        let mut command = doorward(&self.options.program, self.folder.path());
+        command.args(["user", "add", name, "--password-file", "-", "--data-dir"]).arg(self.data_dir());
+        let mut adding = Running::start(&mut command);
+        adding.write_line(password);
+        adding.close_input();
+        let status = adding.wait(Duration::from_secs(30));
+        assert!(status.success(), "user add failed ({status}): {}", adding.errors());
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.report[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.report))
+    }
+}
+
+fn serve(options: &GatewayOptions, folder: &Path, listen: &str) -> (Running, Value) {
+    let mut command = doorward(&options.program, folder);
+    command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(folder.join("data"));
+    command.args(&options.flags).arg("--").args(&options.server);
+    command.envs(options.environment.iter().map(|(name, value)| (name, value)));
+    let mut running = Running::start(&mut command);
+    let line = running.line(START);
+    let report = serde_json::from_str(&line).unwrap_or_else(|_| panic!("serve --json printed no JSON: {line}"));
+    (running, report)
+}
+
+/// The program in an environment that holds nothing of the person who runs the tests.
+fn doorward(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+    command
+}
