@@ -1,1 +1,38 @@
 //! First connect, refresh and step-up as a machine that says what to do next, and the credential-store trait.
+//!
+//! [`Connect`] takes an [`Input`] and gives a [`Step`]; whoever runs it does the step and comes back with what came of
+//! it. Nothing here opens a socket, reads a clock or draws randomness by itself.
+//!
+//! ```text
+//! let (mut connect, mut step) = Connect::start(target, Some(answer.headers()))?;
+//! loop {
+//!     let input = match step {
+//!         Step::Send(request) => Input::Answer(fetcher.send(request).await),
+//!         Step::LoadClient { issuer } => Input::Client(store.load_client(&issuer).await?),
+//!         Step::SaveClient(client) => { store.save_client(&client).await?; Input::ClientSaved }
+//!         Step::HoldPort(wanted) => Input::PortHeld { redirect_uri: listener.hold(wanted).await? },
+//!         Step::OpenBrowser(page) => { browser.open(&page.url); listener.next_callback_or_time_up().await }
+//!         Step::KeepWaiting { .. } => listener.next_callback_or_time_up().await,
+//!         Step::Done(connected) => break connected,
+//!     };
+//!     (connect, step) = connect.on(input, now(), &mut entropy)?;
+//! }
+//! ```
+
+mod bearer;
+mod bound;
+mod connect;
+mod failed;
+pub mod step;
+pub mod store;
+pub mod target;
+
+pub use bearer::BearerFor;
+pub use bound::{
+    AuthMethod, ClientCredentials, ClientRecord, IssuerBound, RegisteredClient, Registration, WrongIssuer,
+};
+pub use connect::Connect;
+pub use failed::{Code, Exit, Failed};
+pub use step::{Connected, Input, Note, Step};
+pub use store::{CredentialStore, Key, SaveFailed, StoreFault, StoredTokens, TokensRecord};
+pub use target::Target;

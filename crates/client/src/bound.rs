@@ -1,0 +1,180 @@
+//! Client credentials, bound to the authorization server that gave them.
+
+use doorward_types::{ClientId, Issuer, Secret, Timestamp, metadata::ValidatedMetadata, redirect::RedirectUri, secret};
+use serde::{Deserialize, Serialize};
+
+/// A value that belongs to one authorization server. The only way to the value is to show the checked metadata of
+/// that very server, so what was given by A cannot be sent to B.
+///
+/// Source: MCP 2026-07-28 authorization, "Authorization Server Binding".
+#[derive(Clone, Debug)]
+pub struct IssuerBound<C> {
+    issuer: Issuer,
+    value: C,
+}
+
+/// The metadata shown is of another server than the one that the value is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these credentials belong to {bound}, not to {shown}")]
+pub struct WrongIssuer {
+    /// The server that the credentials are bound to.
+    pub bound: Issuer,
+    /// The server that was shown.
+    pub shown: Issuer,
+}
+
+impl<C> IssuerBound<C> {
+    pub(crate) fn new(issuer: Issuer, value: C) -> Self {
+        Self { issuer, value }
+    }
+
+    /// The server that the value belongs to.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The value, for use at this server.
+    ///
+    /// # Errors
+    /// When the server is another one.
+    pub fn at(&self, server: &ValidatedMetadata) -> Result<&C, WrongIssuer> {
+        if server.issuer() == &self.issuer {
+            Ok(&self.value)
+        } else {
+            Err(WrongIssuer { bound: self.issuer.clone(), shown: server.issuer().clone() })
+        }
+    }
+}
+
+/// How a client proves itself at the token endpoint.
+///
+/// Source: RFC 7591 section 2, OpenID Connect Core section 9.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// A public client: only its identifier.
+    None,
+    /// The secret in the `Authorization` header.
+    ClientSecretBasic,
+    /// The secret in the form.
+    ClientSecretPost,
+}
+
+impl AuthMethod {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+
+    /// The method of this name, if it is one that this client can use.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost].into_iter().find(|method| method.as_str() == text)
+    }
+}
+
+/// How a client came to its identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// The user got it from the provider and gave it to us.
+    PreRegistered,
+    /// It is the URL of a client ID metadata document.
+    MetadataDocument,
+    /// It was given by dynamic registration.
+    Dynamic,
+}
+
+/// What a client shows to an authorization server.
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    /// The identifier.
+    pub client_id: ClientId,
+    /// The secret, when it has one.
+    pub secret: Option<Secret<secret::ClientSecret>>,
+    /// When the secret ends, if it does.
+    pub secret_expires_at: Option<Timestamp>,
+    /// How it proves itself.
+    pub auth_method: AuthMethod,
+    /// How it came to its identifier.
+    pub registration: Registration,
+    /// The redirect URI that was registered. Its port is free on loopback.
+    pub redirect_uri: RedirectUri,
+}
+
+/// A client as it is registered at one authorization server.
+pub type RegisteredClient = IssuerBound<ClientCredentials>;
+
+impl RegisteredClient {
+    /// The identifier, which is public and may be shown for any purpose.
+    pub fn client_id(&self) -> &ClientId {
+        &self.value.client_id
+    }
+
+    /// How the client came to its identifier.
+    pub fn registration(&self) -> Registration {
+        self.value.registration
+    }
+
+    /// The redirect URI that was registered.
+    pub fn redirect_uri(&self) -> &RedirectUri {
+        &self.value.redirect_uri
+    }
+
+    /// Whether the secret, if there is one, has ended.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.value.secret_expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// The stored form, with the secret in plain text: for sealed storage only.
+    pub fn to_stored(&self) -> ClientRecord {
+        ClientRecord {
+            issuer: self.issuer.clone(),
+            client_id: self.value.client_id.clone(),
+            client_secret: self.value.secret.as_ref().map(|secret| secret.expose().to_owned()),
+            secret_expires_at: self.value.secret_expires_at,
+            auth_method: self.value.auth_method,
+            registration: self.value.registration,
+            redirect_uri: self.value.redirect_uri.clone(),
+        }
+    }
+
+    /// Reads the stored form; every field is judged again.
+    ///
+    /// # Errors
+    /// Says which field cannot be, without its value.
+    pub fn from_stored(record: ClientRecord) -> Result<Self, String> {
+        let secret = record.client_secret.map(Secret::parse).transpose().map_err(|e| e.to_string())?;
+        if record.auth_method != AuthMethod::None && secret.is_none() {
+            return Err("the stored client has no secret for its authentication method".into());
+        }
+        Ok(Self {
+            issuer: record.issuer,
+            value: ClientCredentials {
+                client_id: record.client_id,
+                secret,
+                secret_expires_at: record.secret_expires_at,
+                auth_method: record.auth_method,
+                registration: record.registration,
+                redirect_uri: record.redirect_uri,
+            },
+        })
+    }
+}
+
+/// A registered client as it is stored. The secret is plain text in it, so it has no `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ClientRecord {
+    issuer: Issuer,
+    client_id: ClientId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret_expires_at: Option<Timestamp>,
+    auth_method: AuthMethod,
+    registration: Registration,
+    redirect_uri: RedirectUri,
+}

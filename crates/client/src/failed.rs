@@ -1,0 +1,217 @@
+//! Why a login, a refresh or a revocation came to nothing, told so that a person knows what to do next.
+
+use std::fmt;
+
+use doorward_types::outbound::FetchFailed;
+
+/// What the process should exit with when nothing else can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Something else went wrong.
+    Error = 1,
+    /// What was asked for makes no sense.
+    Usage = 2,
+    /// A person has to log in.
+    AuthenticationNeeded = 3,
+    /// No connection, or a broken one; trying later may help.
+    Unreachable = 4,
+    /// A server said no, or says things that must not be believed.
+    Refused = 5,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $exit:ident;)*) => {
+        /// A kind of failure, with a code that stays the same from release to release.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// All codes.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code as it is shown, such as `OA-201`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What the process exits with.
+            pub const fn exit(self) -> Exit {
+                match self { $(Self::$name => Exit::$exit,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The URL of the MCP server cannot be used.
+    BadTarget = "OA-001", Usage;
+    /// The caller of the machine gave it an input that it does not wait for.
+    OutOfOrder = "OA-002", Error;
+    /// The credential store failed.
+    Store = "OA-003", Error;
+
+    /// A server could not be reached.
+    Unreachable = "OA-101", Unreachable;
+    /// TLS failed.
+    Tls = "OA-102", Unreachable;
+    /// A server answered with an error of its own.
+    ServerFault = "OA-103", Unreachable;
+    /// A document or endpoint lies where it may not be asked for: another origin, or a private network.
+    Forbidden = "OA-104", Refused;
+
+    /// The MCP server publishes no metadata.
+    NoResourceMetadata = "OA-110", Refused;
+    /// The MCP server's metadata describes another resource.
+    ResourceMismatch = "OA-111", Refused;
+    /// The MCP server's metadata cannot be read.
+    BadResourceMetadata = "OA-112", Refused;
+
+    /// The authorization server publishes no metadata.
+    NoServerMetadata = "OA-120", Refused;
+    /// The authorization server's metadata names another issuer.
+    IssuerMismatch = "OA-121", Refused;
+    /// The authorization server does not say that it supports PKCE with S256.
+    NoPkce = "OA-122", Refused;
+    /// The authorization server's metadata cannot be used.
+    BadServerMetadata = "OA-123", Refused;
+    /// The MCP server now names another authorization server than the one that credentials are bound to.
+    IssuerChanged = "OA-124", Refused;
+
+    /// There is no way to get a client identifier.
+    NoRegistration = "OA-201", Refused;
+    /// The authorization server refused to register this client.
+    RegistrationRefused = "OA-202", Refused;
+    /// The answer to the registration cannot be used.
+    BadRegistration = "OA-203", Refused;
+    /// The held port is not one that the client's redirect URI allows.
+    BadRedirect = "OA-204", Error;
+
+    /// Nobody came back from the browser in time.
+    LoginTimedOut = "OA-301", AuthenticationNeeded;
+    /// The person, or the server for them, said no.
+    Denied = "OA-302", Refused;
+    /// The answer in the browser came from another authorization server.
+    CallbackIssuer = "OA-303", Refused;
+    /// The authorization server refused the request.
+    AuthorizationRefused = "OA-304", Refused;
+
+    /// The token endpoint refused.
+    TokenRefused = "OA-401", Refused;
+    /// The token endpoint's answer cannot be used.
+    BadTokenAnswer = "OA-402", Refused;
+    /// The login has ended; a person has to log in again.
+    LoginNeeded = "OA-403", AuthenticationNeeded;
+    /// The authorization server does not know this client any more.
+    ClientUnknown = "OA-404", Refused;
+    /// The server asks for more rights again and again.
+    TooManyStepUps = "OA-405", Refused;
+
+    /// The authorization server did not confirm that the tokens were revoked.
+    NotRevoked = "OA-501", Refused;
+}
+
+/// A failure: its code, what happened, the evidence, and what to do next. None of the texts holds a secret or a
+/// control character, however the other side chose its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    code: Code,
+    what: String,
+    why: String,
+    hint: String,
+}
+
+impl Failed {
+    /// Makes a failure. The texts are sentences without a full stop.
+    pub fn new(code: Code, what: impl AsRef<str>, why: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
+        Self { code, what: printable(what.as_ref()), why: printable(why.as_ref()), hint: printable(hint.as_ref()) }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What happened.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The evidence: which URL, which status, which words.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// What to type or do next.
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+
+    /// What the process exits with.
+    pub fn exit(&self) -> Exit {
+        self.code.exit()
+    }
+
+    /// A request of which no answer came.
+    pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Self {
+        let why = format!("{}: {failed}", place(url));
+        match failed {
+            FetchFailed::Forbidden(_) => Self::new(
+                Code::Forbidden,
+                what,
+                why,
+                "this is how a server makes a client reach into a private network; if the MCP server is yours and \
+                 lies there too, allow private addresses for it",
+            ),
+            FetchFailed::Tls(_) => Self::new(
+                Code::Tls,
+                what,
+                why,
+                "check the address; behind a proxy that inspects TLS, its certificate has to be trusted by this computer",
+            ),
+            FetchFailed::TooLong(_) => Self::new(Code::ServerFault, what, why, "check the address"),
+            FetchFailed::Name(_) | FetchFailed::Connect(_) | FetchFailed::Timeout(_) | FetchFailed::Other(_) => {
+                Self::new(Code::Unreachable, what, why, "check the address and the network, and try again")
+            }
+        }
+    }
+}
+
+/// A URL without its query, which can hold what is nobody's business.
+pub(crate) fn place(url: &url::Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+/// Words from elsewhere, cut and freed of what a terminal would act on.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).take(600).collect()
+}
+
+/// Marks that reorder or hide text.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]\n  why:  {}\n  next: {}", self.what, self.code.as_str(), self.why, self.hint)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_texts_are_harmless() {
+        // proves: DISC-08
+        let mut seen: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), Code::ALL.len());
+        let failed = Failed::new(Code::Denied, "no", format!("\u{1b}[31m\r\n\u{202e}x{}", "y".repeat(5000)), "try");
+        assert!(failed.why().starts_with("[31mxy") && failed.why().len() == 600);
+        assert_eq!((failed.exit() as u8, Code::LoginNeeded.exit() as u8), (5, 3));
+    }
+}

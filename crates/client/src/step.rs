@@ -1,0 +1,138 @@
+//! What the machine asks for, and what it is told.
+
+use std::time::Duration;
+
+use doorward_types::{
+    Issuer, ResourceId, ScopeSet,
+    outbound::{FetchFailed, Inbound, Outbound},
+};
+use url::Url;
+
+use crate::{RegisteredClient, StoredTokens};
+
+/// What to do next. Each step names the [`Input`] that answers it.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this request; answer with [`Input::Answer`].
+    Send(Outbound),
+    /// Look for the client that was registered at this server; answer with [`Input::Client`].
+    LoadClient {
+        /// The server.
+        issuer: Issuer,
+    },
+    /// Keep this client; answer with [`Input::ClientSaved`].
+    SaveClient(RegisteredClient),
+    /// Listen on a port of this computer and keep it until the end; answer with [`Input::PortHeld`].
+    HoldPort(HoldPort),
+    /// Open this URL in the browser, then wait for [`Input::Callback`] or [`Input::TimeUp`].
+    OpenBrowser(OpenBrowser),
+    /// A request came to the port that is not the awaited one. Answer it with a plain 400 page and go on waiting for
+    /// [`Input::Callback`] or [`Input::TimeUp`].
+    KeepWaiting {
+        /// Why the request was not taken.
+        why: NotTaken,
+        /// When set: how much longer to wait at most.
+        at_most: Option<Duration>,
+    },
+    /// The login is complete. Save the tokens, use them once, and only then tell the person that all is well.
+    Done(Box<Connected>),
+}
+
+/// Which port to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldPort {
+    /// The host in the redirect URI: `127.0.0.1`, `[::1]` or `localhost`. Listen on that literal address only; for
+    /// `localhost`, on both loopback addresses.
+    pub host: String,
+    /// Which port.
+    pub port: PortChoice,
+    /// The path that the callback comes to; a request to any other is answered with 404.
+    pub path: String,
+}
+
+/// Which port will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortChoice {
+    /// Any free one.
+    Any,
+    /// This one if it is free, since it is the one that was registered; else any.
+    Prefer(u16),
+    /// This one and no other.
+    Only(u16),
+}
+
+/// What to show to the person, and where.
+#[derive(Clone, Debug)]
+pub struct OpenBrowser {
+    /// The page to open: https, or http on this computer. It holds no secret.
+    pub url: Url,
+    /// The authorization server.
+    pub issuer: Issuer,
+    /// The MCP server.
+    pub resource: ResourceId,
+    /// What is asked for; `None` leaves it to the server.
+    pub scope: Option<ScopeSet>,
+}
+
+/// Why a request to the callback was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// Its parameters are malformed or repeated.
+    Malformed,
+    /// Its `state` is missing or not ours.
+    ForeignState,
+    /// Its `iss` is missing or another server's.
+    WrongIssuer,
+    /// It has neither a code nor an error, or both.
+    NoAnswer,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub enum Input {
+    /// The answer to [`Step::Send`].
+    Answer(Result<Inbound, FetchFailed>),
+    /// What [`Step::LoadClient`] found.
+    Client(Option<RegisteredClient>),
+    /// [`Step::SaveClient`] is done.
+    ClientSaved,
+    /// [`Step::HoldPort`] is done; this is the redirect URI with the port that is held.
+    PortHeld {
+        /// Such as `http://127.0.0.1:43121/callback/2hYc…`.
+        redirect_uri: String,
+    },
+    /// A GET came to the callback path, with this query (without the question mark).
+    Callback {
+        /// The query as it was received.
+        query: String,
+    },
+    /// Nobody came in time.
+    TimeUp,
+}
+
+/// A finished login.
+#[derive(Debug)]
+pub struct Connected {
+    /// The tokens, to be saved.
+    pub tokens: StoredTokens,
+    /// Where a rule was applied less than literally, for the log.
+    pub notes: Vec<Note>,
+}
+
+/// Something about a login that a person may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The metadata lies at the root of the origin and describes the whole origin, of which the MCP server is a part.
+    WholeOrigin,
+    /// The metadata describes a parent of the MCP server's URL, which the user tolerates.
+    ParentResource,
+    /// The metadata lies at another origin, which the user tolerates.
+    ForeignMetadata,
+    /// The MCP server names another authorization server than at the last login.
+    IssuerChanged {
+        /// The one before.
+        from: Issuer,
+    },
+    /// The authorization server had forgotten this client, which was registered again.
+    RegisteredAgain,
+}

@@ -1,0 +1,114 @@
+//! What the user wants to connect to, and how.
+
+use doorward_types::{
+    ClientId, Issuer, ResourceId, ScopeSet, Secret, outbound::Reach, redirect::RedirectUri, secret, web_url,
+};
+
+use crate::{AuthMethod, Code, Failed};
+
+/// The MCP server to connect to, and the user's wishes. [`Target::new`] gives the usual ones.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The MCP server's URL.
+    pub resource: ResourceId,
+    /// The name that a person sees on the consent page.
+    pub client_name: String,
+    /// The user's own name for one of several accounts.
+    pub account: Option<String>,
+    /// Clients that the user got from the provider.
+    pub clients: Vec<PreRegistered>,
+    /// The client ID metadata document that stands for this program.
+    pub metadata_document: Option<MetadataDocument>,
+    /// Exactly these scopes, whatever the server suggests.
+    pub scope: Option<ScopeSet>,
+    /// What was asked for before; it is asked for again, so that a step-up loses nothing.
+    pub requested_before: Option<ScopeSet>,
+    /// The authorization server of the last login at this MCP server. It is preferred when it is still listed.
+    pub known_issuer: Option<Issuer>,
+    /// Which addresses discovery may reach.
+    pub reach: Reach,
+    /// What the user tolerates from this server.
+    pub lenient: Lenient,
+}
+
+/// A client that the user got from the provider.
+#[derive(Clone, Debug)]
+pub struct PreRegistered {
+    /// The authorization server that it is for. `None` binds it to the one that the MCP server names now; when that
+    /// changes later the connection is refused (see [`Target::known_issuer`]).
+    pub issuer: Option<Issuer>,
+    /// The identifier.
+    pub client_id: ClientId,
+    /// The secret, if it has one.
+    pub secret: Option<Secret<secret::ClientSecret>>,
+    /// How it proves itself; chosen from what the server lists when `None`.
+    pub auth_method: Option<AuthMethod>,
+    /// Its registered redirect URI, on loopback. With a port in it, exactly that port is used. `None` means
+    /// `http://127.0.0.1/callback` with any port.
+    pub redirect_uri: Option<RedirectUri>,
+}
+
+/// A client ID metadata document.
+#[derive(Clone, Debug)]
+pub struct MetadataDocument {
+    /// Its URL, which is the client's identifier.
+    pub url: ClientId,
+    /// A loopback redirect URI that it lists.
+    pub redirect_uri: RedirectUri,
+}
+
+/// Rules that the user has switched off for one server, each by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lenient {
+    /// The resource metadata that a challenge names may lie at another origin than the MCP server.
+    pub foreign_metadata: bool,
+    /// The resource metadata may describe a parent of the MCP server's URL at the same origin.
+    pub parent_resource: bool,
+}
+
+impl Target {
+    /// Connecting to this URL with the usual wishes: nothing registered beforehand, the scopes that the server
+    /// suggests, and private addresses only when the URL itself names one.
+    ///
+    /// # Errors
+    /// When the URL cannot be a protected resource.
+    pub fn new(url: &str, client_name: impl Into<String>) -> Result<Self, Failed> {
+        let resource = ResourceId::parse(url).map_err(|refusal| {
+            Failed::new(
+                Code::BadTarget,
+                "the URL of the MCP server cannot be used",
+                refusal.to_string(),
+                "give an https URL, or an http URL of this computer, as in https://mcp.example.com/mcp",
+            )
+        })?;
+        let reach = if names_private_address(&resource) { Reach::Anywhere } else { Reach::Public };
+        Ok(Self {
+            resource,
+            client_name: client_name.into(),
+            account: None,
+            clients: Vec::new(),
+            metadata_document: None,
+            scope: None,
+            requested_before: None,
+            known_issuer: None,
+            reach,
+            lenient: Lenient::default(),
+        })
+    }
+
+    /// Whether the MCP server is this computer, where plain http and loopback addresses are right.
+    pub(crate) fn is_here(&self) -> bool {
+        web_url::is_loopback(&self.resource.url())
+    }
+}
+
+/// Whether the URL says by itself that the server is in a private network: loopback, or a private address literal.
+fn names_private_address(resource: &ResourceId) -> bool {
+    let url = resource.url();
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_private() || ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
