@@ -1,0 +1,73 @@
+//! The official TypeScript clients, both generations, with their own OAuth code.
+
+use std::process::Command;
+
+use doorward_testkit::process::{Browser, Running, foreign, repository};
+use serde_json::{Value, json};
+
+use crate::world::{CONTENT, NAME, PASSWORD, PATIENCE, World};
+
+#[tokio::test]
+async fn the_first_generation_connects_refreshes_and_is_revoked() {
+    // proves: MCP-AUTH-117, MCP-AUTH-133, AUD-04, MCP-AUTH-083
+    whole_life("sdk1.mjs").await;
+}
+
+#[tokio::test]
+async fn the_second_generation_connects_refreshes_and_is_revoked() {
+    // proves: MCP-AUTH-117, MCP-AUTH-133, AUD-04, MCP-AUTH-083
+    whole_life("sdk2.mjs").await;
+}
+
+async fn whole_life(script: &str) {
+    foreign("npm/node_modules/@modelcontextprotocol/client");
+    let world = World::new(&["--access-token-seconds", "3"]);
+    let browser = Browser::start().await;
+    browser.set_up(world.gateway.setup_url().expect("a set-up link"), NAME, PASSWORD).await;
+
+    let arguments = json!({"path": world.file()}).to_string();
+    let script = repository().join("tests/clients").join(script);
+    let mut command = Command::new("node");
+    command.arg(script).args([world.gateway.mcp_url(), "read_text_file", &arguments]);
+    let mut client = Running::start(&mut command);
+    let wanted = next(&mut client);
+    let address = wanted["authorize"].as_str().unwrap_or_else(|| panic!("no browser was asked for: {wanted}"));
+    browser.sign_in_and_allow(address, NAME, PASSWORD).await;
+
+    let connected = next(&mut client);
+    assert_eq!(connected["text"], CONTENT, "{connected}");
+    let tools = connected["tools"].as_array().expect("tools");
+    assert!(tools.contains(&json!("read_text_file")) && tools.len() > 5, "{connected}");
+    assert_eq!(connected["mcp_statuses"][0], 401);
+    assert_eq!(connected["grants"][0], "authorization_code");
+
+    // The token expires: one 401, one refresh, the same call again, and no window.
+    client.write_line("after-expiry");
+    let refreshed = next(&mut client);
+    assert_eq!(refreshed["text"], CONTENT, "{refreshed}");
+    assert_eq!(refreshed["mcp_statuses"], json!([401, 200]));
+    assert_eq!(refreshed["grants"], json!(["refresh_token"]));
+    assert_eq!(refreshed["browser_wanted"], false);
+
+    // The person takes the permission back: the next call is refused, and no refresh helps.
+    browser.open(&format!("{}/apps", world.gateway.public_url())).await;
+    browser.find("[data-grant]").await;
+    browser.press("[data-grant] form.revoke button.revoke").await;
+    browser.gone("[data-grant]").await;
+    client.write_line("again");
+    let refused = loop {
+        let line = next(&mut client);
+        if line.get("authorize").is_none() {
+            break line;
+        }
+    };
+    assert_eq!(refused.get("text"), None, "{refused}");
+    assert_eq!(refused["mcp_statuses"], json!([401]), "{refused}");
+    assert_eq!(refused["browser_wanted"], true, "{refused}");
+    browser.quit().await.unwrap();
+}
+
+fn next(client: &mut Running) -> Value {
+    let line = client.line(PATIENCE);
+    serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}\n{}", client.errors()))
+}

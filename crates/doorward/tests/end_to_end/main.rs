@@ -1,0 +1,10 @@
+//! The whole product on real parts: the real binary, a real MCP server behind it, real Chromium pressing the real
+//! buttons, the official TypeScript clients, and `doorward connect` itself.
+
+mod bridge;
+mod child;
+mod command_line;
+mod first_contact;
+mod foreign_clients;
+mod pages;
+mod world;
