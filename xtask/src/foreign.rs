@@ -17,12 +17,10 @@ pub(crate) struct Missing {
 
 /// Installs every part that is missing and returns those that could not be had.
 pub(crate) fn install() -> Vec<Missing> {
-    let parts: [(&'static str, fn() -> Result<()>); 3] =
-        [("Chromium and its driver", browser), ("npm packages", npm), ("PyPI packages", pypi)];
-    let attempt = |(part, install): (&'static str, fn() -> Result<()>)| {
-        install().err().map(|error| Missing { part, because: format!("{error:#}") })
-    };
-    parts.into_iter().filter_map(attempt).collect()
+    [("Chromium and its driver", browser()), ("npm packages", npm()), ("PyPI packages", pypi())]
+        .into_iter()
+        .filter_map(|(part, installed)| installed.err().map(|error| Missing { part, because: format!("{error:#}") }))
+        .collect()
 }
 
 fn browser() -> Result<()> {
