@@ -73,9 +73,9 @@ impl From<&str> for DisplayName {
     }
 }
 
-impl From<&String> for DisplayName {
-    fn from(claimed: &String) -> Self {
-        Self(display_name(claimed))
+impl From<String> for DisplayName {
+    fn from(claimed: String) -> Self {
+        Self(display_name(&claimed))
     }
 }
 
