@@ -4,10 +4,28 @@
 //! what to answer and what to write. The loop that joins it to the world is always the same: load facts, decide,
 //! [`commit`](store::Store::commit); on a conflict load and decide again, so that the loser of a race is simply a replay.
 
+pub mod account;
+pub mod authorize;
+pub mod client_auth;
+pub mod code;
+pub mod consent;
 pub mod facts;
+mod page_refusal;
 pub mod password;
+mod policy;
+mod random;
+pub mod redirect_target;
+pub mod refresh;
+pub mod registration;
+pub mod revocation;
 pub mod seal;
+pub mod session;
 pub mod store;
+pub mod token;
+mod token_refusal;
 mod write;
 
+pub use page_refusal::PageRefusal;
+pub use policy::{Policy, Resource};
+pub use token_refusal::{TokenError, TokenRefusal};
 pub use write::{RevocationReason, Write};

@@ -1,0 +1,115 @@
+use doorward_types::{
+    Issuer, ResourceId, ScopeSet,
+    metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata},
+};
+
+use crate::facts::Lifetimes;
+
+/// A protected resource that tokens can be issued for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Its identifier, the audience of its tokens.
+    pub id: ResourceId,
+    /// Its name for people.
+    pub name: String,
+    /// The scopes that can be asked for at it.
+    pub scopes: ScopeSet,
+}
+
+/// What the operator decided: every decision of this crate takes it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// This authorization server's identifier.
+    pub issuer: Issuer,
+    /// All resources it issues tokens for.
+    pub resources: Vec<Resource>,
+    /// How long things last.
+    pub lifetimes: Lifetimes,
+    /// Schemes without a dot that are redirect targets all the same, because a known app handles them.
+    pub private_use_schemes: Vec<String>,
+    /// The most redirect URIs that one client may register.
+    pub most_redirect_uris: usize,
+}
+
+/// Apps that handle a scheme without a dot and cannot be changed by us.
+const KNOWN_SCHEMES: &[&str] = &["claude", "cursor", "raycast", "vscode", "vscode-insiders", "windsurf", "zed"];
+
+/// The ways in which a client may prove who it is, by their registered names.
+pub(crate) const AUTHENTICATION_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+/// The grant types that exist here.
+pub(crate) const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
+
+impl Policy {
+    /// The policy that a gateway starts with.
+    pub fn new(issuer: Issuer, resources: Vec<Resource>) -> Self {
+        Self {
+            issuer,
+            resources,
+            lifetimes: Lifetimes::default(),
+            private_use_schemes: KNOWN_SCHEMES.iter().map(ToString::to_string).collect(),
+            most_redirect_uris: 20,
+        }
+    }
+
+    /// A configured resource.
+    pub fn resource(&self, id: &ResourceId) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.id == *id)
+    }
+
+    /// The authorization server's metadata. `offline_access` is not listed: whether a refresh token is given
+    /// follows from the client's registration alone.
+    ///
+    /// Source: RFC 8414 section 2, RFC 9207 section 2.3.
+    pub fn metadata(&self) -> AuthorizationServerMetadata {
+        let endpoint = |path: &str| Some(self.issuer.endpoint(path));
+        let scopes = self.resources.iter().fold(ScopeSet::none(), |all, resource| all.union(&resource.scopes));
+        AuthorizationServerMetadata {
+            issuer: self.issuer.to_string(),
+            authorization_endpoint: endpoint("/oauth/authorize"),
+            token_endpoint: endpoint("/oauth/token"),
+            jwks_uri: endpoint("/oauth/jwks"),
+            registration_endpoint: endpoint("/oauth/register"),
+            revocation_endpoint: endpoint("/oauth/revoke"),
+            scopes_supported: scopes.iter().map(ToString::to_string).collect(),
+            response_types_supported: texts(&["code"]),
+            response_modes_supported: texts(&["query"]),
+            grant_types_supported: texts(&GRANT_TYPES),
+            token_endpoint_auth_methods_supported: Some(texts(&AUTHENTICATION_METHODS)),
+            revocation_endpoint_auth_methods_supported: texts(&AUTHENTICATION_METHODS),
+            code_challenge_methods_supported: Some(texts(&["S256"])),
+            authorization_response_iss_parameter_supported: true,
+            protected_resources: self.resources.iter().map(|resource| resource.id.to_string()).collect(),
+            ..AuthorizationServerMetadata::default()
+        }
+    }
+
+    /// The same document for the OpenID path, with the members that its readers insist on. No ID token is ever issued.
+    ///
+    /// Source: RFC 8414 section 5, OpenID Connect Discovery section 3.
+    pub fn openid_configuration(&self) -> AuthorizationServerMetadata {
+        AuthorizationServerMetadata {
+            subject_types_supported: texts(&["public"]),
+            id_token_signing_alg_values_supported: texts(&["ES256"]),
+            ..self.metadata()
+        }
+    }
+
+    /// A resource's metadata; nothing for one that is not configured.
+    ///
+    /// Source: RFC 9728 section 2.
+    pub fn resource_metadata(&self, id: &ResourceId) -> Option<ProtectedResourceMetadata> {
+        let resource = self.resource(id)?;
+        Some(ProtectedResourceMetadata {
+            resource: resource.id.to_string(),
+            authorization_servers: vec![self.issuer.to_string()],
+            scopes_supported: resource.scopes.iter().map(ToString::to_string).collect(),
+            bearer_methods_supported: texts(&["header"]),
+            resource_name: Some(resource.name.clone()),
+            resource_documentation: None,
+        })
+    }
+}
+
+fn texts(values: &[&str]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
