@@ -7,7 +7,7 @@
 //   again          call the tool once more, now
 //   after-expiry   wait until the access token has expired, then call once more
 // each answered by {"text": …} or {"error": …}, with what happened on the way: "mcp_statuses" (the HTTP statuses of
-// the MCP endpoint), "grants" (the grant types sent to the token endpoint), "browser_wanted". End of input ends it.
+// the MCP endpoint's POSTs), "grants" (the grant types sent to the token endpoint), "browser_wanted". End of input ends it.
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -22,7 +22,7 @@ class Witness {
         this.fetch = async (input, init) => {
             const response = await fetch(input, init);
             const url = new URL(input instanceof Request ? input.url : input);
-            if (url.pathname === this.mcpPath) this.statuses.push(response.status);
+            if (url.pathname === this.mcpPath && init?.method === 'POST') this.statuses.push(response.status);
             const grant = new URLSearchParams(init?.body instanceof URLSearchParams ? init.body : '').get('grant_type');
             if (grant) this.grants.push(grant);
             return response;
@@ -155,12 +155,12 @@ export async function drive({ connect, isUnauthorized, finish }) {
     say({ tools: tools.map(each => each.name), text: await call(), ...witness.report() });
 
     for await (const word of createInterface({ input: process.stdin })) {
+        witness.reset();
         if (word === 'after-expiry') {
             await new Promise(resolve => setTimeout(resolve, Math.max(0, provider.expiresAt - Date.now()) + 1000));
         } else if (word !== 'again') {
             throw new Error(`no such word: ${word}`);
         }
-        witness.reset();
         try {
             say({ text: await call(), ...witness.report() });
         } catch (error) {

@@ -7,4 +7,5 @@ mod command_line;
 mod first_contact;
 mod foreign_clients;
 mod pages;
+mod servers;
 mod world;

@@ -82,3 +82,38 @@ impl Stdio {
         &mut self.running
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::process::foreign;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn tools_of(program: &Path, arguments: &[&str]) -> Vec<String> {
+        let mut server = Stdio::start(Command::new(program).args(arguments));
+        server.initialize(PATIENCE);
+        let response = server.request("tools/list", json!({}), PATIENCE);
+        let tools = response["result"]["tools"].as_array().unwrap_or_else(|| panic!("no tools in {response}"));
+        tools.iter().map(|tool| tool["name"].as_str().expect("a tool has a name").to_owned()).collect()
+    }
+
+    #[test]
+    fn the_foreign_servers_answer() {
+        let folder = TempDir::new().unwrap();
+        let here = folder.path().to_str().unwrap();
+        for (program, arguments, tool) in [
+            ("npm/node_modules/.bin/mcp-server-filesystem", &[here][..], "read_text_file"),
+            ("npm/node_modules/.bin/mcp-server-everything", &["stdio"][..], "echo"),
+            ("pypi/.venv/bin/mcp-server-time", &[][..], "get_current_time"),
+            ("pypi/.venv/bin/mcp-server-git", &[][..], "git_status"),
+        ] {
+            let tools = tools_of(&foreign(program), arguments);
+            assert!(tools.iter().any(|name| name == tool), "{program} has {tools:?}");
+        }
+    }
+}
