@@ -1,0 +1,130 @@
+//! Many callers at once, over two openings of one database.
+
+use std::sync::Arc;
+
+use doorward_authorization_server::{
+    Write,
+    seal::Sealed,
+    store::{Committed, Store},
+};
+use tokio::task::JoinSet;
+
+use super::{Engine, done, facts::Draw};
+
+/// Runs all commits at once, each second one through the other opening, and gives how they ended.
+async fn all_at_once<S: Store>(stores: [Arc<S>; 2], commits: Vec<Vec<Write>>) -> Vec<Committed> {
+    let barrier = Arc::new(tokio::sync::Barrier::new(commits.len()));
+    let mut tasks = JoinSet::new();
+    for (n, writes) in commits.into_iter().enumerate() {
+        let (store, barrier) = (stores[n % 2].clone(), barrier.clone());
+        tasks.spawn(async move {
+            barrier.wait().await;
+            store.commit(writes).await.unwrap()
+        });
+    }
+    tasks.join_all().await
+}
+
+fn winners(ends: &[Committed]) -> usize {
+    ends.iter().filter(|end| **end == Committed::Done).count()
+}
+
+pub async fn of_64_redemptions_one_succeeds(engine: &impl Engine) {
+    // proves: CODE-01
+    let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
+    let mut draw = Draw::new(30);
+    for round in 0..4 {
+        let grant = draw.grant();
+        let code = draw.code(&grant);
+        done(&*stores[round % 2], vec![Write::InsertGrant(grant.clone()), Write::InsertCode(code.clone())]).await;
+        let tokens: Vec<_> = (0..64).map(|_| draw.refresh(&grant)).collect();
+        let redeem = |token: &_| {
+            vec![
+                Write::RedeemCode { code: code.digest, at: grant.created_at },
+                Write::InsertRefresh(Clone::clone(token)),
+            ]
+        };
+        let ends = all_at_once(stores.clone(), tokens.iter().map(redeem).collect()).await;
+        assert_eq!((ends.len(), winners(&ends)), (64, 1));
+        let mut issued = 0;
+        for token in tokens {
+            issued += usize::from(stores[0].refresh(&token.digest).await.unwrap().is_some());
+        }
+        assert_eq!(issued, 1);
+    }
+}
+
+pub async fn of_32_rotations_one_succeeds(engine: &impl Engine) {
+    // proves: RT-01
+    let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
+    let mut draw = Draw::new(31);
+    let grant = draw.grant();
+    let mut head = draw.refresh(&grant);
+    done(&*stores[0], vec![Write::InsertGrant(grant.clone()), Write::InsertRefresh(head.clone())]).await;
+    for _ in 0..4 {
+        let successors: Vec<_> = (0..32).map(|_| draw.refresh(&grant)).collect();
+        let rotate = |successor: &doorward_authorization_server::facts::Refresh| {
+            vec![
+                Write::RotateRefresh {
+                    token: head.digest,
+                    successor: successor.digest,
+                    at: grant.created_at,
+                    answer: Sealed::from_bytes(successor.digest.as_bytes().to_vec()),
+                },
+                Write::InsertRefresh(successor.clone()),
+            ]
+        };
+        let ends = all_at_once(stores.clone(), successors.iter().map(rotate).collect()).await;
+        assert_eq!((ends.len(), winners(&ends)), (32, 1));
+        let rotated = stores[1].refresh(&head.digest).await.unwrap().unwrap().token.rotated.unwrap();
+        // The one successor that exists is the one the token names, and so is its answer.
+        let mut living = Vec::new();
+        for successor in successors {
+            if stores[0].refresh(&successor.digest).await.unwrap().is_some() {
+                living.push(successor);
+            }
+        }
+        let [next] = &living[..] else { panic!("{} successors", living.len()) };
+        assert_eq!(rotated.successor, next.digest);
+        assert_eq!(rotated.answer.as_bytes(), next.digest.as_bytes());
+        head = next.clone();
+    }
+}
+
+/// Whoever is told of a conflict sees, on its next look-up, what it lost against.
+pub async fn the_loser_sees_the_winner(engine: &impl Engine) {
+    let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
+    let mut draw = Draw::new(32);
+    for round in 0..16 {
+        let grant = draw.grant();
+        let code = draw.code(&grant);
+        done(&*stores[0], vec![Write::InsertGrant(grant.clone()), Write::InsertCode(code.clone())]).await;
+        let mut tasks = JoinSet::new();
+        for n in 0..8 {
+            let (store, digest, at) = (stores[(n + round) % 2].clone(), code.digest, grant.created_at);
+            tasks.spawn(async move {
+                let _ = store.commit(vec![Write::RedeemCode { code: digest, at }]).await.unwrap();
+                store.code(&digest).await.unwrap().unwrap().code.redeemed_at.is_some()
+            });
+        }
+        assert_eq!(tasks.join_all().await, [true; 8]);
+    }
+}
+
+/// One set-up value, many browsers: one first account.
+pub async fn of_16_set_ups_one_succeeds(engine: &impl Engine) {
+    let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
+    let mut draw = Draw::new(33);
+    let setup = draw.secret().digest();
+    done(&*stores[0], vec![Write::ReplaceSetup(setup)]).await;
+    let account = draw.account();
+    let mut commits = Vec::new();
+    for _ in 0..16 {
+        let mut account = account.clone();
+        account.id.0 = draw.name();
+        account.name = draw.name();
+        commits.push(vec![Write::SpendSetup(setup), Write::InsertAccount(account)]);
+    }
+    assert_eq!(winners(&all_at_once(stores.clone(), commits).await), 1);
+    assert_eq!(stores[1].setup().await.unwrap(), None);
+}
