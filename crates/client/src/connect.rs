@@ -1,25 +1,71 @@
+//! The login as a machine: one struct per awaited input.
+
 use doorward_types::{Entropy, Timestamp};
 use http::HeaderMap;
 
-use crate::{Code, Failed, Input, Step, Target};
+use crate::{
+    Code, Failed, Input, Step, Target,
+    authorization::AwaitPort,
+    callback::AwaitCallback,
+    discovery::{AwaitResource, AwaitServer},
+    exchange::AwaitToken,
+    registration::{AwaitRegistration, AwaitSaved, AwaitStoredClient},
+    start,
+};
 
-/// A login at an MCP server, from its 401 to the tokens.
-pub struct Connect {}
+/// A login at an MCP server, from its 401 to the tokens. It says what to do next and does nothing by itself.
+#[derive(Debug)]
+pub struct Connect(State);
+
+/// What the machine waits for.
+#[derive(Debug)]
+pub(crate) enum State {
+    Resource(AwaitResource),
+    Server(AwaitServer),
+    StoredClient(AwaitStoredClient),
+    Port(AwaitPort),
+    Registration(AwaitRegistration),
+    Saved(AwaitSaved),
+    Callback(AwaitCallback),
+    Token(AwaitToken),
+    Finished,
+}
 
 impl Connect {
     /// Starts a login. `challenge` are the headers of the 401 (or 403) that the server answered with, if there was one.
     ///
     /// # Errors
     /// When what the server says must not be followed.
-    pub fn start(_target: Target, _challenge: Option<&HeaderMap>) -> Result<(Self, Step), Failed> {
-        Err(Failed::new(Code::OutOfOrder, "the machine is still being built", "", ""))
+    pub fn start(target: Target, challenge: Option<&HeaderMap>) -> Result<(Self, Step), Failed> {
+        start::start(target, challenge).map(Self::with)
     }
 
     /// Goes on with what came of the last step.
     ///
     /// # Errors
     /// When the login has come to nothing; the machine is used up then.
-    pub fn on(self, _input: Input, _now: Timestamp, _entropy: &mut dyn Entropy) -> Result<(Self, Step), Failed> {
-        Err(Failed::new(Code::OutOfOrder, "the machine is still being built", "", ""))
+    pub fn on(self, input: Input, now: Timestamp, entropy: &mut dyn Entropy) -> Result<(Self, Step), Failed> {
+        let next = match (self.0, input) {
+            (State::Resource(waiting), Input::Answer(answer)) => waiting.on(answer),
+            (State::Server(waiting), Input::Answer(answer)) => waiting.on(answer),
+            (State::StoredClient(waiting), Input::Client(stored)) => waiting.on(stored, now, entropy),
+            (State::Port(waiting), Input::PortHeld { redirect_uri }) => waiting.on(&redirect_uri, entropy),
+            (State::Registration(waiting), Input::Answer(answer)) => waiting.on(answer),
+            (State::Saved(waiting), Input::ClientSaved) => waiting.on(entropy),
+            (State::Callback(waiting), Input::Callback { query }) => waiting.on(&query, now),
+            (State::Callback(waiting), Input::TimeUp) => Err(waiting.time_up()),
+            (State::Token(waiting), Input::Answer(answer)) => waiting.on(answer, now),
+            _ => Err(Failed::new(
+                Code::OutOfOrder,
+                "the login was given an input that it does not wait for",
+                "this is a defect of the program that runs it",
+                "report it",
+            )),
+        };
+        next.map(Self::with)
+    }
+
+    fn with((state, step): (State, Step)) -> (Self, Step) {
+        (Self(state), step)
     }
 }

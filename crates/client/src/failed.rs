@@ -150,30 +150,26 @@ impl Failed {
     pub fn exit(&self) -> Exit {
         self.code.exit()
     }
+}
 
-    /// A request of which no answer came.
-    pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Self {
-        let why = format!("{}: {failed}", place(url));
-        match failed {
-            FetchFailed::Forbidden(_) => Self::new(
-                Code::Forbidden,
-                what,
-                why,
-                "this is how a server makes a client reach into a private network; if the MCP server is yours and \
-                 lies there too, allow private addresses for it",
-            ),
-            FetchFailed::Tls(_) => Self::new(
-                Code::Tls,
-                what,
-                why,
-                "check the address; behind a proxy that inspects TLS, its certificate has to be trusted by this computer",
-            ),
-            FetchFailed::TooLong(_) => Self::new(Code::ServerFault, what, why, "check the address"),
-            FetchFailed::Name(_) | FetchFailed::Connect(_) | FetchFailed::Timeout(_) | FetchFailed::Other(_) => {
-                Self::new(Code::Unreachable, what, why, "check the address and the network, and try again")
-            }
+/// A request of which no answer came.
+pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Failed {
+    let (code, hint) = match failed {
+        FetchFailed::Forbidden(_) => (
+            Code::Forbidden,
+            "this is how a server makes a client reach into a private network; if the MCP server is yours and lies \
+             there too, allow private addresses for it",
+        ),
+        FetchFailed::Tls(_) => (
+            Code::Tls,
+            "check the address; behind a proxy that inspects TLS, its certificate has to be trusted by this computer",
+        ),
+        FetchFailed::TooLong(_) => (Code::ServerFault, "check the address"),
+        FetchFailed::Name(_) | FetchFailed::Connect(_) | FetchFailed::Timeout(_) | FetchFailed::Other(_) => {
+            (Code::Unreachable, "check the address and the network, and try again")
         }
-    }
+    };
+    Failed::new(code, what, format!("{}: {failed}", place(url)), hint)
 }
 
 /// A URL without its query, which can hold what is nobody's business.

@@ -19,10 +19,20 @@
 //! }
 //! ```
 
+mod authorization;
 mod bearer;
 mod bound;
+mod callback;
 mod connect;
+mod discovery;
+mod document;
+mod exchange;
 mod failed;
+mod refresh;
+mod registration;
+mod revoke;
+mod scope;
+mod start;
 pub mod step;
 pub mod store;
 pub mod target;
@@ -31,8 +41,12 @@ pub use bearer::BearerFor;
 pub use bound::{
     AuthMethod, ClientCredentials, ClientRecord, IssuerBound, RegisteredClient, Registration, WrongIssuer,
 };
+pub use callback::CheckedCallback;
 pub use connect::Connect;
 pub use failed::{Code, Exit, Failed};
+pub use refresh::{Refresh, Refreshed};
+pub use revoke::Revoke;
+pub use scope::StepUps;
 pub use step::{Connected, Input, Note, Step};
 pub use store::{CredentialStore, Key, SaveFailed, StoreFault, StoredTokens, TokensRecord};
 pub use target::Target;

@@ -1,0 +1,184 @@
+//! The port that waits for the answer, and the page that the person is sent to.
+
+use doorward_types::{
+    CodeVerifier, Entropy, Secret,
+    messages::ErrorResponse,
+    redirect::{self, RedirectUri},
+    secret,
+};
+use url::Url;
+
+use crate::{
+    Code, Failed, RegisteredClient, Step,
+    callback::AwaitCallback,
+    connect::State,
+    discovery::Found,
+    registration,
+    step::{HoldPort, OpenBrowser, PortChoice},
+};
+
+/// Waits until a port is held. That comes before registration: a registered redirect URI whose port somebody else
+/// holds would send the code to them.
+#[derive(Debug)]
+pub(crate) struct AwaitPort {
+    found: Box<Found>,
+    client: ClientAtPort,
+    wanted: PortChoice,
+}
+
+#[derive(Debug)]
+enum ClientAtPort {
+    /// The client is known. `stored` when an earlier login registered it.
+    Known { client: RegisteredClient, stored: bool },
+    /// The client is registered as soon as its redirect URI is known.
+    New { pattern: RedirectUri },
+}
+
+impl AwaitPort {
+    pub(crate) fn known(found: Box<Found>, client: RegisteredClient, stored: bool) -> Result<(State, Step), Failed> {
+        let registered = port(client.redirect_uri());
+        let wanted = match (stored, registered) {
+            (_, None) => PortChoice::Any,
+            (true, Some(port)) => PortChoice::Prefer(port),
+            (false, Some(port)) => PortChoice::Only(port),
+        };
+        let hold = hold(client.redirect_uri(), wanted)?;
+        let client = ClientAtPort::Known { client, stored };
+        Ok((State::Port(Self { found, client, wanted }), Step::HoldPort(hold)))
+    }
+
+    pub(crate) fn unregistered(found: Box<Found>, path: &str) -> Result<(State, Step), Failed> {
+        let pattern = RedirectUri::parse(format!("http://127.0.0.1{path}")).expect("a loopback address with a path");
+        let wanted = PortChoice::Any;
+        let hold = hold(&pattern, wanted)?;
+        let client = ClientAtPort::New { pattern };
+        Ok((State::Port(Self { found, client, wanted }), Step::HoldPort(hold)))
+    }
+
+    pub(crate) fn on(self, redirect_uri: &str, entropy: &mut dyn Entropy) -> Result<(State, Step), Failed> {
+        let pattern = match &self.client {
+            ClientAtPort::Known { client, .. } => client.redirect_uri(),
+            ClientAtPort::New { pattern } => pattern,
+        };
+        let held = RedirectUri::parse(redirect_uri).ok().filter(|held| {
+            let right_port = match self.wanted {
+                PortChoice::Only(wanted) => port(held) == Some(wanted),
+                PortChoice::Any | PortChoice::Prefer(_) => port(held).is_some(),
+            };
+            pattern.matches(redirect_uri) && right_port
+        });
+        let Some(held) = held else {
+            return Err(Failed::new(
+                Code::BadRedirect,
+                "the port that is held is not one that the client's redirect URI allows",
+                format!("{redirect_uri} is held, {pattern} is registered"),
+                "free the port, or register another redirect URI",
+            ));
+        };
+        match self.client {
+            ClientAtPort::Known { client, stored } => open(self.found, client, held, stored, entropy),
+            ClientAtPort::New { .. } => registration::register(self.found, held),
+        }
+    }
+}
+
+fn hold(redirect_uri: &RedirectUri, port: PortChoice) -> Result<HoldPort, Failed> {
+    let (redirect::Kind::Loopback { host }, Ok(url)) = (redirect_uri.kind(), Url::parse(redirect_uri.as_str())) else {
+        return Err(Failed::new(
+            Code::BadRedirect,
+            "the client's redirect URI is not one that this program can listen at",
+            format!("{redirect_uri} is not http on 127.0.0.1, [::1] or localhost"),
+            "register a loopback redirect URI for this client",
+        ));
+    };
+    Ok(HoldPort { host: host.clone(), port, path: url.path().to_owned() })
+}
+
+/// The port that is written in a redirect URI.
+fn port(redirect_uri: &RedirectUri) -> Option<u16> {
+    let (_, rest) = redirect_uri.as_str().split_once("://")?;
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    // Not by the parsed URL, which leaves out a port 80 that is written.
+    authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+}
+
+/// What is remembered of one authorization request until its answer comes: the issuer stands beside the verifier
+/// and the state that go with it.
+///
+/// Source: RFC 9207 section 2.4, MCP 2026-07-28 authorization, "Authorization Response Validation".
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) found: Box<Found>,
+    pub(crate) client: RegisteredClient,
+    /// Whether an earlier login registered the client, so that the server may have forgotten it since.
+    pub(crate) stored: bool,
+    pub(crate) redirect_uri: RedirectUri,
+    pub(crate) state: Secret<secret::State>,
+    pub(crate) verifier: CodeVerifier,
+}
+
+/// Sends the person to the authorization endpoint.
+///
+/// Source: OAuth 2.1 section 4.1.1, RFC 8707 section 2.1.
+pub(crate) fn open(
+    found: Box<Found>,
+    client: RegisteredClient,
+    redirect_uri: RedirectUri,
+    stored: bool,
+    entropy: &mut dyn Entropy,
+) -> Result<(State, Step), Failed> {
+    let pending = Pending {
+        state: Secret::generate(entropy),
+        verifier: CodeVerifier::generate(entropy),
+        found,
+        client,
+        stored,
+        redirect_uri,
+    };
+    let page = OpenBrowser {
+        url: url(&pending),
+        issuer: pending.found.server.issuer().clone(),
+        resource: pending.found.flow.target.resource.clone(),
+        scope: pending.found.scope.clone(),
+    };
+    Ok((State::Callback(AwaitCallback::new(pending)), Step::OpenBrowser(page)))
+}
+
+fn url(pending: &Pending) -> Url {
+    let found = &pending.found;
+    let challenge = pending.verifier.challenge();
+    let scope = found.scope.as_ref().map(ToString::to_string);
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", pending.client.client_id().as_str()),
+        ("redirect_uri", pending.redirect_uri.as_str()),
+        ("code_challenge", challenge.as_str()),
+        ("code_challenge_method", "S256"),
+        ("state", pending.state.expose()),
+        ("resource", &found.audience),
+    ];
+    if let Some(scope) = &scope {
+        parameters.push(("scope", scope));
+        // A provider gives a refresh token only when the person is asked for it.
+        if found.scope.as_ref().is_some_and(|scope| scope.contains_name("offline_access")) {
+            parameters.push(("prompt", "consent"));
+        }
+    }
+    let mut url = found.server.authorization_endpoint().clone();
+    let own: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| !parameters.iter().any(|(ours, _)| name == ours))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(own).extend_pairs(parameters);
+    url
+}
+
+/// A server's error in its own words, cut to what fits in a line.
+pub(crate) fn words(error: &ErrorResponse) -> String {
+    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    match error.error_description.as_deref().filter(|text| !text.is_empty()) {
+        Some(description) => format!("{} ({})", clean(&error.error), clean(description)),
+        None => clean(&error.error),
+    }
+}

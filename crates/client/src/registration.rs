@@ -1,0 +1,316 @@
+//! How this client comes to an identifier at the authorization server.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use doorward_types::{
+    ClientId, Entropy, Secret, Timestamp, json,
+    messages::{ClientMetadata, ErrorResponse, RegistrationResponse},
+    metadata::ValidatedMetadata,
+    outbound::{FetchFailed, Inbound, Outbound},
+    redirect::RedirectUri,
+};
+
+use crate::{
+    AuthMethod, ClientCredentials, Code, Failed, IssuerBound, Note, RegisteredClient, Registration, Step,
+    authorization::{self, AwaitPort},
+    connect::State,
+    discovery::Found,
+    failed::{no_answer, place},
+    target::PreRegistered,
+};
+
+/// The redirect URI of a client that was registered without saying one.
+const USUAL_REDIRECT: &str = "http://127.0.0.1/callback";
+
+/// Chooses the way to an identifier: what the user brought; else what is stored for this issuer; else the client ID
+/// metadata document; else dynamic registration.
+///
+/// Source: MCP 2026-07-28 authorization, "Client Registration Approaches".
+pub(crate) fn choose(found: Found) -> Result<(State, Step), Failed> {
+    if let Some(client) = pre_registered(&found)? {
+        return AwaitPort::known(Box::new(found), client, false);
+    }
+    let issuer = found.server.issuer().clone();
+    Ok((State::StoredClient(AwaitStoredClient { found: Box::new(found) }), Step::LoadClient { issuer }))
+}
+
+/// The client that the user brought for this authorization server. One that was brought for another server is never
+/// tried here, and nothing else is tried silently in its place.
+///
+/// Source: MCP 2026-07-28 authorization, "Authorization Server Binding".
+fn pre_registered(found: &Found) -> Result<Option<RegisteredClient>, Failed> {
+    let (target, issuer) = (&found.flow.target, found.server.issuer());
+    let changed = |from: String| {
+        Failed::new(
+            Code::IssuerChanged,
+            "the client identifier that was given belongs to another authorization server",
+            format!("it is for {from}, and {} now names {issuer}", target.resource),
+            format!("if the change is right, get a client identifier from {issuer} and give that one"),
+        )
+    };
+    let exact = target.clients.iter().find(|client| client.issuer.as_ref() == Some(issuer));
+    let Some(client) = exact.or_else(|| target.clients.iter().find(|client| client.issuer.is_none())) else {
+        let bound = target.clients.iter().find_map(|client| client.issuer.as_ref());
+        return bound.map_or(Ok(None), |from| Err(changed(from.to_string())));
+    };
+    if let (None, Some(known)) = (&client.issuer, &target.known_issuer)
+        && known != issuer
+    {
+        return Err(changed(known.to_string()));
+    }
+    Ok(Some(IssuerBound::new(issuer.clone(), given(client, &found.server)?)))
+}
+
+fn given(client: &PreRegistered, server: &ValidatedMetadata) -> Result<ClientCredentials, Failed> {
+    let auth_method = match (client.auth_method, &client.secret) {
+        (Some(method), _) => method,
+        (None, None) => AuthMethod::None,
+        (None, Some(_)) => with_secret(server),
+    };
+    if auth_method != AuthMethod::None && client.secret.is_none() {
+        return Err(Failed::new(
+            Code::NoRegistration,
+            "the client identifier that was given needs its secret",
+            format!("its authentication method is {}", auth_method.as_str()),
+            "give the secret too",
+        ));
+    }
+    Ok(ClientCredentials {
+        client_id: client.client_id.clone(),
+        secret: client.secret.clone().filter(|_| auth_method != AuthMethod::None),
+        secret_expires_at: None,
+        auth_method,
+        registration: Registration::PreRegistered,
+        redirect_uri: client.redirect_uri.clone().unwrap_or_else(usual_redirect),
+    })
+}
+
+fn usual_redirect() -> RedirectUri {
+    RedirectUri::parse(USUAL_REDIRECT).expect("the usual redirect URI is one")
+}
+
+/// How a client with a secret proves itself here: the header unless the server lists only the form.
+///
+/// Source: RFC 8414 section 2 (the default is `client_secret_basic`).
+fn with_secret(server: &ValidatedMetadata) -> AuthMethod {
+    let listed = server.document().token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
+    let has = |method: AuthMethod| listed.iter().any(|name| name == method.as_str());
+    if has(AuthMethod::ClientSecretPost) && !has(AuthMethod::ClientSecretBasic) {
+        AuthMethod::ClientSecretPost
+    } else {
+        AuthMethod::ClientSecretBasic
+    }
+}
+
+/// Waits for the client that an earlier login registered.
+#[derive(Debug)]
+pub(crate) struct AwaitStoredClient {
+    found: Box<Found>,
+}
+
+impl AwaitStoredClient {
+    pub(crate) fn on(
+        self,
+        stored: Option<RegisteredClient>,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(State, Step), Failed> {
+        let Self { found } = self;
+        // A store that answers with another server's client changes nothing: that client is not for here.
+        if let Some(client) = stored.filter(|client| client.at(&found.server).is_ok() && !client.is_expired(now)) {
+            return AwaitPort::known(found, client, true);
+        }
+        let document = found.flow.target.metadata_document.as_ref();
+        if let Some(document) = document.filter(|_| found.server.document().client_id_metadata_document_supported) {
+            let credentials = ClientCredentials {
+                client_id: document.url.clone(),
+                secret: None,
+                secret_expires_at: None,
+                auth_method: AuthMethod::None,
+                registration: Registration::MetadataDocument,
+                redirect_uri: document.redirect_uri.clone(),
+            };
+            let client = IssuerBound::new(found.server.issuer().clone(), credentials);
+            return AwaitPort::known(found, client, false);
+        }
+        if found.server.registration_endpoint().is_some() {
+            return AwaitPort::unregistered(found, &random_path(entropy));
+        }
+        Err(no_registration(&found))
+    }
+}
+
+/// A path that no page can guess, so that only the real answer finds the listener.
+fn random_path(entropy: &mut dyn Entropy) -> String {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes);
+    format!("/callback/{}", Base64UrlUnpadded::encode_string(&bytes))
+}
+
+fn no_registration(found: &Found) -> Failed {
+    let document = found.server.document();
+    let why = match (document.client_id_metadata_document_supported, &found.flow.target.metadata_document) {
+        (true, None) => {
+            "it takes client ID metadata documents, and this program has none; it has no registration endpoint"
+        }
+        _ => "it has no registration endpoint and takes no client ID metadata document",
+    };
+    Failed::new(
+        Code::NoRegistration,
+        "the authorization server gives no client identifier by itself",
+        format!("{}: {why}", found.server.issuer()),
+        format!(
+            "register an application there by hand with the redirect URI {USUAL_REDIRECT}, and give its client identifier"
+        ),
+    )
+}
+
+/// Asks for an identifier with the redirect URI that is held.
+///
+/// Source: RFC 7591 section 3.1, MCP 2026-07-28 authorization, "Application Type".
+pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Result<(State, Step), Failed> {
+    let Some(endpoint) = found.server.registration_endpoint().cloned() else { return Err(no_registration(&found)) };
+    let scope = found.scope.as_ref().map_or_else(|| found.listed.clone(), |scope| scope.union(&found.listed));
+    let metadata = ClientMetadata {
+        redirect_uris: vec![redirect_uri.to_string()],
+        client_name: Some(found.flow.target.client_name.clone()),
+        token_endpoint_auth_method: Some(wanted_method(&found.server)?.as_str().to_owned()),
+        grant_types: Some(vec!["authorization_code".into(), "refresh_token".into()]),
+        response_types: Some(vec!["code".into()]),
+        application_type: Some("native".into()),
+        scope: (!scope.is_empty()).then(|| scope.to_string()),
+        software_id: Some("doorward".into()),
+        software_version: Some(env!("CARGO_PKG_VERSION").into()),
+        ..ClientMetadata::default()
+    };
+    let body = serde_json::to_vec(&metadata).expect("strings serialise");
+    let request = Outbound::post(endpoint, "application/json", body, found.flow.target.reach);
+    Ok((State::Registration(AwaitRegistration { found, redirect_uri }), Step::Send(request)))
+}
+
+/// The method to ask for: none where the server takes public clients, or does not say what it takes.
+fn wanted_method(server: &ValidatedMetadata) -> Result<AuthMethod, Failed> {
+    let Some(listed) = &server.document().token_endpoint_auth_methods_supported else { return Ok(AuthMethod::None) };
+    let ours = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+    ours.into_iter().find(|method| listed.iter().any(|name| name == method.as_str())).ok_or_else(|| {
+        Failed::new(
+            Code::NoRegistration,
+            "the authorization server takes no way of client authentication that this program has",
+            format!("{} lists {listed:?}", server.issuer()),
+            "ask the operator of the server",
+        )
+    })
+}
+
+/// Waits for the answer to a registration.
+#[derive(Debug)]
+pub(crate) struct AwaitRegistration {
+    found: Box<Found>,
+    redirect_uri: RedirectUri,
+}
+
+impl AwaitRegistration {
+    pub(crate) fn on(self, answer: Result<Inbound, FetchFailed>) -> Result<(State, Step), Failed> {
+        let server = &self.found.server;
+        let endpoint = server.registration_endpoint().expect("a registration was sent there");
+        let what = "this client could not be registered";
+        let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
+        let status = answer.status;
+        if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
+            let why = format!("{} answered {status}", place(endpoint));
+            return Err(Failed::new(
+                Code::ServerFault,
+                what,
+                why,
+                "the server has a problem of its own; try again later",
+            ));
+        }
+        if !status.is_success() {
+            return Err(refused(&self.redirect_uri, endpoint, &answer));
+        }
+        let client = read(server, &self.redirect_uri, &answer.body).map_err(|why| {
+            let why = format!("{}: {why}", place(endpoint));
+            Failed::new(
+                Code::BadRegistration,
+                "the answer to the registration cannot be used",
+                why,
+                "ask the operator of the server",
+            )
+        })?;
+        let client = IssuerBound::new(server.issuer().clone(), client);
+        let step = Step::SaveClient(client.clone());
+        Ok((State::Saved(AwaitSaved { found: self.found, client, redirect_uri: self.redirect_uri }), step))
+    }
+}
+
+/// What was registered, which need not be what was asked for.
+///
+/// Source: RFC 7591 section 3.2.1.
+fn read(server: &ValidatedMetadata, redirect_uri: &RedirectUri, body: &[u8]) -> Result<ClientCredentials, String> {
+    let answer: RegistrationResponse = json::parse_as(body).map_err(|e| e.to_string())?;
+    let registered = &answer.metadata.redirect_uris;
+    if !registered.is_empty() && !registered.iter().any(|uri| uri == redirect_uri.as_str()) {
+        return Err(format!("{redirect_uri} was asked for as redirect URI, {registered:?} was registered"));
+    }
+    let secret = answer.client_secret.filter(|secret| !secret.is_empty()).map(Secret::parse).transpose();
+    let secret = secret.map_err(|e| e.to_string())?;
+    let auth_method = match (answer.metadata.token_endpoint_auth_method.as_deref(), &secret) {
+        (Some(name), _) => {
+            AuthMethod::parse(name).ok_or(format!("it registered the authentication method {name:?}"))?
+        }
+        (None, Some(_)) => with_secret(server),
+        (None, None) => AuthMethod::None,
+    };
+    if auth_method != AuthMethod::None && secret.is_none() {
+        return Err(format!("it registered {} and gave no secret", auth_method.as_str()));
+    }
+    Ok(ClientCredentials {
+        client_id: ClientId::parse(answer.client_id).map_err(|e| e.to_string())?,
+        secret_expires_at: answer
+            .client_secret_expires_at
+            .filter(|at| *at != 0 && secret.is_some())
+            .map(Timestamp::from_unix),
+        secret,
+        auth_method,
+        registration: Registration::Dynamic,
+        redirect_uri: redirect_uri.clone(),
+    })
+}
+
+fn refused(redirect_uri: &RedirectUri, endpoint: &url::Url, answer: &Inbound) -> Failed {
+    let (why, hint) = match json::parse_as::<ErrorResponse>(&answer.body) {
+        Ok(error) if error.error == "invalid_redirect_uri" => (
+            format!("it does not take the redirect URI {redirect_uri}: {}", authorization::words(&error)),
+            "register an application there by hand, with a loopback redirect URI, and give its client identifier",
+        ),
+        Ok(error) => (
+            authorization::words(&error),
+            "register an application there by hand and give its client identifier, or ask the operator of the server",
+        ),
+        Err(_) => (
+            "it gave no reason".to_owned(),
+            "register an application there by hand and give its client identifier, or ask the operator of the server",
+        ),
+    };
+    let why = format!("{} answered {}: {why}", place(endpoint), answer.status);
+    Failed::new(Code::RegistrationRefused, "the authorization server refused to register this client", why, hint)
+}
+
+/// Waits until the new client is kept.
+#[derive(Debug)]
+pub(crate) struct AwaitSaved {
+    found: Box<Found>,
+    client: RegisteredClient,
+    redirect_uri: RedirectUri,
+}
+
+impl AwaitSaved {
+    pub(crate) fn on(self, entropy: &mut dyn Entropy) -> Result<(State, Step), Failed> {
+        authorization::open(self.found, self.client, self.redirect_uri, false, entropy)
+    }
+}
+
+/// Registers anew, once, because the server does not know the stored client any more.
+pub(crate) fn register_again(mut found: Box<Found>, redirect_uri: RedirectUri) -> Result<(State, Step), Failed> {
+    found.flow.notes.push(Note::RegisteredAgain);
+    register(found, redirect_uri)
+}

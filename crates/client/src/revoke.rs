@@ -1,0 +1,61 @@
+//! Giving tokens back.
+
+use doorward_types::{
+    json,
+    messages::ErrorResponse,
+    outbound::{FetchFailed, Inbound, Outbound, Reach},
+};
+
+use crate::{Code, Failed, StoredTokens, authorization, exchange, failed::no_answer};
+
+/// Requests that give tokens back: the refresh token first, since it could make new access tokens.
+#[derive(Debug)]
+pub struct Revoke {
+    /// To be sent in this order; [`confirmed`](Self::confirmed) reads each answer.
+    pub requests: Vec<Outbound>,
+}
+
+impl Revoke {
+    /// Makes the requests; `None` when the server has no revocation endpoint.
+    ///
+    /// # Errors
+    /// When the client's credentials are another server's.
+    /// Source: RFC 7009 section 2.1.
+    pub fn start(tokens: &StoredTokens, reach: Reach) -> Result<Option<Self>, Failed> {
+        let Some(endpoint) = tokens.server.revocation_endpoint() else { return Ok(None) };
+        let refresh = tokens.refresh_token.as_ref().map(|token| (token.expose(), "refresh_token"));
+        let requests = refresh
+            .into_iter()
+            .chain([(tokens.access_token.expose(), "access_token")])
+            .map(|(token, hint)| {
+                let parameters = [("token", token), ("token_type_hint", hint)];
+                exchange::authenticated(endpoint, &tokens.server, &tokens.client, &parameters, reach)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Self { requests }))
+    }
+
+    /// Whether the server confirmed that a token is good no more.
+    ///
+    /// # Errors
+    /// When it did not, with its reason.
+    /// Source: RFC 7009 section 2.2.
+    pub fn confirmed(tokens: &StoredTokens, answer: Result<Inbound, FetchFailed>) -> Result<(), Failed> {
+        let what = "the authorization server did not confirm that the login is revoked";
+        let endpoint = tokens.server.revocation_endpoint().unwrap_or_else(|| tokens.server.token_endpoint());
+        let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
+        if answer.status == http::StatusCode::OK {
+            return Ok(());
+        }
+        let reason = match json::parse_as::<ErrorResponse>(&answer.body) {
+            Ok(error) => authorization::words(&error),
+            Err(_) => "no reason".to_owned(),
+        };
+        Err(Failed::new(
+            Code::NotRevoked,
+            what,
+            format!("{} answered {}: {reason}", tokens.server.issuer(), answer.status),
+            "end the login on the server's own page of connected apps",
+        ))
+    }
+}
