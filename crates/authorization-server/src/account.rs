@@ -1,14 +1,11 @@
 //! Accounts: how the first one and the others are made.
 
-use doorward_types::{
-    Digest, Entropy, Secret, Timestamp,
-    secret::{Password, SetupToken},
-};
+use doorward_types::{Digest, Entropy, Secret, Timestamp, secret::SetupToken};
 
 use crate::{
     Write,
     facts::{Account, AccountId},
-    password::{PasswordHash, TooShort},
+    password::PasswordHash,
     random,
     session::PasswordVerified,
 };
@@ -50,56 +47,36 @@ pub fn new_account(
     Ok((account.clone(), vec![Write::InsertAccount(account)]))
 }
 
-/// Whether the set-up link works: it is the current one, and there is no account yet.
-pub fn may_set_up(current: Option<&Digest<SetupToken>>, has_accounts: bool, presented: &Secret<SetupToken>) -> bool {
-    !has_accounts && current == Some(&presented.digest())
-}
-
-/// The first account, ready to sign in.
+/// A set-up link that works: the current one, while there is no account. Only [`set_up_link`] makes one.
 #[derive(Debug)]
-pub struct SetUp {
-    /// The account; it may administer.
-    pub account: Account,
-    /// For [`sign_in`](crate::session::sign_in), in the same commit.
-    pub verified: PasswordVerified,
-    /// To be committed.
-    pub writes: Vec<Write>,
+pub struct SetUpLink {
+    token: Digest<SetupToken>,
 }
 
-/// Why no first account was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SetUpRefusal {
-    /// The link was used, replaced, or never ours, or there is an account.
-    #[error("The set-up link does not work any more.")]
-    Link,
-    /// The name is none.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
-    /// The password is too short.
-    #[error(transparent)]
-    Password(#[from] TooShort),
-}
-
-/// Makes the first account from the one-time set-up link. Hashes the password, which takes tens of milliseconds.
-///
-/// # Errors
-/// When the link does not work, or name or password cannot be chosen.
-pub fn set_up(
+/// Judges the token of a set-up link.
+pub fn set_up_link(
     current: Option<&Digest<SetupToken>>,
     has_accounts: bool,
     presented: &Secret<SetupToken>,
+) -> Option<SetUpLink> {
+    let token = presented.digest();
+    (!has_accounts && current == Some(&token)).then_some(SetUpLink { token })
+}
+
+/// Makes the first account, an administrator, ready to sign in. The commit conflicts when the link was used meanwhile.
+///
+/// # Errors
+/// When the name is none.
+pub fn set_up(
+    link: &SetUpLink,
     name: &str,
-    password: &Secret<Password>,
+    password: PasswordHash,
     now: Timestamp,
     entropy: &mut dyn Entropy,
-) -> Result<SetUp, SetUpRefusal> {
-    if !may_set_up(current, has_accounts, presented) {
-        return Err(SetUpRefusal::Link);
-    }
-    let name = check_name(name)?;
-    let hash = PasswordHash::choose(password, entropy)?;
-    let (account, inserts) = new_account(name, hash, true, now, entropy)?;
-    let mut writes = vec![Write::SpendSetup(presented.digest())];
+) -> Result<(Account, PasswordVerified, Vec<Write>), InvalidName> {
+    let (account, inserts) = new_account(name, password, true, now, entropy)?;
+    let mut writes = vec![Write::SpendSetup(link.token)];
     writes.extend(inserts);
-    Ok(SetUp { verified: PasswordVerified::just_chosen(&account), account, writes })
+    let verified = PasswordVerified::just_chosen(&account);
+    Ok((account, verified, writes))
 }

@@ -65,7 +65,7 @@ impl Presented {
     ///
     /// # Errors
     /// When the client is unknown, registered another way, or the secret is wrong.
-    pub fn authenticate(self, client: Option<&Client>) -> Result<AuthenticatedClient, TokenRefusal> {
+    pub fn authenticate(&self, client: Option<&Client>) -> Result<AuthenticatedClient, TokenRefusal> {
         let client = client.filter(|client| client.id == self.client).ok_or(TokenRefusal::UnknownClient)?;
         let right = match (&client.authentication, &self.proof) {
             (ClientAuthentication::None, Proof::None) => true,

@@ -27,7 +27,7 @@ const DOUBLED_REQUEST: Duration = Duration::from_secs(2);
 pub fn redeem(
     policy: &Policy,
     client: &AuthenticatedClient,
-    request: &CodeRequest,
+    request: CodeRequest,
     facts: Option<CodeFacts>,
     now: Timestamp,
     mut fresh: Fresh<'_>,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use doorward_types::{
-    Digest, Entropy, Scope, ScopeSet, Secret, Timestamp,
-    form::Form,
+    ClientId, Digest, Entropy, ScopeSet, Secret, Timestamp, redirect,
     secret::{AuthorizationCode, InteractionToken, SessionToken},
 };
 
@@ -41,6 +40,10 @@ impl Pending {
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
+    /// How the answer will reach the client.
+    pub fn redirect_kind(&self) -> &redirect::Kind {
+        self.redirect.kind()
+    }
     /// Where the answer will go.
     pub fn redirect(&self) -> &MatchedRedirectUri {
         &self.redirect
@@ -60,7 +63,16 @@ pub fn open(
     client: Option<&Client>,
     now: Timestamp,
 ) -> Result<Pending, PageRefusal> {
-    let request = read(interaction, token, browser, now)?;
+    let request = unseal(interaction, token)?;
+    if interaction.browser != *browser {
+        return Err(PageRefusal::OtherBrowser);
+    }
+    if interaction.spent {
+        return Err(PageRefusal::AlreadyAnswered);
+    }
+    if interaction.expires_at <= now {
+        return Err(PageRefusal::Expired);
+    }
     let client = client.filter(|client| client.id == request.client).ok_or(PageRefusal::UnknownClient)?;
     let redirect = client
         .match_redirect_uri(&request.redirect_uri)
@@ -79,30 +91,20 @@ pub fn open(
     })
 }
 
-/// The request that waits, with the first half of [`open`]'s checks: to learn which client's facts to load.
+/// The client of a waiting request, to load its facts for [`open`].
 ///
 /// # Errors
-/// When it is not this browser's, was answered, or has expired.
-pub fn read(
-    interaction: &Interaction,
-    token: &Secret<InteractionToken>,
-    browser: &Digest<SessionToken>,
-    now: Timestamp,
-) -> Result<AuthorizationRequest, PageRefusal> {
-    if interaction.digest != token.digest() {
-        return Err(PageRefusal::NoSuchRequest);
-    }
-    if interaction.browser != *browser {
-        return Err(PageRefusal::OtherBrowser);
-    }
-    if interaction.spent {
-        return Err(PageRefusal::AlreadyAnswered);
-    }
-    if interaction.expires_at <= now {
-        return Err(PageRefusal::Expired);
-    }
-    let plain = interaction.request.open(token, SEALED_REQUEST).ok_or(PageRefusal::NoSuchRequest)?;
-    serde_json::from_slice(&plain).map_err(|_| PageRefusal::NoSuchRequest)
+/// When the token does not open the request.
+pub fn client_of(interaction: &Interaction, token: &Secret<InteractionToken>) -> Result<ClientId, PageRefusal> {
+    unseal(interaction, token).map(|request| request.client)
+}
+
+fn unseal(interaction: &Interaction, token: &Secret<InteractionToken>) -> Result<AuthorizationRequest, PageRefusal> {
+    Some(interaction)
+        .filter(|interaction| interaction.digest == token.digest())
+        .and_then(|interaction| interaction.request.open(token, SEALED_REQUEST))
+        .and_then(|plain| serde_json::from_slice(&plain).ok())
+        .ok_or(PageRefusal::UnknownInteraction)
 }
 
 /// How long a person lets a client in.
@@ -158,33 +160,12 @@ pub enum Answer {
     },
 }
 
-impl Answer {
-    /// Reads the consent form: `answer`, `duration` and any number of `scope`. Nothing else of it counts: the request
-    /// is the stored one.
-    ///
-    /// # Errors
-    /// When no button or no duration of ours was chosen.
-    pub fn read(form: &Form) -> Result<Self, ConsentRefusal> {
-        match form.get("answer") {
-            Some("deny") => Ok(Self::Deny),
-            Some("allow") => Ok(Self::Allow {
-                scope: form.all("scope").filter_map(|scope| Scope::parse(scope).ok()).collect(),
-                lasts: form.get("duration").and_then(Lasts::parse).ok_or(ConsentRefusal::NoAnswer)?,
-            }),
-            _ => Err(ConsentRefusal::NoAnswer),
-        }
-    }
-}
-
 /// Why an answer was not taken; the request still waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsentRefusal {
     /// Allowed, but nothing ticked that was asked for.
     #[error("Choose at least one permission, or deny.")]
     NothingChosen,
-    /// No answer that can be read.
-    #[error("Choose allow or deny, and for how long.")]
-    NoAnswer,
     /// The session that answers is not the one the request was opened for.
     #[error("Another session has opened this request.")]
     OtherSession,

@@ -1,3 +1,5 @@
+//! What the operator decided, and the metadata that follows from it.
+
 use doorward_types::{
     Issuer, ResourceId, ScopeSet,
     metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata},
@@ -40,11 +42,11 @@ pub(crate) const AUTHENTICATION_METHODS: [&str; 3] = ["none", "client_secret_bas
 pub(crate) const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
 
 impl Policy {
-    /// The policy that a gateway starts with.
-    pub fn new(issuer: Issuer, resources: Vec<Resource>) -> Self {
+    /// The policy that a gateway starts with, for no resource yet.
+    pub fn new(issuer: Issuer) -> Self {
         Self {
             issuer,
-            resources,
+            resources: Vec::new(),
             lifetimes: Lifetimes::default(),
             private_use_schemes: KNOWN_SCHEMES.iter().map(ToString::to_string).collect(),
             most_redirect_uris: 20,

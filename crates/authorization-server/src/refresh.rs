@@ -26,7 +26,7 @@ const SEALED_ANSWER: &str = "refresh answer";
 pub fn refresh(
     policy: &Policy,
     client: &AuthenticatedClient,
-    request: &RefreshRequest,
+    request: RefreshRequest,
     facts: Option<RefreshFacts>,
     now: Timestamp,
     mut fresh: Fresh<'_>,
@@ -42,12 +42,12 @@ pub fn refresh(
     if !client.may_use("refresh_token") {
         return TokenRefusal::GrantTypeNotRegistered.into();
     }
-    let scope = match check(policy, request, &facts, now) {
+    let scope = match check(policy, &request, &facts, now) {
         Ok(scope) => scope,
         Err(refusal) => return refusal.into(),
     };
     if let Some(rotated) = &token.rotated {
-        return again(policy, request, &facts, rotated, now);
+        return again(policy, &request, &facts, rotated, now);
     }
     if token.expires_at <= now {
         return TokenRefusal::ExpiredRefresh.into();

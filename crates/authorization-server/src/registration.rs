@@ -35,7 +35,7 @@ impl RegistrationRefusal {
     /// The code on the wire.
     ///
     /// Source: RFC 7591 section 3.2.2.
-    pub const fn code(&self) -> &'static str {
+    pub const fn error(&self) -> &'static str {
         match self {
             Self::RedirectUri(_) => "invalid_redirect_uri",
             Self::Metadata(_) => "invalid_client_metadata",
@@ -46,7 +46,7 @@ impl RegistrationRefusal {
     pub fn response(&self) -> ErrorResponse {
         let visible = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
         ErrorResponse {
-            error: self.code().to_owned(),
+            error: self.error().to_owned(),
             error_description: Some(self.to_string().chars().filter(visible).collect()),
         }
     }

@@ -19,14 +19,14 @@ pub struct PasswordVerified {
     account: AccountId,
 }
 
-impl PasswordVerified {
-    /// Checks a password, at the same cost whether or not the account exists. Takes tens of milliseconds.
-    pub fn check(account: Option<&Account>, password: &Secret<Password>) -> Option<Self> {
-        let right = PasswordHash::verify(account.and_then(|account| account.password.as_ref()), password);
-        let account = account.filter(|account| right && !account.disabled)?;
-        Some(Self { account: account.id.clone() })
-    }
+/// Checks a password, at the same cost whether or not the account exists. Takes tens of milliseconds.
+pub fn verify_password(account: Option<&Account>, password: &Secret<Password>) -> Option<PasswordVerified> {
+    let right = PasswordHash::verify(account.and_then(|account| account.password.as_ref()), password);
+    let account = account.filter(|account| right && !account.disabled)?;
+    Some(PasswordVerified { account: account.id.clone() })
+}
 
+impl PasswordVerified {
     /// The person chose the password just now.
     pub(crate) fn just_chosen(account: &Account) -> Self {
         Self { account: account.id.clone() }
@@ -76,33 +76,38 @@ impl ResourceOwner {
     }
 }
 
-/// Signs a browser in: it always gets a new session, and what it held before is worth nothing from then on.
-/// `before` is the cookie that the browser sent, with the waiting request that it may go on with.
+/// What a browser held before it signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// Its cookie.
+    pub browser: Digest<SessionToken>,
+    /// The request that waits for it, to go on with.
+    pub interaction: Option<Digest<InteractionToken>>,
+}
+
+/// Signs a browser in: it always gets a new session, and the one before is worth nothing from then on.
 ///
-/// When the commit conflicts, that request was answered or is another browser's: decide again without it.
+/// When the commit conflicts, the waiting request was answered or is another browser's: decide again without it.
 pub fn sign_in(
     policy: &Policy,
-    verified: PasswordVerified,
-    before: Option<(Digest<SessionToken>, Option<Digest<InteractionToken>>)>,
+    verified: &PasswordVerified,
+    before: Before,
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> (Secret<SessionToken>, Vec<Write>) {
     let token = Secret::<SessionToken>::generate(entropy);
     let session = Session {
         digest: token.digest(),
-        account: verified.account,
+        account: verified.account.clone(),
         signed_in_at: now,
         expires_at: now.plus(policy.lifetimes.session),
     };
-    let mut writes = vec![Write::InsertSession(session)];
-    if let Some((from, interaction)) = before {
-        writes.push(Write::DeleteSession(from));
-        writes.extend(interaction.map(|interaction| Write::RebindInteraction {
-            interaction,
-            from,
-            to: token.digest(),
-        }));
-    }
+    let mut writes = vec![Write::DeleteSession(before.browser), Write::InsertSession(session)];
+    writes.extend(before.interaction.map(|interaction| Write::RebindInteraction {
+        interaction,
+        from: before.browser,
+        to: token.digest(),
+    }));
     (token, writes)
 }
 
@@ -116,6 +121,6 @@ pub fn form_token(session: &Secret<SessionToken>, purpose: &str) -> Secret<FormT
 }
 
 /// Whether `presented` is the form token of this session for this purpose. Compares in constant time.
-pub fn is_form_token(session: &Secret<SessionToken>, purpose: &str, presented: &str) -> bool {
-    Secret::parse(presented).is_ok_and(|presented| form_token(session, purpose).is(&presented))
+pub fn is_form_token(session: &Secret<SessionToken>, purpose: &str, presented: &Secret<FormToken>) -> bool {
+    form_token(session, purpose).is(presented)
 }

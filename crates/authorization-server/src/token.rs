@@ -8,8 +8,9 @@ use doorward_types::{
     secret::{AccessToken, AuthorizationCode, RefreshToken},
 };
 
+pub use crate::token_refusal::{TokenError, TokenRefusal};
 use crate::{
-    Policy, TokenRefusal, Write,
+    Policy, Write,
     client_auth::AuthenticatedClient,
     facts::{Account, Grant, Refresh},
     random,

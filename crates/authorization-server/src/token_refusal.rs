@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use doorward_types::{form::InvalidForm, messages::ErrorResponse};
+use http::StatusCode;
 
 /// The error codes of the token and revocation endpoints.
 ///
@@ -125,19 +126,24 @@ impl TokenRefusal {
         }
     }
 
+    /// The code on the wire, as text.
+    pub const fn error(&self) -> &'static str {
+        self.code().as_str()
+    }
+
     /// The HTTP status: 401 when the client is not authenticated, else 400.
-    pub const fn status(&self) -> u16 {
+    pub const fn status(&self) -> StatusCode {
         match self.code() {
-            TokenError::InvalidClient => 401,
-            _ => 400,
+            TokenError::InvalidClient => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::BAD_REQUEST,
         }
     }
 
     /// Whether `WWW-Authenticate: Basic` goes along: with every 401.
     ///
     /// Source: OAuth 2.1 section 3.2.4, RFC 9110 section 15.5.2.
-    pub const fn challenges(&self) -> bool {
-        self.status() == 401
+    pub const fn asks_for_basic(&self) -> bool {
+        matches!(self.code(), TokenError::InvalidClient)
     }
 
     /// A sentence for developers, in ASCII. It does not tell a code or token that does not exist from
@@ -174,10 +180,13 @@ impl TokenRefusal {
 
     /// The body of the answer.
     pub fn response(&self) -> ErrorResponse {
-        ErrorResponse {
-            error: self.code().as_str().to_owned(),
-            error_description: Some(self.description().into_owned()),
-        }
+        ErrorResponse { error: self.error().to_owned(), error_description: Some(self.description().into_owned()) }
+    }
+}
+
+impl std::fmt::Display for TokenRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.description())
     }
 }
 

@@ -1,4 +1,7 @@
+//! What a person is told when a request stops here.
+
 use doorward_types::form::InvalidForm;
+use http::StatusCode;
 
 /// A No that is shown on our own page, because there is nowhere the browser may be sent to.
 ///
@@ -6,7 +9,7 @@ use doorward_types::form::InvalidForm;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageRefusal {
     /// The parameters could not be read.
-    Form(InvalidForm),
+    Parameters(InvalidForm),
     /// The request names no client.
     NoClient,
     /// The client is not registered here (any more).
@@ -19,7 +22,7 @@ pub enum PageRefusal {
         requested: String,
     },
     /// No such request waits for an answer.
-    NoSuchRequest,
+    UnknownInteraction,
     /// The request waited too long.
     Expired,
     /// The request was answered before.
@@ -44,12 +47,12 @@ impl PageRefusal {
     /// The stable code, which has a page in the documentation.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Form(_) => "OA-101",
+            Self::Parameters(_) => "OA-101",
             Self::NoClient => "OA-102",
             Self::UnknownClient => "OA-103",
             Self::NoRedirectUri => "OA-104",
             Self::RedirectUri { .. } => "OA-105",
-            Self::NoSuchRequest => "OA-106",
+            Self::UnknownInteraction => "OA-106",
             Self::Expired => "OA-107",
             Self::AlreadyAnswered => "OA-108",
             Self::OtherBrowser => "OA-109",
@@ -60,28 +63,28 @@ impl PageRefusal {
     }
 
     /// The HTTP status: 400, or 403 where the request is well-formed but not the sender's to make.
-    pub const fn status(&self) -> u16 {
+    pub const fn status(&self) -> StatusCode {
         match self {
-            Self::OtherBrowser | Self::ForgedForm | Self::SetUpLink => 403,
-            Self::Form(_)
+            Self::OtherBrowser | Self::ForgedForm | Self::SetUpLink => StatusCode::FORBIDDEN,
+            Self::Parameters(_)
             | Self::NoClient
             | Self::UnknownClient
             | Self::NoRedirectUri
             | Self::RedirectUri { .. }
-            | Self::NoSuchRequest
+            | Self::UnknownInteraction
             | Self::Expired
             | Self::AlreadyAnswered
-            | Self::ResourceGone => 400,
+            | Self::ResourceGone => StatusCode::BAD_REQUEST,
         }
     }
 
     /// The page's heading.
     pub const fn title(&self) -> &'static str {
         match self {
-            Self::Form(_) => "This request cannot be read",
+            Self::Parameters(_) => "This request cannot be read",
             Self::NoClient | Self::UnknownClient => "This app is not known here",
             Self::NoRedirectUri | Self::RedirectUri { .. } => "This app asked to be answered at an unknown address",
-            Self::NoSuchRequest | Self::Expired => "This request is no longer open",
+            Self::UnknownInteraction | Self::Expired => "This request is no longer open",
             Self::AlreadyAnswered => "This request was answered already",
             Self::OtherBrowser => "This request belongs to another browser",
             Self::ResourceGone => "This server is no longer offered here",
@@ -93,13 +96,13 @@ impl PageRefusal {
     /// What happened.
     pub const fn what(&self) -> &'static str {
         match self {
-            Self::Form(_)
+            Self::Parameters(_)
             | Self::NoClient
             | Self::UnknownClient
             | Self::NoRedirectUri
             | Self::RedirectUri { .. }
             | Self::ResourceGone => "Nothing was allowed, and you were not sent on to the app.",
-            Self::NoSuchRequest | Self::Expired | Self::OtherBrowser | Self::ForgedForm => "Nothing was changed.",
+            Self::UnknownInteraction | Self::Expired | Self::OtherBrowser | Self::ForgedForm => "Nothing was changed.",
             Self::AlreadyAnswered => "Your first answer counts; this one changed nothing.",
             Self::SetUpLink => "No account was made.",
         }
@@ -108,7 +111,7 @@ impl PageRefusal {
     /// Why, with the evidence.
     pub fn why(&self) -> String {
         match self {
-            Self::Form(refusal) => format!("In the request that the app sent, {refusal}."),
+            Self::Parameters(refusal) => format!("In the request that the app sent, {refusal}."),
             Self::NoClient => "The request has no client_id.".into(),
             Self::UnknownClient => {
                 "The client_id in the request is not registered, or its registration has ended.".into()
@@ -117,7 +120,7 @@ impl PageRefusal {
             Self::RedirectUri { requested } => {
                 format!("The app did not register the redirect_uri that it asks for: {requested}")
             }
-            Self::NoSuchRequest => "No request of this name is waiting for an answer.".into(),
+            Self::UnknownInteraction => "No request of this name is waiting for an answer.".into(),
             Self::Expired => "It was not answered in time.".into(),
             Self::AlreadyAnswered => "A request can be answered once.".into(),
             Self::OtherBrowser => "Only the browser in which it was started, in the same session, can answer it.".into(),
@@ -135,10 +138,10 @@ impl PageRefusal {
             Self::UnknownClient => {
                 "Remove the connection in the app and connect again, so that it registers anew. If you did not just try to connect an app, close this page."
             }
-            Self::Form(_) | Self::NoClient | Self::NoRedirectUri | Self::RedirectUri { .. } => {
+            Self::Parameters(_) | Self::NoClient | Self::NoRedirectUri | Self::RedirectUri { .. } => {
                 "If you did not just try to connect an app, close this page. If you did, report this page to the app's makers."
             }
-            Self::NoSuchRequest | Self::Expired | Self::AlreadyAnswered | Self::OtherBrowser => {
+            Self::UnknownInteraction | Self::Expired | Self::AlreadyAnswered | Self::OtherBrowser => {
                 "Go back to the app and connect again."
             }
             Self::ResourceGone => "Ask whoever runs this server.",
@@ -148,8 +151,14 @@ impl PageRefusal {
     }
 }
 
+impl std::fmt::Display for PageRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why())
+    }
+}
+
 impl From<InvalidForm> for PageRefusal {
     fn from(refusal: InvalidForm) -> Self {
-        Self::Form(refusal)
+        Self::Parameters(refusal)
     }
 }
