@@ -8,6 +8,7 @@ mod gateway;
 mod opener;
 mod running;
 mod stdio;
+mod visitor;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ pub use gateway::{Gateway, GatewayOptions};
 pub use opener::Opener;
 pub use running::Running;
 pub use stdio::Stdio;
+pub use visitor::{Page, Visitor};
 
 /// The repository's root folder.
 pub fn repository() -> &'static Path {
