@@ -1,1 +1,96 @@
 //! HTTP endpoints and pages: protocol endpoints, sign-in, consent, connected apps, administration. No decisions.
+//!
+//! Each endpoint reads the request, loads facts, asks the authorization server's decision, commits its writes and
+//! shows the answer. What must hold for every answer (headers, limits, who may call from where) is in `common`.
+
+mod apps;
+mod authorize;
+mod browser;
+mod catalogue;
+mod common;
+mod consent;
+mod home;
+mod metadata;
+pub mod pages;
+mod passwords;
+mod register;
+mod revoke;
+mod set_up;
+mod sign_in;
+mod token;
+mod words;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+use doorward_authorization_server::{Policy, store::Store};
+use doorward_types::{Entropy, Timestamp, jose::SigningKey};
+
+pub use catalogue::{Catalogue, Tool};
+pub use passwords::Passwords;
+
+/// All that the endpoints work with.
+pub struct Site {
+    /// What the authorization server's decisions go by.
+    pub policy: Arc<Policy>,
+    /// The name that people read.
+    pub name: String,
+    /// Where facts come from and writes go.
+    pub store: Arc<dyn Store>,
+    /// The key that signs access tokens.
+    pub signer: Arc<SigningKey>,
+    /// The tools that the consent page names.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The `Host` values that mean this gateway, with their port where it is not the scheme's own.
+    pub allowed_hosts: Vec<String>,
+    /// The clock.
+    pub now: fn() -> Timestamp,
+    /// A maker of randomness.
+    pub entropy: fn() -> Box<dyn Entropy>,
+    /// The place where passwords are checked.
+    pub passwords: Passwords,
+}
+
+/// The largest body that any of these endpoints reads.
+const MOST_BODY: usize = 64 * 1024;
+
+/// The endpoints and pages. The caller adds the protected resource itself.
+pub fn router(site: Arc<Site>) -> Router {
+    // Called by programs of any origin; they carry no cookies.
+    let protocol = Router::new()
+        .route("/.well-known/oauth-protected-resource", get(metadata::root_resource))
+        .route("/.well-known/oauth-protected-resource/{*path}", get(metadata::resource))
+        .route("/.well-known/oauth-authorization-server", get(metadata::authorization_server))
+        .route("/.well-known/openid-configuration", get(metadata::openid_configuration))
+        .route("/oauth/jwks", get(metadata::keys))
+        .route("/oauth/register", post(register::register))
+        .route("/oauth/token", post(token::token))
+        .route("/oauth/revoke", post(revoke::revoke))
+        .layer(middleware::from_fn(common::open_to_any_origin));
+    // Opened by a person's browser; same-origin only.
+    let pages = Router::new()
+        .route("/", get(home::home))
+        .route("/oauth/authorize", get(authorize::authorize))
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/consent", get(consent::page).post(consent::answer))
+        .route("/setup", get(set_up::page).post(set_up::set_up))
+        .route("/apps", get(apps::page))
+        .route("/apps/revoke", post(apps::revoke))
+        .route("/assets/{file}", get(home::asset))
+        .layer(middleware::from_fn(common::for_browsers));
+    Router::new()
+        .merge(protocol)
+        .merge(pages)
+        .route("/healthz", get(home::health))
+        .fallback(home::not_found)
+        .method_not_allowed_fallback(common::method_not_allowed)
+        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .layer(middleware::from_fn_with_state(site.clone(), common::for_everyone))
+        .with_state(site)
+}

@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::Response,
+};
+use doorward_authorization_server::{
+    authorize::{self, Begin},
+    facts::Client,
+    redirect_target::RedirectBack,
+    store::Committed,
+};
+use doorward_types::form::Form;
+
+use crate::{
+    Site,
+    browser::Browser,
+    common::{self, Early},
+    pages::{Interstitial, Outcome},
+    words,
+};
+
+/// The authorization endpoint: judges the request, then sends the browser to sign-in or consent.
+///
+/// Source: RFC 6749 section 3.1.
+pub(crate) async fn authorize(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap) -> Response {
+    match answer(&site, &uri, &headers).await {
+        Ok(response) => response,
+        Err(early) => *early,
+    }
+}
+
+async fn answer(site: &Site, uri: &Uri, headers: &HeaderMap) -> Result<Response, Early> {
+    let refuse = |refusal| common::refused(site, &refusal);
+    let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).map_err(|refusal| refuse(refusal.into()))?;
+    let id = authorize::client_id(&form).map_err(refuse)?;
+    let client = site.store.client(&id).await.map_err(|fault| common::away(site, &fault))?;
+    let browser = Browser::of(site, headers).await?;
+    let begin = {
+        let mut entropy = (site.entropy)();
+        let digest = browser.token.digest();
+        authorize::begin(&site.policy, &form, client.as_ref(), digest, (site.now)(), &mut *entropy)
+    };
+    match begin {
+        Begin::Refuse(refusal) => Err(refuse(refusal)),
+        // Never a bare redirect: an error of a client that nobody approved is a way to make us send people anywhere.
+        Begin::Redirect(back) => Ok(leave(site, client.as_ref(), &back, Outcome::Denied)),
+        Begin::Interact { token, writes, request: _ } => {
+            let committed = site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))?;
+            debug_assert_eq!(committed, Committed::Done, "a request with a fresh token meets no guard");
+            let page = if browser.account().is_some() { "consent" } else { "sign-in" };
+            let next = common::see_other(&format!("/{page}?interaction={}", token.expose()));
+            Ok(browser.remembered(site, next))
+        }
+    }
+}
+
+/// The page that leads back to the client. It is a page and no redirect, since browsers hold the redirect after a form to
+/// the form's own policy and would lose the answer.
+pub(crate) fn leave(site: &Site, client: Option<&Client>, back: &RedirectBack, outcome: Outcome) -> Response {
+    let name = client.map_or_else(|| "".into(), words::client_name);
+    let html = Interstitial {
+        gateway: site.name.clone(),
+        client: name,
+        return_to: words::return_to(back.kind(), back.url()),
+        url: back.url().to_owned(),
+        outcome,
+    }
+    .render();
+    let mut response = common::page(StatusCode::OK, html);
+    let policy = HeaderValue::from_static(common::LEAVING_POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}

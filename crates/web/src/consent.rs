@@ -1,0 +1,157 @@
+//! The page on which a person allows or denies.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use doorward_authorization_server::{
+    PageRefusal,
+    consent::{self, Answer, Lasts, Pending},
+    facts::ClientOrigin,
+    store::Committed,
+};
+use doorward_types::{ResourceId, Scope, ScopeSet, Secret, form::Form, secret::InteractionToken};
+
+use crate::{
+    Site,
+    authorize::leave,
+    browser::Browser,
+    common::{self, Early, refused},
+    pages::{Consent, DurationChoice, GrantDuration, Outcome},
+    sign_in::{interaction, read_form},
+    words,
+};
+
+/// The request that waits for this browser, judged again.
+pub(crate) async fn pending(
+    site: &Site,
+    browser: &Browser,
+    token: &Secret<InteractionToken>,
+) -> Result<Result<Pending, PageRefusal>, Early> {
+    let away = |fault| common::away(site, &fault);
+    let Some(found) = site.store.interaction(&token.digest()).await.map_err(away)? else {
+        return Ok(Err(PageRefusal::UnknownInteraction));
+    };
+    let (digest, now) = (browser.token.digest(), (site.now)());
+    let id = match consent::client_of(&found, token) {
+        Ok(id) => id,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let client = site.store.client(&id).await.map_err(away)?;
+    Ok(consent::open(&site.policy, &found, token, &digest, client.as_ref(), now))
+}
+
+/// A resource's name for people.
+pub(crate) fn resource_name(site: &Site, id: &ResourceId) -> String {
+    site.policy.resource(id).map_or_else(|| id.to_string(), |resource| resource.name.clone())
+}
+
+fn purpose(token: &Secret<InteractionToken>) -> String {
+    format!("consent {}", token.expose())
+}
+
+pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let shown = async {
+        let query = read_form(&site, query.unwrap_or_default().as_bytes())?;
+        let browser = Browser::of(&site, &headers).await?;
+        let Some(token) = interaction(&query) else { return Err(refused(&site, &PageRefusal::UnknownInteraction)) };
+        show(&site, &browser, &token, None).await
+    };
+    shown.await.unwrap_or_else(|early: Early| *early)
+}
+
+async fn show(
+    site: &Site,
+    browser: &Browser,
+    token: &Secret<InteractionToken>,
+    error: Option<String>,
+) -> Result<Response, Early> {
+    let (Some(account), Some(shown_account)) = (browser.account(), browser.shown_account()) else {
+        let next = common::see_other(&format!("/sign-in?interaction={}", token.expose()));
+        return Ok(browser.remembered(site, next));
+    };
+    let pending = pending(site, browser, token).await?.map_err(|refusal| refused(site, &refusal))?;
+    let (request, client) = (pending.request(), pending.client());
+    let grants = site.store.grants_of(&account.id).await.map_err(|fault| common::away(site, &fault))?;
+    let earlier: Vec<_> = grants
+        .iter()
+        .map(|(grant, _)| grant)
+        .filter(|grant| grant.client == client.id && grant.resource == request.resource)
+        .collect();
+    let now = (site.now)();
+    let allowed_before =
+        earlier.iter().filter(|grant| grant.is_live(now)).fold(ScopeSet::none(), |all, grant| all.union(&grant.scope));
+    let tools = site.catalogue.tools(&account.id.0).await;
+    // What nobody vouches for ends by itself unless the person wants otherwise.
+    let preset = match client.origin {
+        ClientOrigin::Dynamic => GrantDuration::Days30,
+        ClientOrigin::Administrator => GrantDuration::UntilRevoked,
+    };
+    let durations = [GrantDuration::Hours8, GrantDuration::Days30, GrantDuration::UntilRevoked];
+    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let html = Consent {
+        gateway: site.name.clone(),
+        error,
+        client: words::client_name(client),
+        client_id: client.id.to_string(),
+        resource_name: pending.resource().name.clone(),
+        resource_url: request.resource.to_string(),
+        account: shown_account,
+        identity: words::identity(client),
+        return_to: words::return_to(pending.redirect().kind(), &request.redirect_uri),
+        redirect_uri: request.redirect_uri.clone(),
+        first_seen: earlier.iter().map(|grant| grant.created_at).min().map(words::when),
+        scopes: words::scope_choices(&request.scope, &allowed_before, &tools),
+        durations: durations.map(|duration| DurationChoice { duration, checked: duration == preset }).into(),
+        requested: words::when(request.requested_at),
+        interaction: token.expose().to_owned(),
+        form_token: browser.form_token(&purpose(token)),
+    }
+    .render();
+    Ok(common::page(status, html))
+}
+
+pub(crate) async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
+    let answered = async {
+        let form = read_form(&site, &body)?;
+        let browser = Browser::of(&site, &headers).await?;
+        let Some(token) = interaction(&form) else { return Err(refused(&site, &PageRefusal::UnknownInteraction)) };
+        browser.check_form(&site, &headers, &form, &purpose(&token))?;
+        let Some(owner) = browser.owner(&site) else {
+            return Ok(common::see_other(&format!("/sign-in?interaction={}", token.expose())));
+        };
+        let Some(answer) = read_answer(&form) else {
+            let error = "Choose allow or deny, and for how long.".to_owned();
+            return show(&site, &browser, &token, Some(error)).await;
+        };
+        let outcome = if answer == Answer::Deny { Outcome::Denied } else { Outcome::Allowed };
+        let pending = pending(&site, &browser, &token).await?.map_err(|refusal| refused(&site, &refusal))?;
+        let client = pending.client().clone();
+        let decided = consent::answer(&site.policy, pending, &owner, answer, (site.now)(), &mut *(site.entropy)());
+        let answered = match decided {
+            Ok(answered) => answered,
+            Err(refusal) => return show(&site, &browser, &token, Some(refusal.to_string())).await,
+        };
+        match site.store.commit(answered.writes).await.map_err(|fault| common::away(&site, &fault))? {
+            Committed::Done => Ok(leave(&site, Some(&client), &answered.back, outcome)),
+            Committed::Conflict => Err(refused(&site, &PageRefusal::AlreadyAnswered)),
+        }
+    };
+    answered.await.unwrap_or_else(|early: Early| *early)
+}
+
+/// Nothing of the form but these three fields counts: the request is the stored one.
+fn read_answer(form: &Form) -> Option<Answer> {
+    match form.get("answer")? {
+        "deny" => Some(Answer::Deny),
+        "allow" => Some(Answer::Allow {
+            scope: form.all("scope").filter_map(|text| Scope::parse(text).ok()).collect::<ScopeSet>(),
+            lasts: form.get("duration").and_then(Lasts::parse)?,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,119 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use doorward_types::Timestamp;
+use tokio::sync::Semaphore;
+
+/// Where passwords are hashed and checked: a few at a time, since each takes a core and 19 MiB for a while; and slower and
+/// slower for one account name, since a guess costs the guesser nothing.
+pub struct Passwords {
+    places: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    failures: Mutex<HashMap<String, Failures>>,
+}
+
+#[derive(Clone, Copy)]
+struct Failures {
+    count: u32,
+    last: Timestamp,
+}
+
+/// Why a password was not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotNow {
+    /// Too many sign-ins are under way.
+    Busy,
+    /// Too many wrong guesses for this account; the next is looked at after this time.
+    Wait(Duration),
+}
+
+/// Wrong guesses that cost nothing.
+const FREE_FAILURES: u32 = 5;
+/// The longest that one account name has to wait. Longer would let a stranger lock people out.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How many account names are remembered.
+const MOST_NAMES: usize = 10_000;
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            places: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            waiting: Arc::new(Semaphore::new(32)),
+            failures: Mutex::default(),
+        }
+    }
+}
+
+impl Passwords {
+    /// Does the work of a hash outside of the request's thread.
+    pub(crate) async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotNow> {
+        let _waiting = self.waiting.clone().try_acquire_owned().map_err(|_| NotNow::Busy)?;
+        let _place = self.places.clone().acquire_owned().await.map_err(|_| NotNow::Busy)?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| NotNow::Busy)
+    }
+
+    /// Whether this account name may be tried now.
+    pub(crate) fn may_try(&self, name: &str, now: Timestamp) -> Result<(), NotNow> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = failures.get(&name.to_ascii_lowercase()) else { return Ok(()) };
+        let wait = wait_after(seen.count);
+        let waited = now.since(seen.last);
+        if waited >= wait { Ok(()) } else { Err(NotNow::Wait(wait - waited)) }
+    }
+
+    /// Remembers how a try ended.
+    pub(crate) fn tried(&self, name: &str, right: bool, now: Timestamp) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = name.to_ascii_lowercase();
+        if right {
+            failures.remove(&name);
+            return;
+        }
+        if failures.len() >= MOST_NAMES {
+            failures.retain(|_, seen| now.since(seen.last) < LONGEST_WAIT);
+            if failures.len() >= MOST_NAMES {
+                failures.clear();
+            }
+        }
+        let seen = failures.entry(name).or_insert(Failures { count: 0, last: now });
+        seen.count = seen.count.saturating_add(1);
+        seen.last = now;
+    }
+}
+
+fn wait_after(failures: u32) -> Duration {
+    let beyond = failures.saturating_sub(FREE_FAILURES);
+    if beyond == 0 {
+        return Duration::ZERO;
+    }
+    Duration::from_secs(1 << beyond.min(6)).min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guessing_one_account_gets_slower() {
+        // proves: OA21-16
+        let passwords = Passwords::default();
+        let at = Timestamp::from_unix;
+        for _ in 0..FREE_FAILURES {
+            assert_eq!(passwords.may_try("ann", at(100)), Ok(()));
+            passwords.tried("ann", false, at(100));
+        }
+        assert_eq!(passwords.may_try("Ann", at(100)), Ok(()));
+        passwords.tried("Ann", false, at(100));
+        assert_eq!(passwords.may_try("ANN", at(101)), Err(NotNow::Wait(Duration::from_secs(1))));
+        assert_eq!(passwords.may_try("bob", at(101)), Ok(()));
+        assert_eq!(passwords.may_try("ann", at(102)), Ok(()));
+        passwords.tried("ann", true, at(102));
+        passwords.tried("ann", false, at(102));
+        assert_eq!(passwords.may_try("ann", at(102)), Ok(()));
+        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+    }
+}

@@ -1,0 +1,40 @@
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use doorward_authorization_server::revocation;
+use doorward_types::jose::KeySet;
+
+use crate::{
+    Site,
+    common::{self, Early},
+    token::{authenticated, read_form, refused},
+};
+
+/// The revocation endpoint: a client gives a token back, and its grant ends.
+///
+/// Source: RFC 7009 section 2.
+pub(crate) async fn revoke(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&site, &headers, &body).await.unwrap_or_else(|early| *early)
+}
+
+async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
+    let form = read_form(headers, body)?;
+    let client = authenticated(site, headers, &form).await?;
+    let request = revocation::read(&form).map_err(|refusal| refused(&refusal))?;
+    let refresh = match request.refresh_digest() {
+        Some(digest) => site.store.refresh(&digest).await.map_err(|fault| common::away_json(&fault))?,
+        None => None,
+    };
+    let keys = KeySet::new(vec![site.signer.verifying_key()]);
+    let decided = revocation::revoke(&site.policy, &client, &request, refresh.as_ref(), &keys, (site.now)());
+    let writes = decided.map_err(|refusal| refused(&refusal))?;
+    if !writes.is_empty() {
+        site.store.commit(writes).await.map_err(|fault| common::away_json(&fault))?;
+    }
+    Ok(common::json(StatusCode::OK, Vec::new()))
+}

@@ -1,0 +1,206 @@
+//! Signing in and out.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use doorward_authorization_server::{
+    PageRefusal, Write,
+    facts::Account,
+    session::{self, Before, PasswordVerified},
+    store::Committed,
+};
+use doorward_types::{
+    Secret,
+    form::Form,
+    secret::{InteractionToken, Password},
+};
+
+use crate::{
+    Site,
+    browser::Browser,
+    common::{self, Early},
+    consent,
+    pages::{Link, Notice, SignIn, SignInContext, WRONG_NAME_OR_PASSWORD},
+    passwords::NotNow,
+    words,
+};
+
+const PURPOSE: &str = "sign-in";
+
+/// The token of the request that waits, out of a query or a form.
+pub(crate) fn interaction(form: &Form) -> Option<Secret<InteractionToken>> {
+    form.get("interaction").and_then(|text| Secret::parse(text).ok()).filter(Secret::is_well_formed)
+}
+
+/// Reads a page's form; what it brings too much of is the sender's mistake.
+pub(crate) fn read_form(site: &Site, bytes: &[u8]) -> Result<Form, Early> {
+    Form::parse_repeating(bytes, &["scope"]).map_err(|refusal| {
+        let why = refusal.to_string();
+        let texts = [
+            "This form cannot be read",
+            "Nothing was changed.",
+            &why,
+            "Go back, load the page again, and send it once more.",
+        ];
+        Box::new(common::refusal_page(site, StatusCode::BAD_REQUEST, "OA-121", texts))
+    })
+}
+
+pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let shown = async {
+        let query = read_form(&site, query.unwrap_or_default().as_bytes())?;
+        let browser = Browser::of(&site, &headers).await?;
+        let interaction = interaction(&query);
+        if browser.account().is_some() {
+            return Ok(common::see_other(&after(interaction.as_ref())));
+        }
+        show(&site, &browser, interaction, "", None, StatusCode::OK).await
+    };
+    shown.await.unwrap_or_else(|early: Early| *early)
+}
+
+async fn show(
+    site: &Site,
+    browser: &Browser,
+    interaction: Option<Secret<InteractionToken>>,
+    name: &str,
+    error: Option<&str>,
+    status: StatusCode,
+) -> Result<Response, Early> {
+    // Who asks is only shown to the browser that the request is bound to; a stale request is told after the sign-in.
+    let context = match &interaction {
+        Some(token) => consent::pending(site, browser, token).await?.ok().map(|pending| SignInContext {
+            client: words::client_name(pending.client()),
+            resource: pending.resource().name.clone(),
+        }),
+        None => None,
+    };
+    let html = SignIn {
+        gateway: site.name.clone(),
+        context,
+        interaction: interaction.map(|token| token.expose().to_owned()),
+        form_token: browser.form_token(PURPOSE),
+        name: name.to_owned(),
+        error: error.map(str::to_owned),
+    }
+    .render();
+    Ok(browser.remembered(site, common::page(status, html)))
+}
+
+/// Where a browser goes when it is signed in.
+fn after(interaction: Option<&Secret<InteractionToken>>) -> String {
+    match interaction {
+        Some(token) => format!("/consent?interaction={}", token.expose()),
+        None => "/apps".to_owned(),
+    }
+}
+
+pub(crate) async fn sign_in(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
+    let answered = async {
+        let form = read_form(&site, &body)?;
+        let browser = Browser::of(&site, &headers).await?;
+        browser.check_form(&site, &headers, &form, PURPOSE)?;
+        let interaction = interaction(&form);
+        let name = form.get("name").unwrap_or_default();
+        let again = |error: &'static str, status| show(&site, &browser, interaction.clone(), name, Some(error), status);
+        let Some(password) = form.get("password").and_then(|text| Secret::<Password>::parse(text).ok()) else {
+            return again(WRONG_NAME_OR_PASSWORD, StatusCode::UNAUTHORIZED).await;
+        };
+        match check(&site, name, password).await? {
+            Ok(Some((account, verified))) => {
+                let response = signed_in(&site, &browser, verified, interaction, Vec::new()).await?;
+                tracing::info!(account = %account.id.0, "signed in");
+                Ok(response)
+            }
+            Ok(None) => {
+                tracing::info!("a sign-in failed");
+                again(WRONG_NAME_OR_PASSWORD, StatusCode::UNAUTHORIZED).await
+            }
+            Err(NotNow::Wait(_)) => {
+                again("Too many tries. Wait a minute, then try again.", StatusCode::TOO_MANY_REQUESTS).await
+            }
+            Err(NotNow::Busy) => {
+                again("Many people are signing in right now. Try again in a moment.", StatusCode::TOO_MANY_REQUESTS)
+                    .await
+            }
+        }
+    };
+    answered.await.unwrap_or_else(|early: Early| *early)
+}
+
+/// Checks a name and a password at the same cost whether or not the account exists.
+async fn check(
+    site: &Site,
+    name: &str,
+    password: Secret<Password>,
+) -> Result<Result<Option<(Account, PasswordVerified)>, NotNow>, Early> {
+    let now = (site.now)();
+    if let Err(wait) = site.passwords.may_try(name, now) {
+        return Ok(Err(wait));
+    }
+    let found = site.store.account_by_name(name).await.map_err(|fault| common::away(site, &fault))?;
+    let account = found.clone();
+    let verified = site.passwords.work(move || session::verify_password(account.as_ref(), &password)).await;
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(busy) => return Ok(Err(busy)),
+    };
+    site.passwords.tried(name, verified.is_some(), now);
+    Ok(Ok(found.zip(verified)))
+}
+
+/// Gives the browser a new session, and with it the request that waits for it. `also` is committed in the same step.
+pub(crate) async fn signed_in(
+    site: &Site,
+    browser: &Browser,
+    verified: PasswordVerified,
+    interaction: Option<Secret<InteractionToken>>,
+    also: Vec<Write>,
+) -> Result<Response, Early> {
+    let before = Before { browser: browser.token.digest(), interaction: interaction.as_ref().map(Secret::digest) };
+    let (token, mut writes) = session::sign_in(&site.policy, &verified, before, (site.now)(), &mut *(site.entropy)());
+    writes.extend(also);
+    match site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))? {
+        Committed::Done => {
+            let next = common::see_other(&after(interaction.as_ref()));
+            Ok(Browser::renewed(token).remembered(site, next))
+        }
+        // The request was answered elsewhere, or it is another browser's.
+        Committed::Conflict => Err(common::refused(site, &PageRefusal::AlreadyAnswered)),
+    }
+}
+
+pub(crate) async fn sign_out(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
+    let answered = async {
+        let form = read_form(&site, &body)?;
+        let browser = Browser::of(&site, &headers).await?;
+        browser.check_form(&site, &headers, &form, "sign-out")?;
+        let next = Browser::new(&site);
+        let end = Write::DeleteSession(browser.token.digest());
+        let away = |fault| common::away(&site, &fault);
+        if let Some(token) = interaction(&form) {
+            // Another person is to answer: the request goes on with the browser's next session.
+            let (from, to) = (browser.token.digest(), next.token.digest());
+            let rebind = Write::RebindInteraction { interaction: token.digest(), from, to };
+            if site.store.commit(vec![rebind, end.clone()]).await.map_err(away)? == Committed::Done {
+                let path = format!("/sign-in?interaction={}", token.expose());
+                return Ok(next.remembered(&site, common::see_other(&path)));
+            }
+        }
+        site.store.commit(vec![end]).await.map_err(away)?;
+        let html = Notice {
+            gateway: site.name.clone(),
+            title: "You are signed out".to_owned(),
+            text: "Apps that you connected keep their access until you revoke it under Connected apps.".to_owned(),
+            link: Some(Link { path: "/sign-in", words: "Sign in again" }),
+        }
+        .render();
+        Ok(next.remembered(&site, common::page(StatusCode::OK, html)))
+    };
+    answered.await.unwrap_or_else(|early: Early| *early)
+}

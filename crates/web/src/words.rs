@@ -1,0 +1,94 @@
+//! Facts in the words of the pages.
+
+use doorward_authorization_server::facts::{Client, ClientOrigin};
+use doorward_types::{Permission, Scope, ScopeSet, Timestamp, redirect};
+
+use crate::{
+    catalogue::Tool,
+    pages::{Chip, DisplayName, Identity, ReturnTo, Risk, ScopeChoice, When},
+};
+
+/// A moment.
+pub(crate) fn when(moment: Timestamp) -> When {
+    let stamp = jiff::Timestamp::from_second(moment.as_unix()).unwrap_or_default();
+    When {
+        datetime: stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        words: stamp.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+    }
+}
+
+/// What a client calls itself.
+pub(crate) fn client_name(client: &Client) -> DisplayName {
+    client.name.as_deref().unwrap_or_default().into()
+}
+
+/// What is known of a client's identity.
+pub(crate) fn identity(client: &Client) -> Identity {
+    match client.origin {
+        ClientOrigin::Dynamic => Identity::Unverified,
+        ClientOrigin::Administrator => Identity::RegisteredByAdmin,
+    }
+}
+
+/// Where an authorization response goes.
+pub(crate) fn return_to(kind: &redirect::Kind, uri: &str) -> ReturnTo {
+    match kind {
+        redirect::Kind::Https => {
+            let url = url::Url::parse(uri).ok();
+            let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or(uri);
+            match url.as_ref().and_then(url::Url::port) {
+                Some(port) => ReturnTo::Web(format!("{host}:{port}")),
+                None => ReturnTo::Web(host.to_owned()),
+            }
+        }
+        redirect::Kind::Loopback { host } => ReturnTo::ThisComputer { host: host.clone() },
+        redirect::Kind::PrivateUse { scheme } => ReturnTo::Scheme(scheme.clone()),
+    }
+}
+
+fn risk(scope: &Scope) -> Risk {
+    match Permission::from_scope(scope) {
+        Some(Permission::Read) => Risk::Read,
+        Some(Permission::Write) => Risk::Change,
+        // A scope that we cannot word is shown with all caution.
+        Some(Permission::Danger) | None => Risk::Danger,
+    }
+}
+
+fn sentence(scope: &Scope) -> String {
+    match Permission::from_scope(scope) {
+        Some(Permission::Read) => "See what is there and read it".to_owned(),
+        Some(Permission::Write) => "Add and change things, without destroying any".to_owned(),
+        Some(Permission::Danger) => "Overwrite, delete, send, or run things".to_owned(),
+        None => format!("Use the permission “{scope}”"),
+    }
+}
+
+/// The permissions on the consent page.
+pub(crate) fn scope_choices(asked: &ScopeSet, allowed_before: &ScopeSet, tools: &[Tool]) -> Vec<ScopeChoice> {
+    let mut choices: Vec<_> = asked
+        .iter()
+        .map(|scope| {
+            let permission = Permission::from_scope(scope);
+            let names = tools.iter().filter(|tool| Some(tool.permission) == permission).map(|tool| tool.name.clone());
+            let mut choice = ScopeChoice::new(scope.as_str(), risk(scope), sentence(scope), names.collect());
+            choice.already_allowed = allowed_before.contains(scope);
+            choice
+        })
+        .collect();
+    choices.sort_by_key(|choice| choice.risk);
+    choices
+}
+
+/// The permissions of a grant in a few words each.
+pub(crate) fn chips(scope: &ScopeSet) -> Vec<Chip> {
+    let words = |scope: &Scope| match Permission::from_scope(scope) {
+        Some(Permission::Read) => "Read".to_owned(),
+        Some(Permission::Write) => "Change".to_owned(),
+        Some(Permission::Danger) => "Delete, send, run".to_owned(),
+        None => scope.to_string(),
+    };
+    let mut chips: Vec<_> = scope.iter().map(|scope| Chip { words: words(scope), risk: risk(scope) }).collect();
+    chips.sort_by_key(|chip| chip.risk);
+    chips
+}
