@@ -7,6 +7,7 @@ mod rows;
 mod sql;
 mod sqlite;
 mod sweep;
+mod watch;
 mod writer;
 
 pub use open::OpenError;

@@ -226,3 +226,25 @@ fn judge(path: &Path, error: sqlx::Error) -> OpenError {
         _ => OpenError::Sql { path, source: error },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions as _;
+
+    #[tokio::test]
+    async fn a_commit_is_flushed_and_a_reader_cannot_write() {
+        // proves: FLT-01
+        let directory = tempfile::tempdir().unwrap();
+        let mut opened = super::open(&directory.path().join("doorward.db")).await.unwrap();
+        for (pragma, value) in [("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000)] {
+            let text = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+            let found: i64 = sqlx::query_scalar(text).fetch_one(&mut opened.writer).await.unwrap();
+            assert_eq!(found, value, "{pragma}");
+        }
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut opened.writer).await.unwrap();
+        assert_eq!(mode, "wal");
+        let mut reader = opened.reading.connect().await.unwrap();
+        let refused = sqlx::query("DELETE FROM setup").execute(&mut reader).await.unwrap_err();
+        assert!(refused.to_string().contains("readonly"), "{refused}");
+    }
+}

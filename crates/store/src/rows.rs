@@ -136,6 +136,10 @@ pub(crate) fn session(row: &Row) -> Read<(Session, Account)> {
     Ok((session, account(row)?))
 }
 
+pub(crate) fn revoked(row: &Row) -> Read<(String, Timestamp)> {
+    Ok((text(row, "id")?, moment(row, "revoked_at")?))
+}
+
 pub(crate) fn digest<K: Kind>(row: &Row, column: &'static str) -> Read<Digest<K>> {
     Digest::from_bytes(row.try_get(column)?).ok_or(Unreadable::Column(column))
 }
@@ -152,7 +156,7 @@ fn json<T: serde::de::DeserializeOwned>(row: &Row, column: &'static str) -> Read
     parsed(row, column, |text| serde_json::from_str(&text).ok())
 }
 
-pub(crate) fn moment(row: &Row, column: &'static str) -> Read<Timestamp> {
+fn moment(row: &Row, column: &'static str) -> Read<Timestamp> {
     Ok(Timestamp::from_unix(row.try_get(column)?))
 }
 

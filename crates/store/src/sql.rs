@@ -43,6 +43,9 @@ statements! {
     UNDO = "ROLLBACK TO SAVEPOINT request";
     RELEASE = "RELEASE SAVEPOINT request";
 
+    /// Of SQLite alone: another number than before says that another connection wrote.
+    DATA_VERSION = "PRAGMA data_version";
+
     CLIENT = "SELECT ", client_columns!(), " FROM clients c WHERE c.id = $1";
 
     INTERACTION = "SELECT digest, browser, request, expires_at, spent FROM interactions WHERE digest = $1";

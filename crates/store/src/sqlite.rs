@@ -21,6 +21,7 @@ use crate::{
     revoked::RevokedGrants,
     rows::{self, Unreadable},
     sql, sweep,
+    watch::Watch,
     writer::Writer,
 };
 
@@ -34,6 +35,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
     revoked: RevokedGrants,
+    watch: Watch,
 }
 
 impl SqliteStore {
@@ -50,16 +52,17 @@ impl SqliteStore {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_lazy_with(opened.reading);
+            .connect_lazy_with(opened.reading.clone());
         let revoked = RevokedGrants::default();
         let failed = |error: Unreadable| OpenError::Damaged { path: path.to_owned(), evidence: error.to_string() };
-        let store = Self { writer: Writer::start(opened.writer, opened.writing, revoked.clone()), readers, revoked };
-        store.revoked.extend(store.read_revoked().await.map_err(failed)?);
-        Ok(store)
+        revoked.extend(read_revoked(&readers).await.map_err(failed)?);
+        let writer = Writer::start(opened.writer, opened.writing, revoked.clone());
+        let watch = Watch::start(opened.reading, revoked.clone());
+        Ok(Self { writer, readers, revoked, watch })
     }
 
-    /// The grants whose access tokens must be refused, for a look-up on each request. The answer of
-    /// a commit that revokes comes after the grant is in here.
+    /// The grants whose access tokens must be refused, for a look-up on each request. A commit that revokes is
+    /// answered after the grant is in here; a revocation by another process on the same file arrives within a second.
     pub fn revocations(&self) -> RevokedGrants {
         self.revoked.clone()
     }
@@ -83,13 +86,9 @@ impl SqliteStore {
 
     /// Finishes the commits that were accepted and closes the file. Everything after it fails.
     pub async fn close(&self) {
+        self.watch.stop();
         self.readers.close().await;
         self.writer.close().await;
-    }
-
-    async fn read_revoked(&self) -> Result<Vec<(String, Timestamp)>, Unreadable> {
-        let rows = sqlx::query(sql::REVOKED_GRANTS).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok((sqlx::Row::try_get(row, "id")?, rows::moment(row, "revoked_at")?))).collect()
     }
 
     /// One row by one key, read in one statement and so of one moment.
@@ -105,6 +104,11 @@ impl SqliteStore {
         let row = sqlx::query(statement).bind(key).fetch_optional(&self.readers).await.map_err(fault)?;
         row.as_ref().map(read).transpose().map_err(fault)
     }
+}
+
+async fn read_revoked(readers: &SqlitePool) -> Result<Vec<(String, Timestamp)>, Unreadable> {
+    let rows = sqlx::query(sql::REVOKED_GRANTS).fetch_all(readers).await?;
+    rows.iter().map(rows::revoked).collect()
 }
 
 fn fault(error: impl Into<Unreadable>) -> StoreFault {
@@ -161,7 +165,7 @@ impl Store for SqliteStore {
     }
 
     async fn revoked_grants(&self) -> Result<Vec<GrantId>, StoreFault> {
-        let revoked = self.read_revoked().await.map_err(fault)?;
+        let revoked = read_revoked(&self.readers).await.map_err(fault)?;
         Ok(revoked.into_iter().map(|(id, _)| GrantId(id)).collect())
     }
 

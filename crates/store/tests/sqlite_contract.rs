@@ -1,6 +1,6 @@
 //! The store contract on real SQLite files.
 
-#![allow(unreachable_pub, reason = "a test is a crate of its own")]
+#![allow(unreachable_pub, dead_code, reason = "a test is a crate of its own and uses a part of what tests share")]
 
 mod contract;
 

@@ -69,6 +69,18 @@ impl Draw {
         }
     }
 
+    /// Without the time that hashing takes.
+    pub fn account_without_password(&mut self) -> Account {
+        Account {
+            id: AccountId(self.name()),
+            name: format!("Ben-{}", self.name()),
+            password: None,
+            administrator: false,
+            disabled: false,
+            created_at: self.moment(),
+        }
+    }
+
     pub fn session(&mut self, account: &Account) -> Session {
         Session {
             digest: self.secret::<SessionToken>().digest(),
