@@ -191,7 +191,8 @@ fn attributes(mut text: &str) -> (BTreeMap<String, String>, &str) {
             found.insert(name.to_owned(), unescape(value));
             text = after;
         } else {
-            text = after;
+            // A `=` without a name is no attribute.
+            text = after.strip_prefix('=').unwrap_or(after);
         }
         if let Some(after) = text.strip_prefix('>') {
             return (found, after);
