@@ -10,7 +10,10 @@ mod running;
 mod stdio;
 mod visitor;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 pub use browser::Browser;
 pub use gateway::{Gateway, GatewayOptions};
@@ -19,9 +22,15 @@ pub use running::Running;
 pub use stdio::Stdio;
 pub use visitor::{Page, Visitor};
 
-/// The repository's root folder.
+/// The repository's root folder. Cargo names the crate under test, whichever folder this crate was built in.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("testkit lies two folders below the root")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let crate_under_test = std::env::var_os("CARGO_MANIFEST_DIR");
+        let here = crate_under_test.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        let root = here.ancestors().find(|folder| folder.join("Cargo.lock").exists());
+        root.expect("the lock file lies in the root").to_owned()
+    });
+    &ROOT
 }
 
 /// A part that others wrote, by its path below `tests/`, such as `npm/node_modules/.bin/mcp-server-filesystem`.
