@@ -159,7 +159,7 @@ fn is_id(text: &str) -> bool {
     text.rsplit_once('-').is_some_and(|(family, number)| {
         family.starts_with(|c: char| c.is_ascii_uppercase())
             && family.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
-            && number.len() >= 2
+            && !number.is_empty()
             && number.bytes().all(|b| b.is_ascii_digit())
     })
 }
