@@ -32,10 +32,14 @@ mod refresh;
 mod registration;
 mod revoke;
 mod scope;
+#[cfg(test)]
+mod scripted;
 mod start;
 pub mod step;
 pub mod store;
 pub mod target;
+#[cfg(test)]
+mod tests;
 
 pub use bearer::BearerFor;
 pub use bound::{

@@ -1,0 +1,289 @@
+//! A world made of answers: it does each step of the machine as a script says, and remembers what was done.
+
+use std::collections::{HashMap, VecDeque};
+
+use doorward_types::{
+    Entropy, Timestamp,
+    form::Form,
+    outbound::{FetchFailed, Inbound, Outbound, Redirects},
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{
+    Connect, Connected, Failed, Input, RegisteredClient, Step, Target,
+    step::{HoldPort, NotTaken, OpenBrowser, PortChoice},
+};
+
+pub(crate) const MCP: &str = "https://mcp.example/mcp";
+pub(crate) const ISSUER: &str = "https://as.example";
+pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+/// Bytes that differ and repeat from run to run.
+pub(crate) struct Counting(pub(crate) u64);
+
+impl Entropy for Counting {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        for byte in buffer {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (self.0 >> 33) as u8;
+        }
+    }
+}
+
+/// One request as it was sent.
+#[derive(Clone)]
+pub(crate) struct Sent {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) redirects: Redirects,
+}
+
+impl Sent {
+    pub(crate) fn form(&self) -> Form {
+        Form::parse(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+type Route = Box<dyn FnMut(&Sent) -> Result<Inbound, FetchFailed>>;
+type Browser = Box<dyn FnMut(&Url) -> Vec<String>>;
+
+/// The world.
+pub(crate) struct World {
+    routes: HashMap<String, Route>,
+    browser: Browser,
+    callbacks: VecDeque<String>,
+    pub(crate) target: Target,
+    pub(crate) challenge: Option<HeaderMap>,
+    pub(crate) stored: Option<RegisteredClient>,
+    /// Whether the store answers with the stored client whichever server is asked for.
+    pub(crate) confused_store: bool,
+    pub(crate) port: u16,
+    /// What is held instead of what was wanted.
+    pub(crate) held_instead: Option<String>,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) saved: Vec<RegisteredClient>,
+    pub(crate) held: Vec<HoldPort>,
+    pub(crate) opened: Vec<Url>,
+    pub(crate) not_taken: Vec<NotTaken>,
+    /// The kinds of step in their order.
+    pub(crate) order: Vec<&'static str>,
+}
+
+impl World {
+    /// A server and an authorization server with everything in its place: dynamic registration, S256, `iss`.
+    pub(crate) fn usual() -> Self {
+        let mut world = Self::empty(MCP);
+        world.document("https://mcp.example/.well-known/oauth-protected-resource/mcp", resource(MCP, &[ISSUER]));
+        world.document("https://as.example/.well-known/oauth-authorization-server", server(ISSUER));
+        world.register(json!({ "client_id": "dyn-1", "token_endpoint_auth_method": "none" }));
+        world.tokens(
+            json!({ "access_token": "at-1", "token_type": "Bearer", "expires_in": 600, "refresh_token": "rt-1" }),
+        );
+        world
+    }
+
+    pub(crate) fn empty(mcp: &str) -> Self {
+        Self {
+            routes: HashMap::new(),
+            browser: Box::new(|url| vec![allow(url)]),
+            callbacks: VecDeque::new(),
+            target: Target::new(mcp, "Test Host").unwrap(),
+            challenge: None,
+            stored: None,
+            confused_store: false,
+            port: 43121,
+            held_instead: None,
+            sent: Vec::new(),
+            saved: Vec::new(),
+            held: Vec::new(),
+            opened: Vec::new(),
+            not_taken: Vec::new(),
+            order: Vec::new(),
+        }
+    }
+
+    pub(crate) fn route(&mut self, place: &str, answer: impl FnMut(&Sent) -> Result<Inbound, FetchFailed> + 'static) {
+        self.routes.insert(place.to_owned(), Box::new(answer));
+    }
+
+    pub(crate) fn document(&mut self, url: &str, document: Value) {
+        self.route(&format!("GET {url}"), move |_| Ok(answer(200, &document)));
+    }
+
+    pub(crate) fn status(&mut self, url: &str, status: u16) {
+        self.route(&format!("GET {url}"), move |_| Ok(answer(status, &json!({}))));
+    }
+
+    pub(crate) fn register(&mut self, document: Value) {
+        self.route("POST https://as.example/register", move |_| Ok(answer(201, &document)));
+    }
+
+    pub(crate) fn tokens(&mut self, document: Value) {
+        self.route("POST https://as.example/token", move |_| Ok(answer(200, &document)));
+    }
+
+    /// What the browser brings back each time it is opened: the queries of the requests to the callback.
+    pub(crate) fn browser(&mut self, browser: impl FnMut(&Url) -> Vec<String> + 'static) {
+        self.browser = Box::new(browser);
+    }
+
+    pub(crate) fn challenge(&mut self, value: &str) {
+        let value = HeaderValue::from_str(value).unwrap();
+        self.challenge = Some(HeaderMap::from_iter([(header::WWW_AUTHENTICATE, value)]));
+    }
+
+    /// Runs the machine to its end.
+    pub(crate) fn run(&mut self) -> Result<Connected, Failed> {
+        let mut entropy = Counting(7);
+        let (mut connect, mut step) = Connect::start(self.target.clone(), self.challenge.as_ref())?;
+        loop {
+            if let Step::Done(connected) = step {
+                return Ok(*connected);
+            }
+            (connect, step) = connect.on(self.perform(step), NOW, &mut entropy)?;
+        }
+    }
+
+    /// Runs the machine until the browser is to be opened.
+    pub(crate) fn run_to_browser(&mut self, entropy: &mut Counting) -> (Connect, OpenBrowser) {
+        let (mut connect, mut step) = Connect::start(self.target.clone(), self.challenge.as_ref()).unwrap();
+        loop {
+            match step {
+                Step::OpenBrowser(page) => return (connect, page),
+                step_to_do => (connect, step) = connect.on(self.perform(step_to_do), NOW, entropy).unwrap(),
+            }
+        }
+    }
+
+    fn perform(&mut self, step: Step) -> Input {
+        match step {
+            Step::Send(request) => Input::Answer(self.send(&request)),
+            Step::LoadClient { issuer } => {
+                self.order.push("load");
+                let stored = self.stored.clone();
+                Input::Client(if self.confused_store { stored } else { stored.filter(|c| c.issuer() == &issuer) })
+            }
+            Step::SaveClient(client) => {
+                self.order.push("save");
+                self.saved.push(client);
+                Input::ClientSaved
+            }
+            Step::HoldPort(wanted) => {
+                self.order.push("hold");
+                let port = if let PortChoice::Only(port) = wanted.port { port } else { self.port };
+                let usual = format!("http://{}:{port}{}", wanted.host, wanted.path);
+                self.held.push(wanted);
+                Input::PortHeld { redirect_uri: self.held_instead.clone().unwrap_or(usual) }
+            }
+            Step::OpenBrowser(page) => {
+                self.order.push("browser");
+                self.callbacks.extend((self.browser)(&page.url));
+                self.opened.push(page.url);
+                self.next_callback()
+            }
+            Step::KeepWaiting { why, .. } => {
+                self.not_taken.push(why);
+                self.next_callback()
+            }
+            Step::Done(_) => unreachable!("the run ends before"),
+        }
+    }
+
+    fn next_callback(&mut self) -> Input {
+        self.callbacks.pop_front().map_or(Input::TimeUp, |query| Input::Callback { query })
+    }
+
+    fn send(&mut self, request: &Outbound) -> Result<Inbound, FetchFailed> {
+        let sent = Sent {
+            method: request.method.clone(),
+            url: request.url.to_string(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            redirects: request.redirects,
+        };
+        let place = format!("{} {}", sent.method, sent.url);
+        self.order.push(if sent.method == Method::GET { "get" } else { "post" });
+        self.sent.push(sent.clone());
+        match self.routes.get_mut(&place) {
+            Some(route) => route(&sent),
+            None => Ok(answer(404, &json!({}))),
+        }
+    }
+
+    /// Where requests went, in order.
+    pub(crate) fn urls(&self) -> Vec<&str> {
+        self.sent.iter().map(|sent| sent.url.as_str()).collect()
+    }
+
+    /// The requests that went to this place.
+    pub(crate) fn sent_to(&self, url: &str) -> Vec<&Sent> {
+        self.sent.iter().filter(|sent| sent.url == url).collect()
+    }
+}
+
+/// An answer with a JSON body.
+pub(crate) fn answer(status: u16, body: &Value) -> Inbound {
+    Inbound {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]),
+        body: serde_json::to_vec(body).unwrap(),
+    }
+}
+
+/// The metadata of a protected resource.
+pub(crate) fn resource(resource: &str, servers: &[&str]) -> Value {
+    json!({ "resource": resource, "authorization_servers": servers })
+}
+
+/// The metadata of an authorization server with everything in its place.
+pub(crate) fn server(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "registration_endpoint": format!("{issuer}/register"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
+/// A document with some members changed; `null` takes a member out.
+pub(crate) fn with(mut document: Value, changes: Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => document.as_object_mut().unwrap().remove(name),
+            value => document.as_object_mut().unwrap().insert(name.clone(), value.clone()),
+        };
+    }
+    document
+}
+
+/// A parameter of a URL.
+pub(crate) fn parameter(url: &Url, name: &str) -> Option<String> {
+    let mut values = url.query_pairs().filter(|(n, _)| n == name).map(|(_, value)| value.into_owned());
+    let value = values.next();
+    assert!(values.next().is_none(), "{name} is repeated");
+    value
+}
+
+/// A query from its parameters.
+pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}
+
+/// What the usual authorization server sends back when the person says yes.
+pub(crate) fn allow(url: &Url) -> String {
+    let state = parameter(url, "state").unwrap();
+    query(&[("code", "c0de"), ("state", &state), ("iss", ISSUER)])
+}

@@ -1,0 +1,8 @@
+//! The machine against scripted servers.
+
+mod authorization;
+mod callback;
+mod discovery;
+mod exchange;
+mod refresh;
+mod registration;

@@ -1,0 +1,125 @@
+use doorward_types::{CodeVerifier, S256Challenge, ScopeSet};
+use serde_json::json;
+
+use crate::{
+    Code, Connect, Input,
+    scripted::{Counting, ISSUER, MCP, NOW, World, parameter, resource, server, with},
+};
+
+const SERVER: &str = "https://as.example/.well-known/oauth-authorization-server";
+const INSERTED: &str = "https://mcp.example/.well-known/oauth-protected-resource/mcp";
+
+#[test]
+fn the_person_is_sent_with_all_that_protects_the_login() {
+    // proves: MCP-AUTH-068, MCP-AUTH-070, MCP-AUTH-072, MCP-AUTH-073, MCP-AUTH-080
+    let mut world = World::usual();
+    world.challenge("Bearer scope=\"files:read\"");
+    world.run().unwrap();
+    let url = &world.opened[0];
+    assert_eq!((url.origin().ascii_serialization().as_str(), url.path()), (ISSUER, "/authorize"));
+    let get = |name| parameter(url, name);
+    assert_eq!(get("response_type").as_deref(), Some("code"));
+    assert_eq!(get("client_id").as_deref(), Some("dyn-1"));
+    assert_eq!(get("code_challenge_method").as_deref(), Some("S256"));
+    assert_eq!(get("resource").as_deref(), Some(MCP));
+    assert_eq!(get("scope").as_deref(), Some("files:read"));
+    assert!(get("state").unwrap().len() >= 43);
+    assert!(get("redirect_uri").unwrap().starts_with("http://127.0.0.1:43121/callback/"));
+    let token = world.sent_to("https://as.example/token")[0].form();
+    let verifier = CodeVerifier::parse(token.get("code_verifier").unwrap()).unwrap();
+    assert!(S256Challenge::parse(get("code_challenge").unwrap()).unwrap().matches(&verifier));
+    assert!(!url.as_str().contains(verifier.expose()));
+    assert_eq!((token.get("resource"), token.all("resource").count()), (Some(MCP), 1));
+    assert_eq!(token.get("redirect_uri").map(str::to_owned), get("redirect_uri"));
+    assert_eq!((token.get("grant_type"), token.get("code")), (Some("authorization_code"), Some("c0de")));
+}
+
+#[test]
+fn each_login_has_its_own_state_and_verifier() {
+    // proves: MCP-AUTH-080
+    let start = |seed| {
+        let (_, page) = World::usual().run_to_browser(&mut Counting(seed));
+        ["state", "code_challenge", "redirect_uri"].map(|name| parameter(&page.url, name).unwrap())
+    };
+    let (one, two) = (start(1), start(2));
+    assert!(one.iter().zip(&two).all(|(a, b)| a != b), "{one:?} {two:?}");
+    assert_eq!(start(1), one);
+}
+
+#[test]
+fn the_resource_is_sent_byte_for_byte_as_published() {
+    // proves: MCP-AUTH-074, MCP-AUTH-075, MCP-AUTH-076, MCP-AUTH-077
+    for (published, sent) in [(MCP, MCP), ("HTTPS://MCP.example/mcp", "HTTPS://MCP.example/mcp")] {
+        let mut world = World::usual();
+        world.document(INSERTED, resource(published, &[ISSUER]));
+        world.run().unwrap();
+        assert_eq!(parameter(&world.opened[0], "resource").unwrap(), sent);
+        assert_eq!(world.sent_to("https://as.example/token")[0].form().get("resource"), Some(sent));
+    }
+}
+
+#[test]
+fn an_endpoints_own_query_is_kept_and_cannot_shadow_ours() {
+    let mut world = World::usual();
+    let endpoint = "https://as.example/authorize?tenant=a%20b&response_type=token&state=fixed";
+    world.document(SERVER, with(server(ISSUER), json!({ "authorization_endpoint": endpoint })));
+    world.run().unwrap();
+    let url = &world.opened[0];
+    assert_eq!(parameter(url, "tenant").as_deref(), Some("a b"));
+    assert_eq!(parameter(url, "response_type").as_deref(), Some("code"));
+    assert_ne!(parameter(url, "state").as_deref(), Some("fixed"));
+}
+
+#[test]
+fn scopes_come_from_the_challenge_then_from_the_resource_then_from_nowhere() {
+    // proves: MCP-AUTH-104, MCP-AUTH-112, MCP-AUTH-121
+    let scope = |challenge: Option<&str>, listed: serde_json::Value, offline: bool, before: Option<&str>| {
+        let mut world = World::usual();
+        world.document(INSERTED, with(resource(MCP, &[ISSUER]), json!({ "scopes_supported": listed })));
+        let lists = if offline { json!(["offline_access"]) } else { json!(null) };
+        world.document(SERVER, with(server(ISSUER), json!({ "scopes_supported": lists })));
+        world.target.requested_before = before.map(|scopes| ScopeSet::parse(scopes).unwrap());
+        if let Some(challenge) = challenge {
+            world.challenge(challenge);
+        }
+        let connected = world.run().unwrap();
+        let sent = parameter(&world.opened[0], "scope");
+        assert_eq!(connected.tokens.requested.map(|scope| scope.to_string()), sent);
+        (sent, parameter(&world.opened[0], "prompt"))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(scope(Some("Bearer scope=\"w\""), json!(["r"]), false, None), (some("w"), None));
+    assert_eq!(scope(Some("Bearer"), json!(["r", "bad scope"]), false, None), (some("r"), None));
+    assert_eq!(scope(None, json!(null), false, None), (None, None));
+    assert_eq!(scope(None, json!(["r"]), true, None), (some("offline_access r"), some("consent")));
+    assert_eq!(
+        scope(Some("Bearer error=\"insufficient_scope\", scope=\"w\""), json!(["x"]), false, Some("r")),
+        (some("r w"), None)
+    );
+}
+
+#[test]
+fn a_port_that_was_not_asked_for_is_not_used() {
+    // proves: BRW-10, BRW-11
+    for held in [
+        "http://127.0.0.1:43121/other",
+        "http://evil.example:43121/callback",
+        "https://127.0.0.1:43121/callback",
+        "http://localhost:43121/callback",
+        "http://127.0.0.1/callback",
+        "nonsense",
+    ] {
+        let mut world = World::usual();
+        world.held_instead = Some(held.to_owned());
+        assert_eq!(world.run().unwrap_err().code(), Code::BadRedirect, "{held}");
+        assert!(world.opened.is_empty() && !world.order.contains(&"post"));
+    }
+}
+
+#[test]
+fn an_input_out_of_order_ends_the_login() {
+    let target = World::usual().target;
+    let (connect, _) = Connect::start(target, None).unwrap();
+    let failed = connect.on(Input::ClientSaved, NOW, &mut Counting(1)).unwrap_err();
+    assert_eq!(failed.code(), Code::OutOfOrder);
+}
