@@ -80,3 +80,43 @@ pub fn set_up(
     let verified = PasswordVerified::just_chosen(&account);
     Ok((account, verified, writes))
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_types::{Secret, secret::Password};
+
+    use super::*;
+    use crate::fixtures::{at, entropy};
+
+    fn hash() -> PasswordHash {
+        PasswordHash::choose(&Secret::<Password>::parse("correct horse battery").unwrap(), &mut entropy()).unwrap()
+    }
+
+    #[test]
+    fn names_are_plain() {
+        for good in ["ann", "Ann", "a", "0", "ann.b-c_d+e@example.org", &"a".repeat(64)] {
+            assert_eq!(check_name(good), Ok(good));
+        }
+        for bad in
+            ["", " ann", "ann ", ".ann", "-ann", "@", "a b", "a\nb", "ann\0", "änn", "\u{430}nn", &"a".repeat(65)]
+        {
+            assert_eq!(check_name(bad), Err(InvalidName), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_set_up_link_works_once_and_for_the_first_account() {
+        let token = Secret::<SetupToken>::generate(&mut entropy());
+        let current = token.digest();
+        let another = Secret::<SetupToken>::parse("dwu_another").unwrap();
+        assert!(set_up_link(None, false, &token).is_none());
+        assert!(set_up_link(Some(&current), true, &token).is_none());
+        assert!(set_up_link(Some(&current), false, &another).is_none());
+        let link = set_up_link(Some(&current), false, &token).unwrap();
+        assert!(set_up(&link, "a b", hash(), at(0), &mut entropy()).is_err());
+        let (account, verified, writes) = set_up(&link, "Ann", hash(), at(0), &mut entropy()).unwrap();
+        assert!(account.administrator && *verified.account() == account.id);
+        let [Write::SpendSetup(spent), Write::InsertAccount(made)] = writes.as_slice() else { panic!("{writes:?}") };
+        assert_eq!((*spent, made), (current, &account));
+    }
+}

@@ -174,3 +174,226 @@ fn scope(form: &Form, resource: &Resource) -> Result<ScopeSet, Wrong> {
     }
     if resource.scopes.covers(&asked) { Ok(asked) } else { Err(wrong("a scope is not one of the resource's")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_testkit::url_text;
+
+    use super::*;
+    use crate::fixtures::{
+        CALLBACK, CLIENT, ISSUER, R1, R2, at, browser, client, entropy, form, policy, policy_of_two, scopes,
+    };
+
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+    /// A good request with some parameters replaced; an empty value takes one out.
+    fn request(changes: &[(&str, &str)]) -> Form {
+        let mut parameters = vec![
+            ("response_type", "code"),
+            ("client_id", CLIENT),
+            ("redirect_uri", CALLBACK),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+            ("resource", R1),
+            ("scope", "mcp:read"),
+            ("state", "xyz"),
+        ];
+        parameters.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+        parameters.extend_from_slice(changes);
+        form(&parameters)
+    }
+
+    fn decide(policy: &Policy, changes: &[(&str, &str)]) -> Begin {
+        begin(policy, &request(changes), Some(&client()), browser(1).digest(), at(0), &mut entropy())
+    }
+
+    fn asked(policy: &Policy, changes: &[(&str, &str)]) -> AuthorizationRequest {
+        match decide(policy, changes) {
+            Begin::Interact { token, request, writes } => {
+                let [Write::InsertInteraction(row)] = writes.as_slice() else { panic!("{writes:?}") };
+                assert_eq!((row.digest, row.browser, row.spent), (token.digest(), browser(1).digest(), false));
+                assert_eq!(row.expires_at, at(15 * 60));
+                request
+            }
+            other => panic!("{changes:?}: {other:?}"),
+        }
+    }
+
+    /// The error that is sent back, after checks that hold for every error response.
+    fn sent_back(policy: &Policy, changes: &[(&str, &str)]) -> String {
+        let Begin::Redirect(back) = decide(policy, changes) else { panic!("{changes:?}") };
+        let read = url_text::parameters(back.url());
+        let names: Vec<_> = read.iter().map(|(name, _)| name.as_str()).collect();
+        let echoed = !changes.iter().any(|(name, _)| *name == "state");
+        let expected: &[_] = if echoed {
+            &["error", "error_description", "state", "iss"]
+        } else {
+            &["error", "error_description", "iss"]
+        };
+        assert_eq!(names, expected);
+        let value = |name| url_text::parameter(back.url(), name).unwrap();
+        assert_eq!(value("iss"), ISSUER);
+        assert!(!echoed || value("state") == "xyz");
+        assert!(value("error_description").bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')));
+        assert!(!back.url().contains("<script>") && !back.url().contains("evil") && !back.url().contains("code="));
+        assert_eq!(back.error().unwrap().as_str(), value("error"));
+        value("error")
+    }
+
+    #[test]
+    fn a_good_request_waits_for_a_person_in_this_browser() {
+        let request = asked(&policy(), &[]);
+        assert_eq!(request.redirect_uri, CALLBACK);
+        assert_eq!(request.resource.as_str(), R1);
+        assert_eq!((request.scope, request.state.as_deref()), (scopes("mcp:read"), Some("xyz")));
+    }
+
+    #[test]
+    fn nobody_is_sent_anywhere_for_an_unknown_client_or_redirect_uri() {
+        // proves: REDIR-01, REDIR-18, REDIR-19, REG-02, BCP-01, BCP-16, OA21-03, OA21-10
+        let refused = |changes: &[(&str, &str)]| match decide(&policy(), changes) {
+            Begin::Refuse(refusal) => refusal,
+            other => panic!("{changes:?}: {other:?}"),
+        };
+        assert_eq!(refused(&[("client_id", "")]), PageRefusal::NoClient);
+        for id in ["evil_client_id", "dwcl_test ", "dwcl_test\0", "DWCL_TEST", "dwcl_tes", "dwcl_tést"] {
+            assert_eq!(refused(&[("client_id", id)]), PageRefusal::UnknownClient, "{id}");
+        }
+        assert_eq!(refused(&[("redirect_uri", "")]), PageRefusal::NoRedirectUri);
+        assert_eq!(refused(&[("redirect_uri", ""), ("redirect_uri[]", CALLBACK)]), PageRefusal::NoRedirectUri);
+        for uri in
+            ["https://evil.tld/", "https://a.example.evil.tld/cb", "https://a.example/cb/../x", "javascript:alert(1)"]
+        {
+            let PageRefusal::RedirectUri { requested } = refused(&[("redirect_uri", uri)]) else { panic!("{uri}") };
+            assert_eq!(requested, uri);
+        }
+        // Whatever else is wrong with the request, the redirect URI is judged first.
+        for wrong in
+            [("response_type", "token"), ("scope", "evil"), ("prompt", "none"), ("request_uri", "https://evil.tld/")]
+        {
+            assert!(matches!(
+                refused(&[("redirect_uri", "https://evil.tld/"), wrong]),
+                PageRefusal::RedirectUri { .. }
+            ));
+        }
+        let gone = begin(&policy(), &request(&[]), None, browser(1).digest(), at(0), &mut entropy());
+        assert!(matches!(gone, Begin::Refuse(PageRefusal::UnknownClient)));
+        let PageRefusal::RedirectUri { requested } = PageRefusal::redirect_uri(&"<\u{202e}\r\n é".repeat(400)) else {
+            panic!()
+        };
+        assert_eq!(requested, "<".repeat(200));
+    }
+
+    #[test]
+    fn what_is_wrong_otherwise_goes_back_as_an_error() {
+        // proves: REDIR-26, CODE-07, CODE-08, CODE-21, BCP-09, BCP-26, WEB-04, AUD-02, OA21-27, OA21-30, R7636-03
+        // proves: R8707-02, MCP-AUTH-087
+        let bad_challenges = [
+            "",
+            &CHALLENGE[..42],
+            &format!("{CHALLENGE}A"),
+            &format!("{CHALLENGE}="),
+            &CHALLENGE.replace('-', "+"),
+            &CHALLENGE.replace('M', "N"),
+            "\0",
+            "é",
+        ]
+        .map(ToOwned::to_owned);
+        for challenge in &bad_challenges {
+            assert_eq!(sent_back(&policy(), &[("code_challenge", challenge)]), "invalid_request");
+        }
+        for method in ["", "plain", "PLAIN", "s256", "S512", "S256 "] {
+            assert_eq!(sent_back(&policy(), &[("code_challenge_method", method)]), "invalid_request", "{method}");
+        }
+        let both = [("code_challenge", ""), ("code_challenge_method", "")];
+        assert_eq!(sent_back(&policy(), &both), "invalid_request");
+        for (response_type, error) in [
+            ("", "invalid_request"),
+            ("token", "unsupported_response_type"),
+            ("code token", "unsupported_response_type"),
+            ("id_token", "unsupported_response_type"),
+            ("CODE", "unsupported_response_type"),
+            ("<script>", "unsupported_response_type"),
+        ] {
+            assert_eq!(sent_back(&policy(), &[("response_type", response_type)]), error, "{response_type}");
+        }
+        for mode in ["fragment", "form_post", "web_message"] {
+            assert_eq!(sent_back(&policy(), &[("response_mode", mode)]), "invalid_request");
+        }
+        for prompt in ["none", "consent none", "none login"] {
+            assert_eq!(sent_back(&policy(), &[("prompt", prompt)]), "interaction_required");
+        }
+        for scope in ["mcp:evil", "mcp:read <script>", "mcp:read  mcp:write", "*", "mcp:Read", "openid", "é"] {
+            assert_eq!(sent_back(&policy(), &[("scope", scope)]), "invalid_scope", "{scope}");
+        }
+        let long = format!("https://evil.tld/{}", "a".repeat(10_000));
+        for resource in [
+            "https://evil.tld/mcp",
+            "https://as.example",
+            "https://as.example/mcp/",
+            "https://as.example/mcp#",
+            "https://as.example/mcp#evil",
+            "https://as.example/mcp?evil",
+            "https://u@as.example/mcp",
+            "https://аs.example/mcp",
+            "/mcp",
+            "javascript:alert(1)",
+            &long,
+        ] {
+            assert_eq!(sent_back(&policy(), &[("resource", resource)]), "invalid_target", "{resource}");
+        }
+        assert_eq!(sent_back(&policy(), &[("resource", R1), ("resource", R1)]), "invalid_target");
+        assert_eq!(sent_back(&policy_of_two(), &[("resource", R1), ("resource", R2)]), "invalid_target");
+        assert_eq!(sent_back(&policy(), &[("request", "eyJ")]), "request_not_supported");
+        assert_eq!(sent_back(&policy(), &[("request_uri", "https://evil.tld/")]), "request_uri_not_supported");
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_one_is_not_echoed() {
+        for state in ["a\r\nb", "é", &"a".repeat(4097)] {
+            assert_eq!(sent_back(&policy(), &[("state", state)]), "invalid_request");
+        }
+        let longest = "~ ".repeat(2048);
+        assert_eq!(asked(&policy(), &[("state", &longest)]).state, Some(longest));
+        assert_eq!(asked(&policy(), &[("state", "")]).state, None);
+    }
+
+    #[test]
+    fn a_missing_resource_is_the_only_one() {
+        // proves: AUD-05, MCP-AUTH-077
+        assert_eq!(asked(&policy(), &[("resource", "")]).resource.as_str(), R1);
+        assert_eq!(sent_back(&policy_of_two(), &[("resource", "")]), "invalid_target");
+        assert_eq!(asked(&policy_of_two(), &[("resource", R2)]).resource.as_str(), R2);
+        assert_eq!(asked(&policy(), &[("resource", "HTTPS://AS.example/mcp")]).resource.as_str(), R1);
+    }
+
+    #[test]
+    fn scopes_are_those_of_the_resource() {
+        let all = "mcp:danger mcp:read mcp:write";
+        for (sent, expected) in [
+            ("", all),
+            ("offline_access", all),
+            ("mcp:read offline_access", "mcp:read"),
+            ("mcp:write mcp:read mcp:write", "mcp:read mcp:write"),
+        ] {
+            assert_eq!(asked(&policy(), &[("scope", sent)]).scope, scopes(expected), "{sent}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_are_not_known_change_nothing() {
+        // proves: OA21-18, REG-03
+        let plain = asked(&policy(), &[]);
+        let more =
+            asked(&policy(), &[("approval_prompt", "auto"), ("skip_consent", "1"), ("prompt", "login"), ("x", "")]);
+        assert_eq!(plain, more);
+    }
+
+    #[test]
+    fn a_client_without_the_grant_type_is_told() {
+        let client = Client { grant_types: vec!["refresh_token".into()], ..client() };
+        let begin = begin(&policy(), &request(&[]), Some(&client), browser(1).digest(), at(0), &mut entropy());
+        let Begin::Redirect(back) = begin else { panic!() };
+        assert_eq!(back.error(), Some(AuthorizationError::UnauthorizedClient));
+    }
+}

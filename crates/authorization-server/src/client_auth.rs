@@ -126,3 +126,117 @@ fn form_decode(text: &str) -> Option<String> {
     }
     String::from_utf8(out).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_testkit::url_text::encode;
+
+    use super::*;
+    use crate::{
+        TokenError,
+        fixtures::{CLIENT, another_client, client, entropy, form, with_secret},
+    };
+
+    fn basic_header(client: &str, secret: &str) -> String {
+        format!("Basic {}", Base64::encode_string(format!("{client}:{secret}").as_bytes()))
+    }
+
+    fn refused(header: Option<&str>, parameters: &[(&str, &str)], client: Option<&Client>) -> TokenRefusal {
+        let presented = Presented::read(header, &form(parameters));
+        presented.and_then(|presented| presented.authenticate(client)).map(|_| ()).unwrap_err()
+    }
+
+    #[test]
+    fn each_client_proves_itself_in_the_way_it_registered_and_no_other() {
+        // proves: CODE-16, RT-13, OA21-13, OA21-14, OA21-22, R7591-11
+        let secret = Secret::<ClientSecret>::generate(&mut entropy());
+        let header = basic_header(CLIENT, secret.expose());
+        let ways: [(Option<&str>, &[(&str, &str)]); 3] = [
+            (None, &[("client_id", CLIENT)]),
+            (Some(&header), &[]),
+            (None, &[("client_id", CLIENT), ("client_secret", secret.expose())]),
+        ];
+        let clients = [client(), with_secret(&secret, true), with_secret(&secret, false)];
+        for (registered, client) in clients.iter().enumerate() {
+            for (used, (header, parameters)) in ways.iter().enumerate() {
+                if registered == used {
+                    let presented = Presented::read(*header, &form(parameters)).unwrap();
+                    assert_eq!(presented.authenticate(Some(client)).unwrap().id(), &client.id);
+                } else {
+                    let refusal = refused(*header, parameters, Some(client));
+                    assert_eq!((refusal.error(), refusal.status().as_u16()), ("invalid_client", 401));
+                }
+            }
+        }
+        assert!(Presented::read(Some(&header), &form(&[("client_id", CLIENT)])).is_ok());
+        assert!(Presented::read(Some(&header.replace("Basic ", "bASIC  ")), &form(&[])).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_proof_is_refused_with_a_challenge() {
+        // proves: CODE-15, REG-02, OA21-26
+        let secret = Secret::<ClientSecret>::generate(&mut entropy());
+        let (basic, post) = (with_secret(&secret, true), with_secret(&secret, false));
+        let good = basic_header(CLIENT, secret.expose());
+        let wrong = basic_header(CLIENT, "dwk_wrong");
+        let empty = basic_header(CLIENT, "");
+        let no_colon = format!("Basic {}", Base64::encode_string(b"dwcl_test"));
+        for header in [
+            &wrong,
+            &empty,
+            &no_colon,
+            "Basic",
+            "Basic ",
+            "Basic %%%",
+            "Basic ZHdj",
+            "Bearer x",
+            "",
+            &good[..good.len() - 4],
+        ] {
+            let refusal = refused(Some(header), &[], Some(&basic));
+            assert_eq!((refusal.code(), refusal.asks_for_basic()), (TokenError::InvalidClient, true), "{header}");
+        }
+        for (parameters, client) in [
+            (&[("client_id", CLIENT), ("client_secret", "dwk_wrong")][..], Some(&post)),
+            (&[("client_id", CLIENT), ("client_secret", secret.expose())][..], None),
+            (&[("client_id", CLIENT), ("client_secret", secret.expose())][..], Some(&another_client())),
+            (&[("client_id", "dwcl_t\u{e9}st")][..], Some(&post)),
+            (&[("client_id", CLIENT), ("client_assertion", "x")][..], Some(&post)),
+        ] {
+            assert_eq!(refused(None, parameters, client).code(), TokenError::InvalidClient, "{parameters:?}");
+        }
+    }
+
+    #[test]
+    fn one_proof_at_a_time() {
+        // proves: CODE-15, OA21-12
+        let header = basic_header(CLIENT, "dwk_x");
+        for (header, parameters) in [
+            (Some(header.as_str()), &[("client_id", CLIENT), ("client_secret", "dwk_x")][..]),
+            (Some(&header), &[("client_id", "dwcl_other")][..]),
+            (Some(&header), &[("client_assertion", "x")][..]),
+            (None, &[("client_id", CLIENT), ("client_secret", "dwk_x"), ("client_assertion", "x")][..]),
+            (None, &[][..]),
+        ] {
+            let refusal = refused(header, parameters, Some(&client()));
+            assert_eq!(
+                (refusal.code(), refusal.asks_for_basic()),
+                (TokenError::InvalidRequest, false),
+                "{parameters:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn basic_credentials_are_form_encoded() {
+        // proves: OA21-14
+        let secret = Secret::<ClientSecret>::parse("a b:c%d+é&".replace('é', "~")).unwrap();
+        let client = Client { id: ClientId::parse("id: with+odd%").unwrap(), ..with_secret(&secret, true) };
+        let header = basic_header(&encode(client.id.as_str()), &encode(secret.expose()));
+        let presented = Presented::read(Some(&header), &form(&[])).unwrap();
+        assert!(presented.authenticate(Some(&client)).is_ok());
+        for broken in ["%", "%4", "%zz", "%+1", "%ff"] {
+            assert!(Presented::read(Some(&basic_header(CLIENT, broken)), &form(&[])).is_err(), "{broken}");
+        }
+    }
+}

@@ -71,3 +71,6 @@ pub fn redeem(
     writes.extend(refresh.map(Write::InsertRefresh));
     Decision::Issue { response, writes }
 }
+
+#[cfg(test)]
+mod tests;

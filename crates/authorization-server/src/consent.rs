@@ -235,3 +235,6 @@ pub fn answer(
     let back = RedirectBack::with_code(redirect, &policy.issuer, state, &secret);
     Ok(Answered { back, writes: vec![spend, Write::InsertGrant(grant), Write::InsertCode(code)] })
 }
+
+#[cfg(test)]
+mod tests;

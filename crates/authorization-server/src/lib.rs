@@ -10,6 +10,8 @@ pub mod client_auth;
 pub mod code;
 pub mod consent;
 pub mod facts;
+#[cfg(test)]
+mod fixtures;
 pub mod password;
 pub mod policy;
 mod random;

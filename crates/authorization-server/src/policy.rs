@@ -115,3 +115,44 @@ impl Policy {
 fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{ISSUER, R1, R2, policy as fixture, policy_of_two};
+
+    #[test]
+    fn the_metadata_says_what_is_there_and_no_more() {
+        // proves: R8414-01, R8414-02, R8414-04, R8414-06, R9207-02, R9728-09, MCP-AUTH-088, OA21-29, BCP-26, REG-11
+        let policy = policy_of_two();
+        let document = policy.metadata();
+        assert_eq!(document.issuer, ISSUER);
+        assert_eq!(document.token_endpoint.as_deref(), Some("https://as.example/oauth/token"));
+        assert_eq!(document.code_challenge_methods_supported, Some(texts(&["S256"])));
+        assert_eq!(document.response_types_supported, ["code"]);
+        assert_eq!(document.response_modes_supported, ["query"]);
+        assert_eq!(document.grant_types_supported, ["authorization_code", "refresh_token"]);
+        assert_eq!(document.scopes_supported, ["mcp:danger", "mcp:read", "mcp:write"]);
+        assert_eq!(document.protected_resources, [R1, R2]);
+        assert!(document.authorization_response_iss_parameter_supported);
+        assert!(!document.client_id_metadata_document_supported && document.introspection_endpoint.is_none());
+        let json = serde_json::to_value(&document).unwrap();
+        assert!(json.get("id_token_signing_alg_values_supported").is_none());
+        assert!(document.validate(&policy.issuer).is_ok());
+        assert_eq!(policy.openid_configuration().subject_types_supported, ["public"]);
+    }
+
+    #[test]
+    fn each_resource_has_its_own_metadata() {
+        // proves: MCP-AUTH-123
+        let policy = policy_of_two();
+        for id in [R1, R2] {
+            let id = ResourceId::parse(id).unwrap();
+            let document = policy.resource_metadata(&id).unwrap();
+            assert_eq!(document.validate(&id).unwrap(), [policy.issuer.clone()]);
+            assert_eq!(document.bearer_methods_supported, ["header"]);
+            assert!(!document.scopes_supported.iter().any(|scope| scope == "offline_access"));
+        }
+        assert!(fixture().resource_metadata(&ResourceId::parse(R2).unwrap()).is_none());
+    }
+}

@@ -165,3 +165,221 @@ impl std::fmt::Debug for RedirectBack {
         write!(f, "<redirect to {}>", self.host_for_display())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_testkit::url_text;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixtures::{CALLBACK, ISSUER, client, client_at, entropy};
+
+    fn matches(registered: &str, requested: &str) -> bool {
+        client_at(&[registered]).match_redirect_uri(requested).is_some()
+    }
+
+    #[test]
+    fn an_https_uri_matches_itself_alone() {
+        // proves: REDIR-01, REDIR-02, REDIR-03, REDIR-04, REDIR-05, REDIR-06, REDIR-07, REDIR-08, REDIR-09, BCP-01
+        // proves: R9700-01, MCP-AUTH-083
+        assert!(matches(CALLBACK, CALLBACK));
+        for requested in [
+            "https://evil.tld/",
+            "https://a.example.evil.tld/cb",
+            "https://a.example@evil.tld/cb",
+            "https://a.example:pw@evil.tld/cb",
+            "https://evil.tld\\@a.example/cb",
+            "https://a.example%40evil.tld/cb",
+            "https://user@a.example/cb",
+            "https://a.example/cb#x",
+            "https://a.example/cb#",
+            "https://a.example/cb%23x",
+            "https://a.example/cb/../evil",
+            "https://a.example/cb/../cb",
+            "https://a.example/cb/%2e%2e/evil",
+            "https://a.example/cb/..%2fevil",
+            "https://a.example/cb;/../evil",
+            "https://a.example/cb/.",
+            "https://a.example//cb",
+            "https://a.example/cb/",
+            "https://a.example/cb/39Y8n",
+            "HTTPS://A.EXAMPLE/cb",
+            "https://A.example/cb",
+            "https://a.example/CB",
+            "hTTps://a.example/cb",
+            "https://a.example:443/cb",
+            "https://a.example:/cb",
+            "https://a.example:0443/cb",
+            "https://a.example:8443/cb",
+            "https://a.example/c%62",
+            "https://a.example/cb%00",
+            "https://a.example/cb%0d%0aX: y",
+            "https://a.example/cb\r\nX: y",
+            "https://a.example/cb%09",
+            "https://a.example/cb%c0%af",
+            "https://a.example/cb%ed%a0%80",
+            "https://a.example/cb?",
+            "https://a.example/cb?x=1",
+            "https://a.example/cb?code=ATT",
+            " https://a.example/cb",
+            "https://a.example/cb ",
+            "https://a.example/cb\t",
+            "https://a.exam\tple/cb",
+            "https://a.example/cb\n",
+            "https://a.example/cb\u{200b}",
+            "\u{feff}https://a.example/cb",
+            "https://a.example/\u{202e}cb",
+            "https://a\u{ff0e}example/cb",
+            "https://a\u{3002}example/cb",
+            "https://\u{430}.example/cb",
+            "http://a.example/cb",
+            "//a.example/cb",
+            "/cb",
+            "",
+        ] {
+            assert!(!matches(CALLBACK, requested), "{requested:?}");
+        }
+        assert!(!matches("https://xn--bcher-kva.example/cb", "https://bücher.example/cb"));
+        assert!(!matches("https://a.example/cb?a=x%20y", "https://a.example/cb?a=x+y"));
+    }
+
+    #[test]
+    fn of_a_loopback_uri_the_port_is_free_and_nothing_else() {
+        // proves: REDIR-06, REDIR-10, REDIR-11, REDIR-12, REDIR-13, OA21-04
+        for registered in ["http://127.0.0.1/cb", "http://127.0.0.1:33418/cb"] {
+            for good in ["", ":1", ":80", ":1024", ":33418", ":65535"] {
+                assert!(matches(registered, &format!("http://127.0.0.1{good}/cb")), "{good}");
+            }
+            for bad in
+                [":", ":0", ":65536", ":-1", ":0x50", ":\u{ff18}0", ":080", ":+80", ":80 ", ":1:2", ":99999999999"]
+            {
+                assert!(!matches(registered, &format!("http://127.0.0.1{bad}/cb")), "{bad}");
+            }
+            for bad in [
+                "http://127.0.0.1:80/cb/",
+                "http://127.0.0.1:80/CB",
+                "http://127.0.0.1:80/cb?x",
+                "http://127.0.0.1:80/cb#",
+                "http://127.0.0.1:80/x/../cb",
+                "http://127.0.0.1:80@evil.tld/cb",
+                "http://u@127.0.0.1:80/cb",
+                "http://localhost/cb",
+                "http://[::1]/cb",
+                "http://127.0.0.2/cb",
+                "http://127.1/cb",
+                "http://2130706433/cb",
+                "http://0x7f.1/cb",
+                "http://0177.0.0.1/cb",
+                "http://0.0.0.0/cb",
+                "http://[::ffff:127.0.0.1]/cb",
+                "http://127.0.0.1.evil.tld/cb",
+                "https://127.0.0.1/cb",
+                "HTTP://127.0.0.1/cb",
+            ] {
+                assert!(!matches(registered, bad), "{bad}");
+            }
+        }
+        assert!(matches("http://localhost/cb", "http://localhost:7/cb"));
+        for bad in [
+            "http://127.0.0.1/cb",
+            "http://LOCALHOST/cb",
+            "http://localhost.evil.tld/cb",
+            "http://localhost:80@evil/cb",
+            "http://localhost./cb",
+            "http://testlocalhost/cb",
+            "http://foo.localhost/cb",
+        ] {
+            assert!(!matches("http://localhost/cb", bad), "{bad}");
+        }
+        assert!(matches("http://[::1]/cb", "http://[::1]:7/cb"));
+        for bad in ["http://[::1%25lo]/cb", "http://[::1%lo0]/cb", "http://[0:0:0:0:0:0:0:1]/cb", "http://[::0001]/cb"]
+        {
+            assert!(!matches("http://[::1]/cb", bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_private_use_uri_matches_itself_alone() {
+        // proves: REDIR-15
+        let registered = "com.example.app:/cb";
+        assert!(matches(registered, registered));
+        for bad in ["com.example.app://evil/cb", "com.example.app:/cb?x", "COM.EXAMPLE.APP:/cb", "com.example.app:/cb/"]
+        {
+            assert!(!matches(registered, bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_registered_uri_is_another_ones_pattern() {
+        // proves: REDIR-21
+        let several = client_at(&["https://a.example/x", "https://b.example/y"]);
+        assert!(several.match_redirect_uri("https://a.example/y").is_none());
+        assert!(several.match_redirect_uri("https://b.example/y").is_some());
+        assert!(Client { redirect_uris: Vec::new(), ..several }.match_redirect_uri("https://a.example/x").is_none());
+    }
+
+    fn redirect(uri: &str, state: Option<&str>) -> RedirectBack {
+        let to = client_at(&[uri]).match_redirect_uri(uri).unwrap();
+        let code = Secret::<AuthorizationCode>::generate(&mut entropy());
+        RedirectBack::with_code(to, &Issuer::parse(ISSUER).unwrap(), state, &code)
+    }
+
+    #[test]
+    fn the_response_is_added_to_the_query_once() {
+        // proves: REDIR-17, OA21-05, OA21-32, R9207-01, MCP-AUTH-087
+        let code = Secret::<AuthorizationCode>::generate(&mut entropy());
+        for (uri, before) in [
+            ("https://a.example/cb", "https://a.example/cb?"),
+            ("https://a.example", "https://a.example?"),
+            ("https://a.example/cb?", "https://a.example/cb?"),
+            ("https://a.example/cb?foo=bar", "https://a.example/cb?foo=bar&"),
+            ("https://a.example/cb?foo=bar&", "https://a.example/cb?foo=bar&"),
+            ("https://a.example/cb?a=?", "https://a.example/cb?a=?&"),
+            ("http://127.0.0.1:7/cb", "http://127.0.0.1:7/cb?"),
+            ("com.example.app:/cb", "com.example.app:/cb?"),
+            ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor://anysphere.cursor-mcp/oauth/callback?"),
+        ] {
+            let state = "a b+c&d=e%41/?#é";
+            let back = redirect(uri, Some(state));
+            assert!(back.url().starts_with(before) && back.url().is_ascii(), "{}", back.url());
+            let read = url_text::parameters(back.url());
+            let values =
+                |name: &str| read.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect::<Vec<_>>();
+            assert_eq!(values("code"), [code.expose()]);
+            assert_eq!(values("state"), [state]);
+            assert_eq!(values("iss"), [ISSUER]);
+            assert_eq!(values("foo").len(), usize::from(uri.contains("foo")));
+        }
+        assert!(!redirect(CALLBACK, None).url().contains("state"));
+    }
+
+    #[test]
+    fn neither_prints_what_it_carries() {
+        let back = redirect(CALLBACK, Some("s3cret"));
+        assert_eq!(format!("{back:?}"), "<redirect to a.example>");
+    }
+
+    #[test]
+    fn people_are_told_the_host_as_written() {
+        for (uri, shown) in [
+            ("https://a.example/cb", "a.example"),
+            ("https://a.example:8443/?x", "a.example:8443"),
+            ("http://[::1]:7/cb", "[::1]:7"),
+            ("com.example.app:/cb", "com.example.app:"),
+            ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+        ] {
+            assert_eq!(redirect(uri, None).host_for_display(), shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_not_a_loopback_uri_matches_by_bytes(at in 0_usize..40, with in "[ -~\u{80}-\u{10ffff}]{0,2}", cut in 0_usize..3) {
+            // proves: REDIR-02, REDIR-04
+            let mut text = CALLBACK.to_owned();
+            let at = at.min(text.len());
+            text.replace_range(at..(at + cut).min(text.len()), &with);
+            prop_assert_eq!(client().match_redirect_uri(&text).is_some(), text == CALLBACK);
+        }
+    }
+}

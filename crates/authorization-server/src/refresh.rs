@@ -103,3 +103,6 @@ fn again(
     let Some(response) = answer else { return TokenRefusal::UnknownRefresh.into() };
     Decision::Issue { response, writes: vec![Write::CountReplay { token: token.digest, seen: rotated.replays }] }
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,3 +232,6 @@ fn clean_name(name: &str) -> Option<String> {
     let cut: String = clean.chars().take(MOST_NAME).collect();
     Some(cut.trim_end().to_owned()).filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

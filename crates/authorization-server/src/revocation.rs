@@ -80,3 +80,98 @@ pub fn by_person(owner: &ResourceOwner, grant: Option<&Grant>, now: Timestamp) -
     let grant = grant.filter(|grant| grant.account == *owner.account())?;
     Some(vec![Write::RevokeGrant { grant: grant.id.clone(), at: now, reason: RevocationReason::Person }])
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_testkit::SeededEntropy;
+    use doorward_types::{Issuer, jose::SigningKey};
+
+    use super::*;
+    use crate::{
+        facts::{Account, AccountId, Refresh, Session},
+        fixtures::{
+            SIGNER, account, another_client, at, authenticated, browser, client, form, grant, owner, policy, session,
+        },
+    };
+
+    fn claims() -> AccessTokenClaims {
+        let grant = grant();
+        AccessTokenClaims {
+            iss: policy().issuer,
+            sub: grant.account.0,
+            aud: grant.resource,
+            client_id: grant.client,
+            scope: grant.scope,
+            iat: at(0),
+            exp: at(10),
+            jti: "x".into(),
+            gid: grant.id.0,
+        }
+    }
+
+    fn refresh() -> (Secret<RefreshToken>, RefreshFacts) {
+        let secret = Secret::<RefreshToken>::generate(&mut SeededEntropy::new(3));
+        let token =
+            Refresh { digest: secret.digest(), grant: grant().id, issued_at: at(0), expires_at: at(9), rotated: None };
+        (secret, RefreshFacts { token, successor_used: false, grant: grant(), account: None })
+    }
+
+    fn give_back(
+        client: &crate::facts::Client,
+        token: &str,
+        facts: Option<&RefreshFacts>,
+    ) -> Result<usize, TokenRefusal> {
+        let request = read(&form(&[("token", token), ("token_type_hint", "nonsense")]))?;
+        let keys = KeySet::new(vec![SIGNER.verifying_key()]);
+        let writes = super::revoke(&policy(), &authenticated(client), &request, facts, &keys, at(1000))?;
+        for write in &writes {
+            let Write::RevokeGrant { grant: id, reason: RevocationReason::Client, .. } = write else { panic!() };
+            assert_eq!(*id, grant().id);
+        }
+        Ok(writes.len())
+    }
+
+    #[test]
+    fn a_token_given_back_ends_its_grant_and_only_its_owner_can() {
+        // proves: INT-03, R7009-01, R7009-02, R7009-03, R7009-04, R7009-05
+        let (secret, facts) = refresh();
+        let access = SIGNER.sign(AccessTokenClaims::TYP, &claims());
+        assert_eq!(give_back(&client(), secret.expose(), Some(&facts)), Ok(1));
+        assert_eq!(give_back(&client(), &access, None), Ok(1));
+        assert_eq!(
+            give_back(&another_client(), secret.expose(), Some(&facts)),
+            Err(TokenRefusal::TokenOfAnotherClient)
+        );
+        assert_eq!(give_back(&another_client(), &access, None), Err(TokenRefusal::TokenOfAnotherClient));
+        let foreign = AccessTokenClaims { iss: Issuer::parse("https://evil.tld").unwrap(), ..claims() };
+        for unknown in [
+            "garbage",
+            secret.expose(),
+            &access[..access.len() - 2],
+            &SigningKey::generate().sign(AccessTokenClaims::TYP, &claims()),
+            &SIGNER.sign("jwt", &claims()),
+            &SIGNER.sign(AccessTokenClaims::TYP, &foreign),
+        ] {
+            assert_eq!(give_back(&client(), unknown, None), Ok(0), "{unknown}");
+        }
+        // The facts of another token do not count.
+        let another = Secret::<RefreshToken>::generate(&mut SeededEntropy::new(4));
+        assert_eq!(give_back(&client(), another.expose(), Some(&facts)), Ok(0));
+        assert_eq!(read(&form(&[("token", "")])).map(|_| ()), Err(TokenRefusal::Missing("token")));
+    }
+
+    #[test]
+    fn a_person_ends_what_is_their_own() {
+        // proves: WEB-19
+        let ann = owner(browser(1).digest());
+        assert!(matches!(
+            by_person(&ann, Some(&grant()), at(1)).unwrap().as_slice(),
+            [Write::RevokeGrant { reason: RevocationReason::Person, .. }]
+        ));
+        let bob = Account { id: AccountId("dwa_bob".into()), ..account() };
+        let session = Session { account: bob.id.clone(), ..session(browser(2).digest()) };
+        let bob = ResourceOwner::of(&session, &bob, at(0)).unwrap();
+        assert!(by_person(&bob, Some(&grant()), at(1)).is_none());
+        assert!(by_person(&ann, None, at(1)).is_none());
+    }
+}

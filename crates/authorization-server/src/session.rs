@@ -124,3 +124,66 @@ pub fn form_token(session: &Secret<SessionToken>, purpose: &str) -> Secret<FormT
 pub fn is_form_token(session: &Secret<SessionToken>, purpose: &str, presented: &Secret<FormToken>) -> bool {
     form_token(session, purpose).is(presented)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{account, at, browser, entropy, policy, session};
+
+    #[test]
+    fn only_a_live_session_of_an_enabled_account_is_a_person() {
+        let (live, ann) = (session(browser(1).digest()), account());
+        assert_eq!(ResourceOwner::of(&live, &ann, at(43_199)).unwrap().name(), "ann");
+        assert!(ResourceOwner::of(&live, &ann, at(43_200)).is_none());
+        assert!(ResourceOwner::of(&live, &Account { disabled: true, ..ann.clone() }, at(0)).is_none());
+        assert!(ResourceOwner::of(&live, &Account { id: AccountId("dwa_bob".into()), ..ann }, at(0)).is_none());
+    }
+
+    #[test]
+    fn signing_in_leaves_nothing_of_the_session_before() {
+        // proves: WEB-05
+        let verified = PasswordVerified::just_chosen(&account());
+        let interaction = Secret::<InteractionToken>::generate(&mut entropy()).digest();
+        let before = Before { browser: browser(1).digest(), interaction: Some(interaction) };
+        let (token, writes) = sign_in(&policy(), &verified, before, at(0), &mut entropy());
+        assert!(!token.is(&browser(1)));
+        let [
+            Write::DeleteSession(gone),
+            Write::InsertSession(new),
+            Write::RebindInteraction { interaction: i, from, to },
+        ] = writes.as_slice()
+        else {
+            panic!("{writes:?}")
+        };
+        assert_eq!(
+            (*gone, *from, *to, new.digest, *i),
+            (before.browser, before.browser, token.digest(), token.digest(), interaction)
+        );
+        assert_eq!((&new.account, new.expires_at), (&account().id, at(43_200)));
+    }
+
+    #[test]
+    fn a_password_opens_its_own_enabled_account_alone() {
+        let password = |text: &str| Secret::<Password>::parse(text).unwrap();
+        let hash = PasswordHash::choose(&password("correct horse battery"), &mut entropy()).unwrap();
+        let ann = Account { password: Some(hash), ..account() };
+        let verify = |account: Option<&Account>, text| verify_password(account, &password(text)).is_some();
+        assert!(verify(Some(&ann), "correct horse battery"));
+        assert!(!verify(Some(&ann), "correct horse batterz"));
+        assert!(!verify(None, "correct horse battery"));
+        assert!(!verify(Some(&account()), "x"), "an account without a password");
+        assert!(!verify(Some(&Account { disabled: true, ..ann.clone() }), "correct horse battery"));
+    }
+
+    #[test]
+    fn a_form_token_is_good_for_one_session_and_one_purpose() {
+        // proves: WEB-01
+        let token = form_token(&browser(1), "consent a");
+        assert!(token.is_well_formed());
+        assert!(is_form_token(&browser(1), "consent a", &token));
+        assert!(!is_form_token(&browser(1), "consent b", &token));
+        assert!(!is_form_token(&browser(2), "consent a", &token));
+        let cut = Secret::parse(&token.expose()[..token.expose().len() - 1]).unwrap();
+        assert!(!is_form_token(&browser(1), "consent a", &cut));
+    }
+}

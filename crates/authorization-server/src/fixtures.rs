@@ -1,0 +1,139 @@
+//! What the tests beside the decisions share.
+
+use std::{sync::LazyLock, time::Duration};
+
+use doorward_testkit::{SeededEntropy, url_text};
+use doorward_types::{
+    ClientId, CodeVerifier, Digest, Entropy, Issuer, Permission, RedirectUri, ResourceId, ScopeSet, Secret, Timestamp,
+    form::Form,
+    jose::SigningKey,
+    secret::{ClientSecret, SessionToken},
+};
+
+use crate::{
+    Policy, Resource,
+    client_auth::{AuthenticatedClient, Presented},
+    facts::{Account, AccountId, Client, ClientAuthentication, ClientOrigin, Grant, GrantId, Session},
+    session::ResourceOwner,
+    token::Fresh,
+};
+
+pub(crate) static SIGNER: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+
+pub(crate) const ISSUER: &str = "https://as.example";
+pub(crate) const R1: &str = "https://as.example/mcp";
+pub(crate) const R2: &str = "https://as.example/other/mcp";
+pub(crate) const CALLBACK: &str = "https://a.example/cb";
+pub(crate) const CLIENT: &str = "dwcl_test";
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(1_000_000 + seconds)
+}
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn scopes(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).unwrap()
+}
+
+pub(crate) fn entropy() -> SeededEntropy {
+    SeededEntropy::new(7)
+}
+
+pub(crate) fn resource(id: &str) -> Resource {
+    let id = ResourceId::parse(id).unwrap();
+    Resource { id, name: "Files".into(), scopes: Permission::all_scopes() }
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy { resources: vec![resource(R1)], ..Policy::new(Issuer::parse(ISSUER).unwrap()) }
+}
+
+pub(crate) fn policy_of_two() -> Policy {
+    Policy { resources: vec![resource(R1), resource(R2)], ..policy() }
+}
+
+pub(crate) fn client_at(redirect_uris: &[&str]) -> Client {
+    Client {
+        id: ClientId::parse(CLIENT).unwrap(),
+        origin: ClientOrigin::Dynamic,
+        name: Some("Test".into()),
+        redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::parse(*uri).unwrap()).collect(),
+        authentication: ClientAuthentication::None,
+        grant_types: vec!["authorization_code".into(), "refresh_token".into()],
+        application_type: None,
+        created_at: at(0),
+    }
+}
+
+pub(crate) fn client() -> Client {
+    client_at(&[CALLBACK])
+}
+
+pub(crate) fn authenticated(client: &Client) -> AuthenticatedClient {
+    let form = form(&[("client_id", client.id.as_str())]);
+    Presented::read(None, &form).unwrap().authenticate(Some(client)).unwrap()
+}
+
+pub(crate) fn another_client() -> Client {
+    Client { id: ClientId::parse("dwcl_other").unwrap(), ..client() }
+}
+
+pub(crate) fn with_secret(secret: &Secret<ClientSecret>, basic: bool) -> Client {
+    let digest = secret.digest();
+    let authentication =
+        if basic { ClientAuthentication::SecretBasic(digest) } else { ClientAuthentication::SecretPost(digest) };
+    Client { authentication, ..client() }
+}
+
+pub(crate) fn form(parameters: &[(&str, &str)]) -> Form {
+    Form::parse(url_text::form(parameters).as_bytes()).unwrap()
+}
+
+pub(crate) fn verifier() -> CodeVerifier {
+    CodeVerifier::generate(&mut SeededEntropy::new(99))
+}
+
+pub(crate) fn browser(seed: u64) -> Secret<SessionToken> {
+    Secret::generate(&mut SeededEntropy::new(seed))
+}
+
+pub(crate) fn account() -> Account {
+    Account {
+        id: AccountId("dwa_ann".into()),
+        name: "ann".into(),
+        password: None,
+        administrator: false,
+        disabled: false,
+        created_at: at(0),
+    }
+}
+
+pub(crate) fn session(browser: Digest<SessionToken>) -> Session {
+    Session { digest: browser, account: account().id, signed_in_at: at(0), expires_at: at(43_200) }
+}
+
+pub(crate) fn owner(browser: Digest<SessionToken>) -> ResourceOwner {
+    ResourceOwner::of(&session(browser), &account(), at(0)).unwrap()
+}
+
+pub(crate) fn grant() -> Grant {
+    Grant {
+        id: GrantId("dwg_1".into()),
+        account: account().id,
+        client: client().id,
+        redirect_uri: CALLBACK.into(),
+        resource: ResourceId::parse(R1).unwrap(),
+        scope: scopes("mcp:read mcp:write"),
+        created_at: at(0),
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    }
+}
+
+pub(crate) fn fresh(entropy: &mut dyn Entropy) -> Fresh<'_> {
+    Fresh { entropy, signer: &SIGNER }
+}
