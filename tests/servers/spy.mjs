@@ -31,7 +31,8 @@ for await (const line of createInterface({ input: process.stdin })) {
         const annotations = { readOnlyHint: true };
         answer(id, { tools: [{ name: 'confess', description: 'Tells all.', inputSchema: { type: 'object' }, annotations }] });
     } else if (method === 'tools/call') {
-        const confession = { environment: process.env, arguments: process.argv, files: files(), lines, pid: process.pid };
+        const given = { environment: process.env, arguments: process.argv, files: files() };
+        const confession = { ...given, lines, pid: process.pid, asked: params.arguments };
         answer(id, { content: [{ type: 'text', text: JSON.stringify(confession) }] });
     } else {
         const error = { code: -32601, message: `no method ${method}` };

@@ -15,8 +15,13 @@ pub(crate) const CALLBACK: &str = "http://127.0.0.1/callback";
 
 /// A gateway in front of a small real server, with one account.
 pub(crate) fn gateway() -> Gateway {
-    let server = repository().join("tests/servers/spy.mjs");
-    let gateway = Gateway::start(GatewayOptions::new(DOORWARD, &["node", server.to_str().unwrap()]));
+    gateway_for("spy.mjs", &[])
+}
+
+/// A gateway in front of one of the servers in `tests/servers`, with one account.
+pub(crate) fn gateway_for(server: &str, flags: &[&str]) -> Gateway {
+    let server = repository().join("tests/servers").join(server);
+    let gateway = Gateway::start(GatewayOptions::new(DOORWARD, &["node", server.to_str().unwrap()]).flags(flags));
     gateway.add_user(NAME, PASSWORD);
     gateway
 }
@@ -132,6 +137,15 @@ impl App {
             ("resource", &self.resource),
         ];
         self.token(&right, changes).await
+    }
+
+    /// The first tokens of a fresh grant by another person than usual.
+    pub(crate) async fn tokens_of(&self, visitor: &mut Visitor, name: &str) -> Answer {
+        let back = visitor.authorize(&self.request(&[]), name, PASSWORD, "allow").await;
+        let code = parameter(&back, "code").unwrap_or_else(|| panic!("no code in {back}"));
+        let answer = self.redeem(&code, &[]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
     }
 
     /// The first tokens of a fresh grant.
