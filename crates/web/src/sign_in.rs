@@ -154,7 +154,7 @@ async fn check(
     Ok(Ok(found.zip(verified)))
 }
 
-/// Gives the browser a new session, and with it the request that waits for it. `also` is committed in the same step.
+/// Gives the browser a new session, and with it the request that waits for it. `also` is committed in the same step, before.
 pub(crate) async fn signed_in(
     site: &Site,
     browser: &Browser,
@@ -162,17 +162,19 @@ pub(crate) async fn signed_in(
     interaction: Option<Secret<InteractionToken>>,
     also: Vec<Write>,
 ) -> Result<Response, Early> {
-    let before = Before { browser: browser.token.digest(), interaction: interaction.as_ref().map(Secret::digest) };
-    let (token, mut writes) = session::sign_in(&site.policy, &verified, before, (site.now)(), &mut *(site.entropy)());
-    writes.extend(also);
-    match site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))? {
-        Committed::Done => {
-            let next = common::see_other(&after(interaction.as_ref()));
-            Ok(Browser::renewed(token).remembered(site, next))
+    let next = after(interaction.as_ref());
+    // A request that was answered elsewhere, or is another browser's, is left behind: its page says so to who is signed in.
+    for interaction in [interaction.as_ref().map(Secret::digest), None] {
+        let before = Before { browser: browser.token.digest(), interaction };
+        let (token, session) = session::sign_in(&site.policy, &verified, before, (site.now)(), &mut *(site.entropy)());
+        let writes = also.iter().cloned().chain(session).collect();
+        match site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))? {
+            Committed::Done => return Ok(Browser::renewed(token).remembered(site, common::see_other(&next))),
+            Committed::Conflict => {}
         }
-        // The request was answered elsewhere, or it is another browser's.
-        Committed::Conflict => Err(common::refused(site, &PageRefusal::AlreadyAnswered)),
     }
+    // The account went away in the meantime.
+    Err(common::refused(site, &PageRefusal::AlreadyAnswered))
 }
 
 pub(crate) async fn sign_out(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
