@@ -30,29 +30,34 @@ pub(crate) type Early = Box<Response>;
 
 /// Refuses what names another host (a rebound name, a poisoned cache), and what is too long.
 pub(crate) async fn for_everyone(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    if request.uri().to_string().len() > MOST_TARGET {
-        return plain(StatusCode::URI_TOO_LONG, "the address is longer than 16 KiB\n");
+    let mut response = match misdirected(&site, &request) {
+        Some(refused) => refused,
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if site.policy.issuer.url().scheme() == "https" {
+        headers
+            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
     }
-    match host_of(&request) {
-        Some(host) if site.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&host)) => {}
+    response
+}
+
+fn misdirected(site: &Site, request: &Request) -> Option<Response> {
+    if request.uri().to_string().len() > MOST_TARGET {
+        return Some(plain(StatusCode::URI_TOO_LONG, "the address is longer than 16 KiB\n"));
+    }
+    match host_of(request) {
+        Some(host) if site.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&host)) => None,
         _ => {
             let expected = site.allowed_hosts.first().map_or("", String::as_str);
             let text = format!(
                 "This gateway does not answer for this host name.\nIt is reached as {expected}; if that is wrong, start it with --public-url.\n"
             );
-            return plain(StatusCode::MISDIRECTED_REQUEST, text);
+            Some(plain(StatusCode::MISDIRECTED_REQUEST, text))
         }
     }
-    let secure = site.policy.issuer.url().scheme() == "https";
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if secure {
-        headers
-            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
-    }
-    response
 }
 
 /// The one host that a request names: the authority of its target, else its one `Host` header; they may not differ.

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    handler::Handler as _,
     middleware,
     routing::{get, post},
 };
@@ -88,7 +89,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(protocol)
         .merge(pages)
         .route("/healthz", get(home::health))
-        .fallback(home::not_found)
+        .fallback(home::not_found.layer(middleware::from_fn(common::for_browsers)))
         .method_not_allowed_fallback(common::method_not_allowed)
         .layer(DefaultBodyLimit::max(MOST_BODY))
         .layer(middleware::from_fn_with_state(site.clone(), common::for_everyone))
