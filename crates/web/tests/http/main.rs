@@ -1,0 +1,9 @@
+//! The endpoints over HTTP: the real router on a real store, with a clock and randomness of the test's own.
+
+mod app;
+mod browser;
+mod html;
+mod lint;
+mod world;
+
+mod forgery;
