@@ -1,0 +1,44 @@
+use async_trait::async_trait;
+use doorward_client::{BearerFor, Failed};
+use http::HeaderMap;
+
+/// Why a token is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Why<'a> {
+    /// A message is to be sent.
+    ToSend,
+    /// The server answered 401 to a message, which therefore did not run.
+    Rejected {
+        /// The token that it was sent with; `None` when it was sent without one.
+        serial: Option<u64>,
+        /// The headers of the answer, with its challenge.
+        headers: &'a HeaderMap,
+    },
+    /// The server answered 403 and asks for more scopes; the message did not run.
+    InsufficientScope {
+        /// The token that it was sent with.
+        serial: Option<u64>,
+        /// The headers of the answer, with its challenge.
+        headers: &'a HeaderMap,
+    },
+}
+
+/// A token, and which one it is.
+#[derive(Debug)]
+pub struct Credential {
+    /// The token.
+    pub bearer: BearerFor,
+    /// Differs from token to token, so that many requests which met the same end ask for one new token.
+    pub serial: u64,
+}
+
+/// Where a bridge gets its tokens from: a store, a refresh, or a person.
+#[async_trait]
+pub trait BearerSource: Send + Sync {
+    /// The token to send next; `None` when there is none yet, so that the server's challenge says how to get one.
+    /// Callers that name the same `serial` share one refresh or login. May take as long as a person takes.
+    ///
+    /// # Errors
+    /// When there is no token and will be none.
+    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed>;
+}

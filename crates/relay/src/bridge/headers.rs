@@ -1,0 +1,110 @@
+//! The headers of a message to the server.
+
+use std::borrow::Cow;
+
+use base64ct::{Base64, Encoding as _};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{
+    envelope::{Members, Message},
+    era::META_VERSION,
+    plan::name_member,
+};
+
+pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+const EITHER: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+pub(super) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The revision that a message of the modern era says it is written in.
+pub(super) fn stated_version(message: &Message) -> Option<String> {
+    let params = match message {
+        Message::Request(request) => &request.params,
+        Message::Notification { params, .. } => params,
+        Message::Response { .. } => return None,
+    };
+    params.object("_meta")?.text(META_VERSION)
+}
+
+/// What every POST carries.
+///
+/// Source: MCP 2026-07-28 Streamable HTTP, "Sending Messages to the Server".
+pub(super) fn of_post() -> HeaderMap {
+    HeaderMap::from_iter([(header::ACCEPT, EITHER), (header::CONTENT_TYPE, JSON)])
+}
+
+/// What a message of the modern era carries besides: what its body says, for those who read no bodies.
+///
+/// Source: MCP 2026-07-28 Streamable HTTP, "Protocol Version Header", "Standard Request Headers".
+pub(super) fn mirrored(version: &str, message: &Message) -> HeaderMap {
+    let mut headers = of_post();
+    let none = Members::default();
+    let (method, params) = match message {
+        Message::Request(request) => (Some(request.method.as_str()), &request.params),
+        Message::Notification { method, params } => (Some(method.as_str()), params),
+        Message::Response { .. } => (None, &none),
+    };
+    headers.insert(VERSION, safe(version));
+    if let Some(method) = method {
+        headers.insert(METHOD, safe(method));
+        if let Some(name) = name_member(method).and_then(|member| params.text(member)) {
+            headers.insert(NAME, safe(&name));
+        }
+    }
+    headers
+}
+
+/// A text as a header's value; in Base64 when it could not arrive as it is, or would be taken for Base64.
+///
+/// Source: MCP 2026-07-28 Streamable HTTP, "Value Encoding".
+fn safe(text: &str) -> HeaderValue {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+        && text.trim_matches([' ', '\t']) == text
+        && !(text.starts_with("=?base64?") && text.ends_with("?="));
+    let value: Cow<'_, str> = match plain {
+        true => text.into(),
+        false => format!("=?base64?{}?=", Base64::encode_string(text.as_bytes())).into(),
+    };
+    HeaderValue::from_str(&value).expect("visible ASCII makes a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope;
+
+    #[test]
+    fn a_modern_message_says_in_headers_what_its_body_says() {
+        // proves: MCP-HTTP-005, MCP-HTTP-006, MCP-HTTP-012
+        let of = |method: &str, member: &str, value: &str| {
+            let params = serde_json::json!({
+                "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}, member: value,
+            });
+            let message = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+            let message = envelope::message(&message.to_string()).unwrap();
+            mirrored(&stated_version(&message).unwrap(), &message)
+        };
+        for (method, member, value, header) in [
+            ("tools/call", "name", "read_file", Some("read_file")),
+            ("prompts/get", "name", "a b", Some("a b")),
+            ("resources/read", "uri", "file:///a%20b", Some("file:///a%20b")),
+            ("tools/call", "name", "naïve", Some("=?base64?bmHDr3Zl?=")),
+            ("tools/call", "name", " x", Some("=?base64?IHg=?=")),
+            ("tools/call", "name", "x\r\nAuthorization: y", Some("=?base64?eA0KQXV0aG9yaXphdGlvbjogeQ==?=")),
+            ("tools/call", "name", "=?base64?eA==?=", Some("=?base64?PT9iYXNlNjQ/ZUE9PT89?=")),
+            ("tools/call", "name", "", Some("")),
+            ("tools/list", "name", "x", None),
+        ] {
+            let headers = of(method, member, value);
+            assert_eq!(headers[METHOD], method);
+            assert_eq!(headers[VERSION], "2026-07-28");
+            assert_eq!(headers.get(NAME).map(|name| name.to_str().unwrap()), header, "{method} {value:?}");
+            assert_eq!(headers[header::ACCEPT], "application/json, text/event-stream");
+            assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What the server answers with, as messages one by one.
+
+use std::{collections::VecDeque, time::Duration};
+
+use futures_util::StreamExt as _;
+use http::{Response, header::CONTENT_TYPE};
+use serde_json::value::RawValue;
+
+use super::{events::Events, link::Body};
+use crate::envelope::{self, Message};
+
+/// How an answer's body is to be read.
+enum Form {
+    /// One JSON text.
+    Json,
+    /// Server-sent events.
+    Events(Box<Events>),
+    /// Something else; a page, mostly.
+    Other,
+}
+
+/// A body that holds messages.
+pub(super) struct Incoming {
+    form: Form,
+    body: Body,
+    most: usize,
+    ready: VecDeque<(Message, String)>,
+}
+
+/// Why a body gives no further message.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// The connection was lost, or its content was.
+    #[error("{0}")]
+    Lost(String),
+    /// What came is no message.
+    #[error("what it sent is no JSON-RPC message: {0}")]
+    NoMessage(String),
+}
+
+impl Incoming {
+    /// Reads the body of an answer. No message of it may be longer than `most` bytes.
+    pub(super) fn new(answer: Response<Body>, most: usize) -> Self {
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let form = match kind.as_str() {
+            "text/event-stream" => Form::Events(Box::new(Events::new(most))),
+            "application/json" => Form::Json,
+            kind if kind.starts_with("application/") && kind.ends_with("+json") => Form::Json,
+            _ => Form::Other,
+        };
+        Self { form, body: answer.into_body(), most, ready: VecDeque::new() }
+    }
+
+    /// Whether there can be messages in it.
+    pub(super) fn has_messages(&self) -> bool {
+        !matches!(self.form, Form::Other)
+    }
+
+    /// The id of the last event, and the time after which the server wants to be asked again.
+    pub(super) fn resume(&self) -> (Option<String>, Option<Duration>) {
+        match &self.form {
+            Form::Events(events) => {
+                (events.last_id().map(str::to_owned), events.retry().map(Duration::from_millis))
+            }
+            _ => (None, None),
+        }
+    }
+
+    /// The next message and its text; `None` at the end of the body.
+    pub(super) async fn next(&mut self) -> Result<Option<(Message, String)>, Broken> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Ok(Some(ready));
+            }
+            let texts = match &mut self.form {
+                Form::Other => return Ok(None),
+                Form::Json => {
+                    self.form = Form::Other;
+                    vec![String::from_utf8_lossy(&whole(&mut self.body, self.most).await?).into_owned()]
+                }
+                Form::Events(events) => {
+                    let Some(chunk) = self.body.next().await else { return Ok(None) };
+                    let chunk = chunk.map_err(|failed| Broken::Lost(failed.to_string()))?;
+                    let found = events.feed(&chunk).map_err(|error| Broken::Lost(error.to_string()))?;
+                    // An event without data is a sign of life.
+                    found.into_iter().filter(|e| e.kind == "message" && !e.data.is_empty()).map(|e| e.data).collect()
+                }
+            };
+            for text in texts {
+                self.ready.extend(messages(&text)?);
+            }
+        }
+    }
+
+    /// The beginning of the body as text for people, when it is no message.
+    pub(super) async fn words(mut self) -> String {
+        let bytes = whole(&mut self.body, 64 << 10).await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        if text.trim_start().starts_with('<') {
+            return String::new();
+        }
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
+    }
+}
+
+/// The messages of one JSON text: one, or some in an array (2025-03-26).
+fn messages(text: &str) -> Result<Vec<(Message, String)>, Broken> {
+    let read = |text: &str| match envelope::message(text) {
+        Ok(message) => Ok((message, text.to_owned())),
+        Err(refusal) => Err(Broken::NoMessage(refusal.error.message)),
+    };
+    if !text.trim_start().starts_with('[') {
+        return Ok(vec![read(text)?]);
+    }
+    let items: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|_| Broken::NoMessage("it is not JSON".to_owned()))?;
+    items.into_iter().map(|item| read(item.get())).collect()
+}
+
+async fn whole(body: &mut Body, most: usize) -> Result<Vec<u8>, Broken> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|failed| Broken::Lost(failed.to_string()))?;
+        if bytes.len() + chunk.len() > most {
+            return Err(Broken::Lost(format!("it is longer than {most} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

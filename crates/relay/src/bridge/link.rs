@@ -1,0 +1,177 @@
+//! What all requests of one bridge share, and how each is sent with authorization.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use bytes::Bytes;
+use doorward_client::{Code, Failed};
+use doorward_fetch::Fetcher;
+use doorward_types::{ResourceId, challenge, outbound::FetchFailed};
+use futures_util::Stream;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
+use tokio::sync::mpsc;
+
+use super::{Bridge, BridgeSettings, Credential, Why, bearer::BearerSource, host::Host, session::Session};
+
+/// How often one message is sent again because the server did not take its token: once after a refresh, and once
+/// after a login.
+const MOST_REJECTIONS: u8 = 2;
+/// How often one message is sent again because the server asks for more scopes.
+const MOST_STEP_UPS: u8 = 2;
+
+/// The body of an answer, as it arrives.
+pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailed>> + Send>>;
+
+/// A request to the server, but for its token.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// There is no token, or the server does not take it.
+    NotAuthorized(Failed),
+    /// The request or its answer was lost.
+    Fetch(FetchFailed),
+}
+
+/// What all requests of one bridge share.
+pub(super) struct Link {
+    pub(super) settings: BridgeSettings,
+    pub(super) host: Host,
+    pub(super) session: Session,
+    resource: ResourceId,
+    url: String,
+    source: Arc<dyn BearerSource>,
+    fetcher: Fetcher,
+    /// Whether the server has ever taken a message.
+    let_in: AtomicBool,
+    shut_out: (mpsc::Sender<Failed>, tokio::sync::Mutex<mpsc::Receiver<Failed>>),
+}
+
+impl Link {
+    pub(super) fn new(bridge: Bridge, host: Host) -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        Self {
+            settings: bridge.settings,
+            host,
+            session: Session::default(),
+            url: bridge.upstream.url().into(),
+            resource: bridge.upstream,
+            source: bridge.bearer,
+            fetcher: bridge.fetcher,
+            let_in: AtomicBool::new(false),
+            shut_out: (sender, receiver.into()),
+        }
+    }
+
+    /// Where the messages go, for people.
+    pub(super) fn place(&self) -> &str {
+        self.resource.as_str()
+    }
+
+    /// Sends a request. One that the server does not let in is sent again with a better token: it did not run.
+    ///
+    /// Source: MCP 2026-07-28 authorization, "Error Handling", "Step-Up Authorization Flow".
+    pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
+        let (mut rejections, mut step_ups) = (0, 0);
+        let mut credential = self.bearer(Why::ToSend).await?;
+        loop {
+            let serial = credential.as_ref().map(|credential| credential.serial);
+            let answer = self.send_with(outgoing, credential).await?;
+            let (status, headers) = (answer.status(), answer.headers());
+            tracing::debug!(method = %outgoing.method, status = status.as_u16(), "the server answered");
+            let why = match status {
+                StatusCode::UNAUTHORIZED if rejections < MOST_REJECTIONS => {
+                    rejections += 1;
+                    Why::Rejected { serial, headers }
+                }
+                StatusCode::FORBIDDEN if asks_for_scope(headers) && step_ups < MOST_STEP_UPS => {
+                    step_ups += 1;
+                    Why::InsufficientScope { serial, headers }
+                }
+                StatusCode::UNAUTHORIZED => return Err(NoAnswer::NotAuthorized(self.still_refused())),
+                _ => {
+                    self.let_in.store(true, Relaxed);
+                    return Ok(answer);
+                }
+            };
+            credential = self.bearer(why).await?;
+        }
+    }
+
+    async fn send_with(
+        &self,
+        outgoing: &Outgoing,
+        credential: Option<Credential>,
+    ) -> Result<Response<Body>, NoAnswer> {
+        let mut request = Request::builder().method(outgoing.method.clone()).uri(&self.url);
+        if let Some(headers) = request.headers_mut() {
+            headers.clone_from(&outgoing.headers);
+            if let Some(credential) = credential {
+                let value = credential.bearer.header_for(&self.resource);
+                let value = value.ok_or_else(|| NoAnswer::NotAuthorized(self.foreign_token()))?;
+                headers.insert(AUTHORIZATION, value);
+            }
+        }
+        let request = request
+            .body(outgoing.body.clone())
+            .map_err(|error| NoAnswer::Fetch(FetchFailed::Other(error.to_string())))?;
+        let answer = self.fetcher.stream(request, self.settings.reach, self.settings.answer_timeout).await;
+        Ok(answer.map_err(NoAnswer::Fetch)?.map(|body| Box::pin(body) as Body))
+    }
+
+    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, NoAnswer> {
+        self.source.bearer(why).await.map_err(|failed| {
+            tracing::warn!(code = failed.code().as_str(), "no access token: {}", failed.what());
+            NoAnswer::NotAuthorized(failed)
+        })
+    }
+
+    /// Says that a request was not let in. When none ever was, the bridge ends: [`shut_out`](Self::shut_out).
+    pub(super) fn not_let_in(&self, failed: &Failed) {
+        if !self.let_in.load(Relaxed) {
+            let _ = self.shut_out.0.try_send(failed.clone());
+        }
+    }
+
+    /// Waits until a request was not let in and none ever was before.
+    pub(super) async fn shut_out(&self) -> Failed {
+        let failed = self.shut_out.1.lock().await.recv().await;
+        failed.expect("this link holds a sender")
+    }
+
+    fn still_refused(&self) -> Failed {
+        Failed::new(
+            Code::TokenRefused,
+            "the MCP server does not take the access token",
+            format!("{} answered 401 to a fresh token", self.resource),
+            format!("log in again with: doorward login --force {}", self.resource),
+        )
+    }
+
+    fn foreign_token(&self) -> Failed {
+        Failed::new(
+            Code::OutOfOrder,
+            "the access token is for another server",
+            format!("it is not for {}", self.resource),
+            "report it: this is a defect of the program",
+        )
+    }
+}
+
+/// Whether a 403 is a request for more scopes, and not just a no.
+///
+/// Source: RFC 6750 section 3.1.
+fn asks_for_scope(headers: &HeaderMap) -> bool {
+    challenge::bearer(headers).is_some_and(|challenge| challenge.get("error") == Some("insufficient_scope"))
+}

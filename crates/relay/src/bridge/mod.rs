@@ -1,0 +1,126 @@
+//! The stdio front: a host's lines become HTTP requests to one MCP server, and its answers become lines.
+//!
+//! [`Bridge::run`] is a stdio MCP server for the host and the OAuth client's data plane for the server. What the
+//! host writes in either era goes to a server of the same era. Nothing but JSON-RPC messages, one a line, is ever
+//! written to the host.
+//!
+//! Source: MCP 2026-07-28 transports; MCP 2025-11-25 transports, "Streamable HTTP".
+
+mod bearer;
+mod call;
+mod events;
+mod headers;
+mod host;
+mod incoming;
+mod link;
+mod listen;
+mod session;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_client::Failed;
+use doorward_fetch::{Fetcher, Reach};
+use doorward_types::ResourceId;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+pub use bearer::{BearerSource, Credential, Why};
+use host::{Host, Line, Lines};
+use link::Link;
+use work::Work;
+
+/// The limits of a bridge, and how it is ended.
+#[derive(Clone, Debug)]
+pub struct BridgeSettings {
+    /// Which addresses the MCP server may have.
+    pub reach: Reach,
+    /// The most bytes of one line from the host.
+    pub max_line: usize,
+    /// The most bytes of one message from the server.
+    pub max_message: usize,
+    /// The most requests of the host that are open at one time.
+    pub max_in_flight: usize,
+    /// How long the server may take to start its answer.
+    pub answer_timeout: Duration,
+    /// How long open requests may still take after the host's end of input.
+    pub drain: Duration,
+    /// Ends the bridge as the host's end of input does.
+    pub stop: CancellationToken,
+}
+
+impl Default for BridgeSettings {
+    fn default() -> Self {
+        Self {
+            reach: Reach::Public,
+            max_line: 10 << 20,
+            max_message: 64 << 20,
+            max_in_flight: 256,
+            answer_timeout: Duration::from_secs(600),
+            drain: Duration::from_secs(5),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
+/// Why a bridge ended before its host did.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// There is no access token, and none can be had; the host was told so in the answer to its request.
+    #[error("{0}")]
+    NotAuthorized(Failed),
+    /// The host's lines cannot be read.
+    #[error("the host's messages cannot be read: {0}")]
+    Input(std::io::Error),
+}
+
+/// A bridge from one host to one MCP server.
+pub struct Bridge {
+    /// The limits.
+    pub settings: BridgeSettings,
+    /// The MCP server. The token goes to its URL and nowhere else.
+    pub upstream: ResourceId,
+    /// Where tokens come from.
+    pub bearer: Arc<dyn BearerSource>,
+    /// What sends the requests.
+    pub fetcher: Fetcher,
+}
+
+impl Bridge {
+    /// Serves the host until its input ends, its output is closed, or [`BridgeSettings::stop`] is cancelled.
+    ///
+    /// # Errors
+    /// When the host's lines cannot be read, or when no request ever got in and none will without a person.
+    pub async fn run<R, W>(self, stdin: R, stdout: W) -> Result<(), BridgeError>
+    where
+        R: AsyncRead + Send + Unpin,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let (host, writer) = Host::start(stdout);
+        let (stop, drain) = (self.settings.stop.clone(), self.settings.drain);
+        let mut lines = Lines::new(stdin, self.settings.max_line);
+        let link = Arc::new(Link::new(self, host));
+        let mut work = Work::new(Arc::clone(&link));
+        let ended = loop {
+            tokio::select! {
+                line = lines.next() => match line {
+                    Ok(Line::Whole(line)) => work.take(&line).await,
+                    Ok(Line::TooLong(most)) => link.host.refuse_long_line(most).await,
+                    Ok(Line::End) => break Ok(()),
+                    Err(error) => break Err(BridgeError::Input(error)),
+                },
+                () = work.settled() => {}
+                failed = link.shut_out() => break Err(BridgeError::NotAuthorized(failed)),
+                () = link.host.gone() => break Ok(()),
+                () = stop.cancelled() => break Ok(()),
+            }
+        };
+        work.finish(if ended.is_ok() { drain } else { Duration::ZERO }).await;
+        link.end_session().await;
+        drop((work, link));
+        writer.finish().await;
+        ended
+    }
+}

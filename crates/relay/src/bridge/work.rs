@@ -1,0 +1,187 @@
+//! The host's messages at work: which run at once, which wait for which, which are taken back.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    call::{Call, Speech},
+    headers::stated_version,
+    link::Link,
+};
+use crate::envelope::{self, INTERNAL_ERROR, Id, Incoming, Message, RpcError};
+
+/// The most messages in a batch (2025-03-26).
+const MOST_IN_BATCH: usize = 50;
+
+/// Requests that have no answer yet, by the value of their id.
+type Open = Arc<Mutex<HashMap<String, (Id, CancellationToken)>>>;
+
+pub(super) struct Work {
+    link: Arc<Link>,
+    tasks: JoinSet<()>,
+    open: Open,
+    /// Done when a session that is being opened is open; what belongs to it waits.
+    opened: CancellationToken,
+    /// Done when the last notification has gone out, so that they arrive in their order.
+    told: CancellationToken,
+    /// Whether the host's last request was of the newer era.
+    modern: Option<String>,
+}
+
+impl Work {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        let done = CancellationToken::new();
+        done.cancel();
+        Self { link, tasks: JoinSet::new(), open: Open::default(), opened: done.clone(), told: done, modern: None }
+    }
+
+    /// Takes one line of the host.
+    pub(super) async fn take(&mut self, line: &[u8]) {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return;
+        }
+        match envelope::read(line, MOST_IN_BATCH) {
+            Ok(Incoming::Single(message)) => self.start(message, Bytes::copy_from_slice(line)).await,
+            Ok(Incoming::Batch(messages)) => {
+                for message in messages {
+                    let body = written(&message).into();
+                    self.start(message, body).await;
+                }
+            }
+            Err(refusal) => {
+                self.link.host.say(&envelope::error_response(refusal.id.as_ref(), &refusal.error)).await;
+            }
+        }
+    }
+
+    async fn start(&mut self, message: Message, body: Bytes) {
+        let speech = self.speech(&message);
+        if let (Speech::Modern(_), Message::Notification { method, params }) = (&speech, &message)
+            && method == "notifications/cancelled"
+        {
+            // Here the end of the answer's stream is the cancellation.
+            if let Some(id) = params.get("requestId").and_then(Id::read) {
+                self.take_back(&id);
+            }
+            return;
+        }
+        let before = if matches!(speech, Speech::Modern(_)) { None } else { Some(self.opened.clone()) };
+        let opens = matches!(speech, Speech::Initialize | Speech::Initialized);
+        let opened = opens.then(|| renewed(&mut self.opened));
+        let link = Arc::clone(&self.link);
+        let call = Call { speech, message, body };
+        if let Message::Request(request) = &call.message {
+            let id = request.id.clone();
+            let Some(taken_back) = self.enter(&id) else {
+                let error = RpcError::new(INTERNAL_ERROR, "too many requests are open: wait for an answer");
+                self.link.host.say(&envelope::error_response(Some(&id), &error)).await;
+                return;
+            };
+            let (open, key) = (Arc::clone(&self.open), id.key());
+            self.tasks.spawn(async move {
+                let _opened = opened.map(CancellationToken::drop_guard);
+                let answered = async {
+                    done(before).await;
+                    call.ask(id, link).await;
+                };
+                tokio::select! {
+                    () = answered => {}
+                    () = taken_back.cancelled() => {}
+                }
+                open.lock().expect("nobody panics with it in hand").remove(&key);
+            });
+        } else {
+            let after = std::mem::replace(&mut self.told, CancellationToken::new());
+            let told = self.told.clone();
+            self.tasks.spawn(async move {
+                let _done = (opened.map(CancellationToken::drop_guard), told.drop_guard());
+                done(before).await;
+                done(Some(after)).await;
+                call.tell(link).await;
+            });
+        }
+    }
+
+    /// What a message is, by what it says; an unmarked notification belongs with the last request.
+    fn speech(&mut self, message: &Message) -> Speech {
+        let stated = stated_version(message);
+        match message {
+            Message::Request(_) => self.modern.clone_from(&stated),
+            Message::Notification { method, .. } if method == "notifications/initialized" => self.modern = None,
+            _ => {}
+        }
+        match (stated.or_else(|| self.modern.clone()), message) {
+            (Some(version), Message::Request(_) | Message::Notification { .. }) => Speech::Modern(version),
+            (_, Message::Request(request)) if request.method == "initialize" => Speech::Initialize,
+            (_, Message::Notification { method, .. }) if method == "notifications/initialized" => Speech::Initialized,
+            _ => Speech::Legacy,
+        }
+    }
+
+    /// Notes a request as open; `None` when there are too many.
+    fn enter(&self, id: &Id) -> Option<CancellationToken> {
+        let mut open = self.open.lock().expect("nobody panics with it in hand");
+        if open.len() >= self.link.settings.max_in_flight {
+            return None;
+        }
+        let taken_back = CancellationToken::new();
+        open.insert(id.key(), (id.clone(), taken_back.clone()));
+        Some(taken_back)
+    }
+
+    fn take_back(&self, id: &Id) {
+        if let Some((_, taken_back)) = self.open.lock().expect("nobody panics with it in hand").remove(&id.key()) {
+            taken_back.cancel();
+        }
+    }
+
+    /// Waits until a message has been dealt with.
+    pub(super) async fn settled(&mut self) {
+        if self.tasks.join_next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Gives open requests this time; those that have no answer then are told so.
+    pub(super) async fn finish(&mut self, drain: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, all).await.is_ok() {
+            return;
+        }
+        self.tasks.shutdown().await;
+        let open = std::mem::take(&mut *self.open.lock().expect("nobody panics with it in hand"));
+        for (id, _) in open.into_values() {
+            let error = RpcError::new(INTERNAL_ERROR, "the bridge ended before the server had answered");
+            self.link.host.say(&envelope::error_response(Some(&id), &error)).await;
+        }
+    }
+}
+
+/// Puts a fresh token in place, for what comes later to wait for.
+fn renewed(token: &mut CancellationToken) -> CancellationToken {
+    *token = CancellationToken::new();
+    token.clone()
+}
+
+async fn done(before: Option<CancellationToken>) {
+    if let Some(before) = before {
+        before.cancelled().await;
+    }
+}
+
+/// A message of a batch as a text of its own.
+fn written(message: &Message) -> String {
+    match message {
+        Message::Request(request) => envelope::request(&request.id.as_raw(), &request.method, &request.params),
+        Message::Notification { method, params } => envelope::notification(method, params),
+        Message::Response { id, reply } => envelope::response(id.as_ref(), reply),
+    }
+}
