@@ -1,0 +1,397 @@
+//! The JSON-RPC envelope: read strictly, carried whole, written on one line.
+//!
+//! What the relay does not understand stays as the text it was: members keep their order, numbers their
+//! digits, and an id comes back byte for byte. Only what must change on the way is replaced.
+
+use std::{borrow::Cow, fmt};
+
+use doorward_types::json;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+/// Not JSON.
+pub(crate) const PARSE_ERROR: i64 = -32700;
+/// JSON, but no JSON-RPC message that may be sent here.
+pub(crate) const INVALID_REQUEST: i64 = -32600;
+/// A method that is not served.
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+/// Parameters that do not fit the method.
+pub(crate) const INVALID_PARAMS: i64 = -32602;
+/// The server could not do its part.
+pub(crate) const INTERNAL_ERROR: i64 = -32603;
+
+/// The most bytes of an id: it is kept for as long as the call is open.
+const MOST_ID_BYTES: usize = 1024;
+
+/// A request's id: a string or a number, kept as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Id(Box<RawValue>);
+
+impl Id {
+    /// Takes an id; `None` when it is neither a string nor a number, or too long to keep.
+    pub(crate) fn read(raw: &RawValue) -> Option<Self> {
+        let text = raw.get();
+        let scalar = text.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit());
+        (scalar && text.len() <= MOST_ID_BYTES).then(|| Self(raw.to_owned()))
+    }
+
+    /// The text, as it was written.
+    pub(crate) fn as_raw(&self) -> &RawValue {
+        &self.0
+    }
+
+    /// The id's value, to find it again by: two spellings of one string are one id.
+    pub(crate) fn key(&self) -> String {
+        match serde_json::from_str::<String>(self.0.get()) {
+            Ok(text) => format!("\"{text}"),
+            Err(_) => self.0.get().to_owned(),
+        }
+    }
+}
+
+/// An object's members in their order, each value as it was written (on one line).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    /// Reads an object.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The value of a member.
+    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
+    }
+
+    /// The value of a member that is a string.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
+
+    /// A member that is an object.
+    pub(crate) fn object(&self, name: &str) -> Option<Self> {
+        Self::parse(self.get(name)?.get())
+    }
+
+    /// Replaces a member where it stands, or adds it at the end.
+    pub(crate) fn set(&mut self, name: &str, value: Box<RawValue>) {
+        match self.0.iter_mut().find(|(own, _)| own == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Takes a member out.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.retain(|(own, _)| own != name);
+    }
+
+    /// The members' names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether there is no member.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The object as a value of its own.
+    pub(crate) fn to_raw(&self) -> Box<RawValue> {
+        RawValue::from_string(self.to_string()).expect("an object of JSON values is JSON")
+    }
+}
+
+impl fmt::Display for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            write!(f, "{}{}:{}", if at > 0 { "," } else { "" }, quoted(name), one_line(value.get()))?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
+                let mut out = Members::default();
+                while let Some(name) = members.next_key::<String>()? {
+                    if out.get(&name).is_some() {
+                        return Err(A::Error::custom("a member of an object is repeated"));
+                    }
+                    out.0.push((name, members.next_value()?));
+                }
+                Ok(out)
+            }
+        }
+        reader.deserialize_map(Reader)
+    }
+}
+
+/// A call that wants an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// The caller's id.
+    pub(crate) id: Id,
+    /// The method.
+    pub(crate) method: String,
+    /// The parameters; empty when there were none.
+    pub(crate) params: Members,
+}
+
+/// One JSON-RPC message.
+#[derive(Clone, Debug)]
+pub(crate) enum Message {
+    /// A call.
+    Request(Request),
+    /// A message that wants no answer.
+    Notification {
+        /// The method.
+        method: String,
+        /// The parameters; empty when there were none.
+        params: Members,
+    },
+    /// An answer to a call of ours.
+    Response {
+        /// The id of the call; `None` when it names none.
+        id: Option<Id>,
+        /// What came of it.
+        reply: Reply,
+    },
+}
+
+/// What a call came to, as the server wrote it.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// The `result`.
+    Result(Box<RawValue>),
+    /// The `error`.
+    Error(Box<RawValue>),
+}
+
+/// A JSON-RPC error that the relay itself answers with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RpcError {
+    /// The code.
+    pub(crate) code: i64,
+    /// What happened, in a sentence.
+    pub(crate) message: String,
+    /// More, for programs.
+    pub(crate) data: Option<Value>,
+}
+
+impl RpcError {
+    /// An error without data.
+    pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// The error object.
+    pub(crate) fn to_raw(&self) -> Box<RawValue> {
+        let mut object = serde_json::json!({ "code": self.code, "message": self.message });
+        if let Some(data) = &self.data {
+            object["data"] = data.clone();
+        }
+        raw(&object)
+    }
+}
+
+/// A text that is no message, and whatever can be said in the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct NotAMessage {
+    /// The id, when it could be read.
+    pub(crate) id: Option<Id>,
+    /// Why.
+    pub(crate) error: RpcError,
+}
+
+impl NotAMessage {
+    fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { id: None, error: RpcError::new(code, message) }
+    }
+}
+
+/// What one body or line holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Incoming {
+    /// One message.
+    Single(Message),
+    /// An array of messages, as revision 2025-03-26 allows it.
+    Batch(Vec<Message>),
+}
+
+/// Reads what a caller sent. Every object in it must name its members once, the message's own members must
+/// be spelled exactly, and a batch may hold `most` messages.
+///
+/// # Errors
+/// Says what is wrong with it; nothing of a refused text is acted on.
+/// Source: JSON-RPC 2.0 sections 4 to 6; MCP 2025-03-26 basic, "Batching".
+pub(crate) fn read(bytes: &[u8], most: usize) -> Result<Incoming, NotAMessage> {
+    json::parse(bytes).map_err(|why| NotAMessage::new(PARSE_ERROR, format!("the body is not strict JSON: {why}")))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| NotAMessage::new(PARSE_ERROR, "the body is not UTF-8"))?;
+    if !text.trim_start().starts_with('[') {
+        return message(text).map(Incoming::Single);
+    }
+    let items: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|_| NotAMessage::new(PARSE_ERROR, "the body is not JSON"))?;
+    if items.is_empty() || items.len() > most {
+        return Err(NotAMessage::new(INVALID_REQUEST, format!("a batch holds 1 to {most} messages")));
+    }
+    items.into_iter().map(|item| message(item.get())).collect::<Result<_, _>>().map(Incoming::Batch)
+}
+
+/// Reads one message. The members of inner objects are not looked at.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(crate) fn message(text: &str) -> Result<Message, NotAMessage> {
+    let Some(members) = Members::parse(text) else {
+        return Err(NotAMessage::new(INVALID_REQUEST, "a message is a JSON object"));
+    };
+    let id = members.get("id").and_then(Id::read);
+    let refuse = |message: String| NotAMessage { id: id.clone(), error: RpcError::new(INVALID_REQUEST, message) };
+    for name in members.names() {
+        let exact = MEMBERS.iter().find(|member| folded(member) == folded(name));
+        if exact.is_some_and(|exact| *exact != name) {
+            return Err(refuse("a member of the message is spelled in another case".into()));
+        }
+    }
+    if members.text("jsonrpc").as_deref() != Some("2.0") {
+        return Err(refuse("the message does not say \"jsonrpc\":\"2.0\"".into()));
+    }
+    if members.get("id").is_some() && id.is_none() && members.get("method").is_some() {
+        return Err(refuse(format!("an id is a string or a number of at most {MOST_ID_BYTES} bytes")));
+    }
+    let outcome = (members.get("result"), members.get("error"));
+    if members.get("method").is_none() {
+        let reply = match outcome {
+            (Some(result), None) => Reply::Result(result.to_owned()),
+            (None, Some(error)) => Reply::Error(error.to_owned()),
+            _ => return Err(refuse("the message has neither a method nor exactly one of result and error".into())),
+        };
+        return Ok(Message::Response { id, reply });
+    }
+    if outcome.0.is_some() || outcome.1.is_some() {
+        return Err(refuse("the message has a method and an outcome".into()));
+    }
+    let method = members.text("method").filter(|method| !method.is_empty() && method.len() <= 256);
+    let method = method.ok_or_else(|| refuse("the method is not a string of 1 to 256 bytes".into()))?;
+    let params = match members.get("params") {
+        None => Members::default(),
+        Some(params) => Members::parse(params.get()).ok_or_else(|| refuse("the params are not an object".into()))?,
+    };
+    // Some readers ignore case. What we decide on must be what they act on.
+    let mut names: Vec<String> = params.names().map(folded).collect();
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(refuse("two of the params differ only in case".into()));
+    }
+    Ok(match id {
+        Some(id) => Message::Request(Request { id, method, params }),
+        None => Message::Notification { method, params },
+    })
+}
+
+const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+
+fn folded(name: &str) -> String {
+    name.to_uppercase()
+}
+
+/// The answer to a call.
+pub(crate) fn response(id: Option<&Id>, reply: &Reply) -> String {
+    let id = id.map_or("null", |id| id.0.get());
+    let (name, value) = match reply {
+        Reply::Result(value) => ("result", value),
+        Reply::Error(value) => ("error", value),
+    };
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":{}}}"#, one_line(value.get()))
+}
+
+/// The answer to a call that the relay refuses.
+pub(crate) fn error_response(id: Option<&Id>, error: &RpcError) -> String {
+    response(id, &Reply::Error(error.to_raw()))
+}
+
+/// A call, on one line.
+pub(crate) fn request(id: &impl fmt::Display, method: &str, params: &Members) -> String {
+    let params = if params.is_empty() { String::new() } else { format!(r#","params":{params}"#) };
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{}{params}}}"#, quoted(method))
+}
+
+/// A notification, on one line.
+pub(crate) fn notification(method: &str, params: &Members) -> String {
+    let params = if params.is_empty() { String::new() } else { format!(r#","params":{params}"#) };
+    format!(r#"{{"jsonrpc":"2.0","method":{}{params}}}"#, quoted(method))
+}
+
+/// A value's text, kept as it is from here on.
+pub(crate) fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("a value of ours serialises")
+}
+
+/// A JSON string, with the characters escaped that some readers of lines take for a line's end.
+fn quoted(text: &str) -> String {
+    let json = serde_json::to_string(text).expect("a string serialises");
+    if !json.contains(LINE_ENDS) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len() + 16), |mut out, c| {
+        match LINE_ENDS.contains(&c) {
+            true => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => out.push(c),
+        }
+        out
+    })
+}
+
+const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// The same JSON without line breaks: space between tokens goes, a string that holds escapes is written
+/// anew. `text` must be valid JSON.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|b| b < 0x20 || b == b'\\' || b == 0xc2 || b == 0xe2) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('"') {
+        let (between, string) = rest.split_at(start);
+        out.extend(between.split_ascii_whitespace());
+        let end = string_end(string);
+        let (literal, after) = string.split_at(end);
+        // A lone surrogate has no text to write anew; its escape is left.
+        match serde_json::from_str::<String>(literal) {
+            Ok(decoded) => out.push_str(&quoted(&decoded)),
+            Err(_) => out.push_str(literal),
+        }
+        rest = after;
+    }
+    out.extend(rest.split_ascii_whitespace());
+    Cow::Owned(out)
+}
+
+/// Where the string literal at the start of `text` ends.
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}

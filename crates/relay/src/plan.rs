@@ -1,0 +1,170 @@
+use doorward_resource_server::{Authorized, AuthorizedRequest};
+use serde_json::value::RawValue;
+
+use crate::{
+    envelope::{INVALID_PARAMS, Id, METHOD_NOT_FOUND, Members, Reply, Request, RpcError, raw},
+    era::{self, Era, Identity, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_VERSION},
+    listen::Filter,
+};
+
+/// Where a request comes from and where it goes.
+pub(crate) struct Route<'a> {
+    /// How the caller speaks.
+    pub(crate) caller: Era,
+    /// What the server said of itself.
+    pub(crate) server: &'a Identity,
+    /// What a session remembers for its caller.
+    pub(crate) session: Remembered,
+}
+
+/// What a legacy caller said once and a modern server wants to hear with each request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remembered {
+    /// `clientInfo` of `initialize`.
+    pub(crate) client_info: Option<Box<RawValue>>,
+    /// The level of `logging/setLevel`.
+    pub(crate) log_level: Option<String>,
+}
+
+/// A call that may go to the server. For a caller's request only [`plan`] makes one, and it takes an
+/// [`AuthorizedRequest`] to do so.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The method.
+    pub(crate) method: String,
+    /// The parameters, without a progress token.
+    pub(crate) params: Members,
+    /// The caller's progress token.
+    pub(crate) progress: Option<Box<RawValue>>,
+}
+
+impl Outgoing {
+    /// A call of the gateway's own.
+    pub(crate) fn own(method: &str, params: Members) -> Self {
+        Self { method: method.to_owned(), params, progress: None }
+    }
+}
+
+/// What is done about a request.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// It goes to the server; the answer is written for the caller's era.
+    Forward(Outgoing, Translation),
+    /// The gateway answers by itself.
+    Answer(Reply),
+    /// A modern caller listens to changes of a legacy server.
+    Listen(Filter),
+    /// A legacy caller wants to hear (or no longer) when a resource changes.
+    Watch {
+        /// The resource.
+        uri: String,
+        /// Whether it starts or ends.
+        on: bool,
+    },
+    /// A legacy caller chose what is logged.
+    SetLevel(String),
+}
+
+/// How a server's reply is written for a caller of the other era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Translation {
+    /// Not at all: both speak the same.
+    None,
+    /// A legacy server's reply for a modern caller.
+    ToModern {
+        /// Whether results of this method say how long they may be kept.
+        cacheable: bool,
+    },
+    /// A modern server's reply for a legacy caller.
+    ToLegacy,
+}
+
+/// Decides what is done about an authorized request.
+pub(crate) fn plan(route: &Route<'_>, request: AuthorizedRequest<Request>) -> (Authorized, Id, Plan) {
+    let (authorized, _, Request { id, method, params }) = request.into_parts();
+    let plan = decide(route, method, params).unwrap_or_else(|error| Plan::Answer(Reply::Error(error.to_raw())));
+    (authorized, id, plan)
+}
+
+fn decide(route: &Route<'_>, method: String, mut params: Members) -> Result<Plan, RpcError> {
+    if let Some(member) = name_member(&method)
+        && params.text(member).is_none()
+    {
+        return Err(RpcError::new(INVALID_PARAMS, format!("{method} needs params.{member}, a string")));
+    }
+    let translation = match (route.caller, route.server.era) {
+        (Era::Modern, Era::Modern) | (Era::Legacy, Era::Legacy) => Translation::None,
+        (Era::Modern, Era::Legacy) => Translation::ToModern { cacheable: is_cacheable(&method) },
+        (Era::Legacy, Era::Modern) => Translation::ToLegacy,
+    };
+    match (method.as_str(), route.caller, route.server.era) {
+        ("server/discover", Era::Modern, Era::Legacy) => {
+            return Ok(Plan::Answer(Reply::Result(route.server.discover_result())));
+        }
+        ("subscriptions/listen", Era::Modern, Era::Legacy) => {
+            let filter = params.get("notifications").and_then(|raw| Filter::parse(raw.get()));
+            return filter
+                .map(Plan::Listen)
+                .ok_or_else(|| RpcError::new(INVALID_PARAMS, "subscriptions/listen needs params.notifications"));
+        }
+        ("ping", ..) => return Ok(Plan::Answer(Reply::Result(raw(&Members::default().to_raw())))),
+        ("resources/subscribe" | "resources/unsubscribe", ..) => {
+            if !route.server.has("resources", "subscribe") {
+                return Err(RpcError::new(METHOD_NOT_FOUND, "this server does not tell when resources change"));
+            }
+            let uri = params.text("uri").ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.uri is missing"))?;
+            return Ok(Plan::Watch { uri, on: method == "resources/subscribe" });
+        }
+        ("logging/setLevel", ..) => {
+            let level = params.text("level").filter(|level| LEVELS.contains(&level.as_str()));
+            return level
+                .map(Plan::SetLevel)
+                .ok_or_else(|| RpcError::new(INVALID_PARAMS, format!("params.level is one of {}", LEVELS.join(", "))));
+        }
+        _ => {}
+    }
+    let mut meta = params.object("_meta").unwrap_or_default();
+    let progress = meta.get("progressToken").map(ToOwned::to_owned);
+    meta.remove("progressToken");
+    match (route.caller, route.server.era) {
+        (Era::Modern, Era::Legacy) => {
+            [META_VERSION, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL].iter().for_each(|name| meta.remove(name));
+        }
+        (Era::Legacy, Era::Modern) => {
+            for name in [META_VERSION, META_CAPABILITIES, META_CLIENT] {
+                let value = era::own_meta().get(name).expect("our own metadata is complete").to_owned();
+                meta.set(name, value);
+            }
+            if let Some(info) = &route.session.client_info {
+                meta.set(META_CLIENT, info.clone());
+            }
+            if let Some(level) = &route.session.log_level {
+                meta.set(META_LOG_LEVEL, raw(level));
+            }
+        }
+        _ => {}
+    }
+    match meta.is_empty() {
+        true => params.remove("_meta"),
+        false => params.set("_meta", meta.to_raw()),
+    }
+    Ok(Plan::Forward(Outgoing { method, params, progress }, translation))
+}
+
+/// The member of the parameters that says what a method acts on.
+pub(crate) fn name_member(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        _ => None,
+    }
+}
+
+fn is_cacheable(method: &str) -> bool {
+    method.ends_with("/list") || method == "resources/read"
+}
+
+/// The levels of `logging/setLevel`, the most talkative first.
+///
+/// Source: MCP 2025-11-25 logging, "Log Levels".
+pub(crate) const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];

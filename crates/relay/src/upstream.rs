@@ -1,0 +1,3 @@
+//! Where authorized requests go.
+
+pub(crate) mod stdio;

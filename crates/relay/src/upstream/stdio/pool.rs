@@ -1,0 +1,298 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared, join_all},
+};
+use tokio::{sync::broadcast, time::Instant};
+
+use super::{CallFailed, Child, handshake, watch::Watcher};
+use crate::{
+    Settings,
+    envelope::{Members, Reply, raw},
+    era::Era,
+    listen::Change,
+};
+
+/// Why there is no server to call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unavailable {
+    /// The process could not be started, or did not become a server.
+    #[error("the MCP server could not be started: {0}")]
+    NotStarted(String),
+    /// It ended too often.
+    #[error("the MCP server was started {starts} times within a minute and did not last; it is tried again in {} s", .wait.as_secs() + 1)]
+    TooOften {
+        /// How often.
+        starts: usize,
+        /// When it may be tried again.
+        wait: Duration,
+    },
+    /// There are too many children.
+    #[error("{0} MCP servers are running for others already, which is the limit of this gateway")]
+    Full(usize),
+    /// The gateway is being stopped.
+    #[error("the gateway is being stopped")]
+    Stopping,
+}
+
+/// The children of one gateway: one per subject, started when it is first called.
+pub(crate) struct Pool {
+    shared: Arc<Common>,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    stopping: AtomicBool,
+}
+
+struct Common {
+    settings: Arc<Settings>,
+    watcher: OnceLock<Option<Arc<Watcher>>>,
+    // All children run the same command, so what one was found to be saves asking the next.
+    era: OnceLock<Era>,
+}
+
+/// A subject's place for a child. It stays while children come and go.
+pub(crate) struct Slot {
+    shared: Arc<Common>,
+    changes: broadcast::Sender<Change>,
+    state: Mutex<State>,
+    watched: Mutex<HashMap<String, usize>>,
+}
+
+type Starting = Shared<BoxFuture<'static, Result<Arc<Child>, Unavailable>>>;
+
+#[derive(Default)]
+struct State {
+    child: Option<Starting>,
+    starts: VecDeque<Instant>,
+}
+
+/// How many changes a listener may be behind.
+const MOST_CHANGES: usize = 256;
+
+impl Pool {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        let shared = Arc::new(Common { settings, watcher: OnceLock::new(), era: OnceLock::new() });
+        Self { shared, slots: Mutex::default(), stopping: AtomicBool::new(false) }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of a subject.
+    pub(crate) fn slot(&self, subject: &str) -> Arc<Slot> {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(subject) {
+            return slot.clone();
+        }
+        slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.occupied());
+        let slot = Arc::new(Slot {
+            shared: self.shared.clone(),
+            changes: broadcast::channel(MOST_CHANGES).0,
+            state: Mutex::default(),
+            watched: Mutex::default(),
+        });
+        slots.insert(subject.to_owned(), slot.clone());
+        slot
+    }
+
+    /// The running server of a subject; it is started when there is none.
+    pub(crate) async fn child(&self, subject: &str) -> Result<(Arc<Slot>, Arc<Child>), Unavailable> {
+        let slot = self.slot(subject);
+        let starting = {
+            // One look at all places at a time, so that two new subjects cannot both take the last one.
+            let slots = self.slots();
+            if self.stopping.load(SeqCst) {
+                return Err(Unavailable::Stopping);
+            }
+            let most = self.shared.settings.limits.max_children;
+            let others = slots.iter().filter(|(name, other)| *name != subject && other.occupied()).count();
+            slot.starting(others < most)?
+        };
+        starting.await.map(|child| (slot, child))
+    }
+
+    /// Stops all children and lets no new ones start.
+    pub(crate) async fn stop(&self) {
+        self.stopping.store(true, SeqCst);
+        let starting: Vec<Starting> = self.slots().values().filter_map(|slot| slot.state().child.clone()).collect();
+        join_all(starting.into_iter().map(|starting| async {
+            if let Ok(child) = starting.await {
+                child.stop().await;
+            }
+        }))
+        .await;
+    }
+}
+
+impl Slot {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a child, or one on its way.
+    fn occupied(&self) -> bool {
+        self.state().current().is_some()
+    }
+
+    fn starting(self: &Arc<Self>, may_start: bool) -> Result<Starting, Unavailable> {
+        let limits = &self.shared.settings.limits;
+        let mut state = self.state();
+        if let Some(current) = state.current() {
+            return Ok(current);
+        }
+        if !may_start {
+            return Err(Unavailable::Full(limits.max_children));
+        }
+        let now = Instant::now();
+        state.starts.retain(|start| now.duration_since(*start) < Duration::from_secs(60));
+        let starts = state.starts.len();
+        if let Some(first) = state.starts.front().filter(|_| starts >= limits.max_starts_per_minute) {
+            let wait = Duration::from_secs(60).saturating_sub(now.duration_since(*first));
+            return Err(Unavailable::TooOften { starts, wait });
+        }
+        state.starts.push_back(now);
+        let slot = self.clone();
+        // A task of its own: the start goes on when the caller who wanted it first has gone.
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(back_off(starts)).await;
+            slot.start().await
+        });
+        let starting = async { task.await.unwrap_or_else(|error| Err(Unavailable::NotStarted(error.to_string()))) };
+        let starting = starting.boxed().shared();
+        state.child = Some(starting.clone());
+        Ok(starting)
+    }
+
+    async fn start(self: Arc<Self>) -> Result<Arc<Child>, Unavailable> {
+        let Common { settings, watcher, era } = &*self.shared;
+        let watcher = watcher.get_or_init(|| {
+            let started = Watcher::start(settings.watcher.as_ref()?);
+            started
+                .inspect_err(|error| tracing::warn!(%error, "the watcher of child processes cannot be started"))
+                .ok()
+                .map(Arc::new)
+        });
+        let spawned = Child::spawn(settings, watcher.clone(), self.changes.clone());
+        let child = spawned.map_err(|error| {
+            let program = settings.command().first().map(|program| program.to_string_lossy().into_owned());
+            Unavailable::NotStarted(format!("{}: {error}", program.unwrap_or_default()))
+        })?;
+        if let Err(why) = handshake::shake_hands(&child, era.get().copied()).await {
+            child.stop().await;
+            return Err(Unavailable::NotStarted(why.to_string()));
+        }
+        let _ = era.set(child.identity().era);
+        let watched: Vec<String> = self.watched().keys().cloned().collect();
+        if child.identity().era == Era::Legacy && !watched.is_empty() {
+            let child = child.clone();
+            tokio::spawn(async move {
+                for uri in watched {
+                    let _ = child.ask("resources/subscribe", about(&uri)).await;
+                }
+            });
+        }
+        Ok(child)
+    }
+
+    /// What the subject's server says has changed.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Subscribes to a resource of a legacy server, once for all who want it, until the last of them lets go.
+    ///
+    /// # Errors
+    /// The server's own error, or why it could not be asked.
+    pub(crate) async fn watch(
+        self: &Arc<Self>,
+        child: &Arc<Child>,
+        uri: &str,
+    ) -> Result<Result<Watch, Box<serde_json::value::RawValue>>, CallFailed> {
+        let first = {
+            let mut watched = self.watched();
+            let count = watched.entry(uri.to_owned()).or_default();
+            *count += 1;
+            *count == 1
+        };
+        let watch = Watch { slot: self.clone(), uri: uri.to_owned() };
+        if first && let Reply::Error(error) = child.ask("resources/subscribe", about(uri)).await? {
+            return Ok(Err(error));
+        }
+        Ok(Ok(watch))
+    }
+}
+
+impl State {
+    fn current(&self) -> Option<Starting> {
+        let starting = self.child.as_ref()?;
+        let usable = match starting.peek() {
+            None => true,
+            Some(Ok(child)) => child.is_running(),
+            Some(Err(_)) => false,
+        };
+        usable.then(|| starting.clone())
+    }
+}
+
+/// A resource that somebody watches.
+pub(crate) struct Watch {
+    slot: Arc<Slot>,
+    uri: String,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = self.slot.watched();
+        if let Some(count) = watched.get_mut(&self.uri) {
+            *count -= 1;
+            if *count > 0 {
+                return;
+            }
+        }
+        watched.remove(&self.uri);
+        drop(watched);
+        let running = self.slot.state().current().and_then(|starting| starting.peek().cloned());
+        if let (Some(Ok(child)), Ok(runtime)) = (running, tokio::runtime::Handle::try_current()) {
+            let params = about(&self.uri);
+            runtime.spawn(async move { child.ask("resources/unsubscribe", params).await });
+        }
+    }
+}
+
+fn about(uri: &str) -> Members {
+    let mut params = Members::default();
+    params.set("uri", raw(&uri));
+    params
+}
+
+/// How long to wait before the next start, after so many within a minute.
+fn back_off(starts: usize) -> Duration {
+    match u32::try_from(starts).unwrap_or(u32::MAX) {
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_millis(100).saturating_mul(1 << (more - 2).min(6)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_before_a_restart_grows() {
+        // proves: STDIO-06
+        let waits: Vec<u128> = [0, 1, 2, 3, 4, 8, 80].map(|starts| back_off(starts).as_millis()).into();
+        assert_eq!(waits, [0, 0, 100, 200, 400, 6400, 6400]);
+    }
+}
