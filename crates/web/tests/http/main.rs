@@ -6,4 +6,7 @@ mod html;
 mod lint;
 mod world;
 
+mod apps;
+mod consent;
 mod forgery;
+mod sessions;

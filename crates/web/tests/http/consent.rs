@@ -1,0 +1,164 @@
+//! The question itself: it is asked every time, says what is asked, and its answer is worth exactly that.
+
+use serde_json::json;
+
+use crate::{
+    app::{App, Tokens},
+    html,
+    world::{CALLBACK, LOCAL, PUBLIC, World, advance},
+};
+
+#[tokio::test]
+async fn what_was_allowed_before_is_asked_again() {
+    // proves: WEB-03, BCP-16, MCP-SBP-031
+    let world = World::at(LOCAL).await;
+    let app = App::registered(&world, json!({"redirect_uris": [CALLBACK, "https://a.example/other"]})).await;
+    let mut person = world.browser();
+    let first = person.consent(&app.request(&[])).await;
+    assert!(first.text().contains("It has never asked here before") && !first.text().contains("id=\"again\""));
+    person.answer(&first, "allow").await.back();
+    // The very same request, and each difference to it, is a question for the person.
+    let other = App::new(&world).await;
+    for request in [
+        app.request(&[]),
+        app.request(&[("redirect_uri", Some("https://a.example/other"))]),
+        app.request(&[("scope", Some("mcp:read"))]),
+        app.request(&[("scope", Some("mcp:read mcp:write mcp:danger"))]),
+        app.request(&[("scope", None), ("resource", None)]),
+        other.request(&[]),
+    ] {
+        let codes = world.table("codes").await;
+        let page = person.open(&request).await;
+        assert!(page.text().contains("id=\"consent\""), "{page:?}");
+        assert_eq!(world.table("codes").await, codes);
+    }
+    let again = person.consent(&app.request(&[("scope", Some("mcp:read mcp:danger"))])).await;
+    assert!(again.text().contains("id=\"again\"") && !again.text().contains("It has never asked here before"));
+    // Another client of the same name starts from nothing.
+    let stranger = person.consent(&other.request(&[])).await;
+    assert!(stranger.text().contains("It has never asked here before") && !stranger.text().contains("id=\"again\""));
+    // So does the same client for another person.
+    let bob = world.browser().consent_as("bob", &app.request(&[])).await;
+    assert!(bob.text().contains("It has never asked here before") && !bob.text().contains("id=\"again\""));
+}
+
+#[tokio::test]
+async fn nothing_skips_the_question() {
+    // proves: WEB-04, BCP-16
+    let world = World::at(PUBLIC).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    app.tokens(&mut person).await;
+    for prompt in ["none", "consent none", "none login"] {
+        for mut browser in [person.clone(), world.browser()] {
+            let before = world.state().await;
+            let answer = browser.get(&app.request(&[("prompt", Some(prompt))])).await;
+            assert_eq!(answer.sent_back("error").as_deref(), Some("interaction_required"), "{prompt}");
+            assert_eq!(answer.sent_back("code"), None);
+            assert_eq!(world.state().await, before, "{prompt}");
+        }
+    }
+    let twice = format!("{}&prompt=none", app.request(&[("prompt", Some("consent"))]));
+    person.get(&twice).await.must_be_page(400, "OA-101");
+    for extra in [
+        ("prompt", "consent"),
+        ("prompt", "login"),
+        ("prompt", "x"),
+        ("max_age", "0"),
+        ("max_age", "x"),
+        ("approval_prompt", "auto"),
+        ("answer", "allow"),
+        ("skip_consent", "true"),
+    ] {
+        let page = person.open(&app.request(&[(extra.0, Some(extra.1))])).await;
+        assert!(page.text().contains("id=\"consent\""), "{extra:?}: {page:?}");
+    }
+}
+
+#[tokio::test]
+async fn looking_changes_nothing() {
+    // proves: WEB-04
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    app.tokens(&mut person).await;
+    let page = person.consent(&app.request(&[])).await;
+    let consent = html::form(page.text(), "consent").with(&[("answer", "allow")]);
+    let apps = person.get("/apps").await;
+    let revoke = html::forms(apps.text()).into_iter().find(|form| form.get("all").is_some()).unwrap().fields;
+    let out = html::form(apps.text(), "sign-out").fields;
+    let before = world.state().await;
+    for (path, fields, status) in [
+        ("/consent", &consent, 200),
+        ("/sign-in", &out, 303),
+        ("/apps", &revoke, 200),
+        ("/apps/revoke", &revoke, 405),
+        ("/sign-out", &out, 405),
+    ] {
+        let pairs: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let target = format!("{path}?{}", doorward_testkit::url_text::form(&pairs));
+        assert_eq!(person.get(&target).await.status.as_u16(), status, "{target}");
+    }
+    assert_eq!(world.state().await, before);
+}
+
+#[tokio::test]
+async fn the_person_decides_how_much_and_for_how_long() {
+    // proves: INV-4, RT-15
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    let page = person.consent(&app.request(&[])).await;
+    let form = html::form(page.text(), "consent");
+    let less = [("answer", "allow"), ("scope", "mcp:read"), ("duration", "hours8")];
+    let code = person.submit(&form, &less).await.sent_back("code").unwrap();
+    let tokens = Tokens::of(&app.redeem(&code, &[]).await);
+    assert_eq!((tokens.scope.as_str(), tokens.claims()["scope"].as_str()), ("mcp:read", Some("mcp:read")));
+    // Nothing outlives what was allowed.
+    advance(8 * 3600 - 60);
+    let last = app.refresh(&tokens.refresh, &[]).await;
+    assert_eq!(last.json()["expires_in"], 60);
+    advance(60);
+    app.refresh(&Tokens::of(&last).refresh, &[]).await.must_be(400, "invalid_grant");
+    assert!(!person.get("/apps").await.text().contains("data-grant"));
+}
+
+#[tokio::test]
+async fn a_request_waits_for_a_quarter_of_an_hour() {
+    // proves: WEB-02
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    let page = person.consent(&app.request(&[])).await;
+    let in_time = person.consent(&app.request(&[])).await;
+    advance(15 * 60 - 1);
+    assert!(person.answer(&in_time, "allow").await.sent_back("code").is_some());
+    advance(1);
+    let before = world.state().await;
+    person.answer(&page, "allow").await.must_be_page(400, "OA-107");
+    assert_eq!(world.state().await, before);
+}
+
+#[tokio::test]
+async fn another_person_can_take_over_the_question() {
+    // proves: WEB-05
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut browser = world.browser();
+    let page = browser.consent(&app.request(&[])).await;
+    let ann = browser.clone();
+    let switched = browser.submit(&html::form(page.text(), "switch-account"), &[]).await;
+    let sign_in = browser.follow(switched).await;
+    let form = html::form(sign_in.text(), "sign-in");
+    let answer = browser.submit(&form, &[("name", "bob"), ("password", crate::world::PASSWORD)]).await;
+    let page = browser.follow(answer).await;
+    assert!(page.text().contains("<bdi>bob</bdi>") && page.text().contains("id=\"consent\""), "{page:?}");
+    // The session before cannot answer any more, and the answer is for who is signed in now.
+    let late = ann.clone().answer(&page, "allow").await;
+    late.must_be_page(403, "OA-111");
+    assert!(browser.answer(&page, "allow").await.sent_back("code").is_some());
+    let accounts = world.table("accounts").await;
+    let bob = accounts.iter().find(|row| row.contains("'bob'")).unwrap();
+    let id = bob.split("id='").nth(1).unwrap().split('\'').next().unwrap();
+    assert!(world.table("grants").await[0].contains(&format!("account='{id}'")));
+}
