@@ -146,9 +146,10 @@ impl Call {
                 Err(error) => return Err(lost(&error)),
             }
         }
-        tokio::spawn(tokio::time::timeout(AFTER_ANSWER, async move {
-            while let Ok(Some(_)) = incoming.next().await {}
-        }));
+        tokio::spawn(tokio::time::timeout(
+            AFTER_ANSWER,
+            async move { while let Ok(Some(_)) = incoming.next().await {} },
+        ));
         Ok(())
     }
 

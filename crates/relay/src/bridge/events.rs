@@ -122,11 +122,7 @@ mod tests {
         // proves: STDIO-11
         let stream = "\u{feff}: hello\r\nevent: message\rid: 7\ndata: {\"a\":\ndata:1}\r\n\r\n:\n\nevent: ping\ndata\n\n\
                       retry: 250\nretry: x\ndata: \u{2028}é\n\nid: 8\n\ndata: unfinished\n";
-        let expected = [
-            event("{\"a\":\n1}"),
-            Event { kind: "ping".into(), data: String::new() },
-            event("\u{2028}é"),
-        ];
+        let expected = [event("{\"a\":\n1}"), Event { kind: "ping".into(), data: String::new() }, event("\u{2028}é")];
         for size in 1..=stream.len() {
             let mut events = Events::new(1000);
             let found: Vec<_> = stream.as_bytes().chunks(size).flat_map(|chunk| events.feed(chunk).unwrap()).collect();

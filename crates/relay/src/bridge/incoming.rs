@@ -60,9 +60,7 @@ impl Incoming {
     /// The id of the last event, and the time after which the server wants to be asked again.
     pub(super) fn resume(&self) -> (Option<String>, Option<Duration>) {
         match &self.form {
-            Form::Events(events) => {
-                (events.last_id().map(str::to_owned), events.retry().map(Duration::from_millis))
-            }
+            Form::Events(events) => (events.last_id().map(str::to_owned), events.retry().map(Duration::from_millis)),
             _ => (None, None),
         }
     }

@@ -109,11 +109,7 @@ impl Link {
         }
     }
 
-    async fn send_with(
-        &self,
-        outgoing: &Outgoing,
-        credential: Option<Credential>,
-    ) -> Result<Response<Body>, NoAnswer> {
+    async fn send_with(&self, outgoing: &Outgoing, credential: Option<Credential>) -> Result<Response<Body>, NoAnswer> {
         let mut request = Request::builder().method(outgoing.method.clone()).uri(&self.url);
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&outgoing.headers);

@@ -1,0 +1,121 @@
+//! A host of the older era.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::Notify;
+
+use super::{server::Caller, server::Got, *};
+
+const RESULT: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+
+async fn begin(got: &Got, caller: &mut Caller, session: &str) {
+    let body = got.result(&serde_json::from_str(RESULT).unwrap());
+    let headers = [("content-type", "application/json"), ("Mcp-Session-Id", session)];
+    caller.status("200 OK", &headers, &body).await;
+}
+
+#[tokio::test]
+async fn a_session_is_kept_listened_to_and_ended() {
+    // proves: MCP-HTTP-005, MCP-HTTP-019, MCP-HTTP-023
+    let listening = Arc::new(Notify::new());
+    let heard = Arc::clone(&listening);
+    let server = Server::start(move |got, mut caller| {
+        let listening = Arc::clone(&listening);
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                ("GET", _) => {
+                    caller.stream().await;
+                    caller.event(r#"{"jsonrpc":"2.0","id":"s1","method":"roots/list"}"#).await;
+                    caller.event(r#"{"jsonrpc":"2.0","id":5,"result":{}}"#).await;
+                    caller.event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#).await;
+                    listening.notify_one();
+                    caller.closed().await;
+                }
+                ("DELETE", _) => caller.status("405 Method Not Allowed", &[], "").await,
+                (_, "initialize") => begin(&got, &mut caller, "session-1").await,
+                (_, "tools/list") => caller.json(&got.result(&json!({"tools": []}))).await,
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    tokio::time::timeout(PATIENCE, heard.notified()).await.expect("the stream is opened");
+    assert_eq!(host.receive().await["method"], "roots/list");
+    assert_eq!(host.receive().await["method"], "notifications/tools/list_changed", "an answer to nothing is dropped");
+    host.send(&json!({"jsonrpc": "2.0", "id": "s1", "result": {"roots": []}})).await;
+    assert_eq!(host.ask(&legacy(5, "tools/list")).await["result"], json!({"tools": []}));
+    let (ended, rest) = host.end().await;
+    assert!(ended.is_ok() && rest.is_empty(), "{rest:?}");
+
+    let got = server.got();
+    assert_eq!(got[0].rpc(), "initialize");
+    assert_eq!((got[0].header("mcp-session-id"), got[0].header("mcp-protocol-version")), (None, None));
+    assert_eq!(got[1].rpc(), "notifications/initialized", "nothing overtakes it");
+    for later in &got[1..] {
+        assert_eq!(later.header("mcp-session-id"), Some("session-1"), "{later:?}");
+        assert_eq!(later.header("mcp-protocol-version"), Some("2025-11-25"), "{later:?}");
+        assert_eq!(later.token(), Some("t0"));
+        assert_eq!(later.header("mcp-method"), None);
+    }
+    assert!(got.iter().any(|got| got.body == json!({"jsonrpc": "2.0", "id": "s1", "result": {"roots": []}})));
+    assert_eq!(got.last().unwrap().method, "DELETE");
+}
+
+#[tokio::test]
+async fn without_a_session_nothing_is_listened_to_or_ended() {
+    let server = Server::start(|got, mut caller| async move {
+        match got.rpc() {
+            "initialize" => caller.json(&got.result(&serde_json::from_str(RESULT).unwrap())).await,
+            "tools/list" => caller.json(&got.result(&json!({}))).await,
+            _ => caller.accepted().await,
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    // Cancelling is a message of its own in this era.
+    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}})).await;
+    host.ask(&legacy(1, "tools/list")).await;
+    host.end().await.0.unwrap();
+    let mut methods = server.methods();
+    methods.sort_unstable();
+    assert_eq!(methods, ["initialize", "notifications/cancelled", "notifications/initialized", "tools/list"]);
+}
+
+#[tokio::test]
+async fn a_forgotten_session_is_begun_again_once() {
+    // proves: MCP-HTTP-021
+    let begun = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let begun = Arc::clone(&begun);
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                ("GET", _) => caller.status("405 Method Not Allowed", &[], "").await,
+                (_, "initialize") => {
+                    let session = format!("session-{}", begun.fetch_add(1, Relaxed));
+                    begin(&got, &mut caller, &session).await;
+                }
+                (_, "notifications/initialized") => caller.accepted().await,
+                _ if got.header("mcp-session-id") == Some("session-1") => caller.json(&got.result(&json!({}))).await,
+                _ => caller.status("404 Not Found", &[], "").await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    for id in 1..=4 {
+        host.send(&legacy(id, "tools/list")).await;
+    }
+    for _ in 0..4 {
+        let answer = host.receive().await;
+        assert!(answer["result"].is_object(), "{answer}");
+    }
+    let (_, rest) = host.end().await;
+    assert!(rest.is_empty(), "the second initialize is not the host's: {rest:?}");
+    let methods = server.methods();
+    let count = |name: &str| methods.iter().filter(|method| *method == name).count();
+    assert_eq!((count("initialize"), count("notifications/initialized")), (2, 2), "{methods:?}");
+}

@@ -1,0 +1,92 @@
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use async_trait::async_trait;
+use doorward_client::{BearerFor, Code, Failed, StoredTokens};
+use doorward_types::challenge;
+use serde_json::json;
+
+use super::super::{BearerSource, Credential, Why};
+
+/// Tokens `t0`, `t1`, …: the next one each time the present one is refused.
+pub(super) struct Tokens {
+    resource: String,
+    present: AtomicU64,
+    /// Why tokens were asked for, besides sending.
+    asked: Mutex<Vec<String>>,
+    /// Whether there is a token from the start, and whether there will be another.
+    first: bool,
+    more: bool,
+}
+
+impl Tokens {
+    pub(super) fn new(url: &str) -> Arc<Self> {
+        Arc::new(Self::with(url, true, true))
+    }
+
+    /// Without a token until the server asks for one.
+    pub(super) fn none_yet(url: &str) -> Arc<Self> {
+        Arc::new(Self::with(url, false, true))
+    }
+
+    /// Without a token, and nobody to get one from.
+    pub(super) fn never(url: &str) -> Arc<Self> {
+        Arc::new(Self::with(url, false, false))
+    }
+
+    /// With one token and no other.
+    pub(super) fn only_one(url: &str) -> Arc<Self> {
+        Arc::new(Self::with(url, true, false))
+    }
+
+    fn with(url: &str, first: bool, more: bool) -> Self {
+        Self { resource: url.to_owned(), present: AtomicU64::new(0), asked: Mutex::default(), first, more }
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl BearerSource for Tokens {
+    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
+        let mut asked = self.asked.lock().unwrap();
+        let present = self.present.load(Relaxed);
+        match why {
+            Why::ToSend if present == 0 && !self.first => return Ok(None),
+            Why::ToSend => {}
+            Why::Rejected { serial, headers } | Why::InsufficientScope { serial, headers } => {
+                if !self.more {
+                    return Err(Failed::new(Code::LoginNeeded, "nobody is there", "no screen", "doorward login URL"));
+                }
+                if serial.unwrap_or(0) == present {
+                    self.present.fetch_add(1, Relaxed);
+                    let parameters = challenge::bearer(headers).map(|challenge| challenge.parameters);
+                    asked.push(format!("{serial:?} {:?}", parameters.unwrap_or_default()));
+                }
+            }
+        }
+        let serial = self.present.load(Relaxed);
+        Ok(Some(Credential { bearer: bearer(&self.resource, &format!("t{serial}")), serial }))
+    }
+}
+
+/// A token as it comes from a store, the one way to a [`BearerFor`].
+pub(super) fn bearer(resource: &str, token: &str) -> BearerFor {
+    let issuer = "http://127.0.0.1:1";
+    let record = json!({
+        "resource": resource, "audience": resource, "access_token": token, "issued_at": 0, "generation": 1,
+        "server": {
+            "issuer": issuer, "code_challenge_methods_supported": ["S256"],
+            "authorization_endpoint": format!("{issuer}/authorize"), "token_endpoint": format!("{issuer}/token"),
+        },
+        "client": {
+            "issuer": issuer, "client_id": "c", "auth_method": "none", "registration": "dynamic",
+            "redirect_uri": "http://127.0.0.1/callback",
+        },
+    });
+    StoredTokens::from_stored(serde_json::from_value(record).unwrap()).unwrap().bearer()
+}
