@@ -1,2 +1,49 @@
 //! OAuth for MCP servers in one binary: put it in front of a server, connect a host to one, check one.
-fn main() {}
+//!
+//! This is the only `main` and the only wiring: arguments, configuration, what is joined to what, and words for people.
+
+mod cli;
+mod entropy;
+mod failure;
+mod output;
+mod serve;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refusal) => {
+            // Help and version go to stdout and are no failure.
+            let status = if refusal.use_stderr() { failure::Exit::Usage } else { failure::Exit::Ok };
+            let _ = refusal.print();
+            return status.into();
+        }
+    };
+    if matches!(arguments.command, cli::Command::WatchChildren) {
+        doorward_relay::watch_children(std::io::stdin().lock());
+        return failure::Exit::Ok.into();
+    }
+    output::start_log(arguments.global.verbose, arguments.global.quiet);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::Failure::starting(&error).report(arguments.global.json),
+    };
+    let json = arguments.global.json;
+    let result = runtime.block_on(async {
+        match arguments.command {
+            cli::Command::Serve(serve) => serve::run(serve, json).await,
+            cli::Command::User { command } => user::run(command, json).await,
+            cli::Command::WatchChildren => Ok(()),
+        }
+    });
+    // A reader of stdin that waits for a line cannot be cancelled; nothing is worth waiting for it.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => failure::Exit::Ok.into(),
+        Err(failure) => failure.report(json),
+    }
+}

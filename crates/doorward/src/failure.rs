@@ -1,0 +1,84 @@
+use std::{fmt, process::ExitCode};
+
+use serde_json::json;
+
+use crate::output;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Error = 1,
+    Usage = 2,
+    AuthenticationNeeded = 3,
+    Unreachable = 4,
+    Refused = 5,
+    Configuration = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A failure as a person meets it: what happened, why, and what to type next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Stable, such as `CFG-01`; `docs/errors.md` has a paragraph on each.
+    pub(crate) code: &'static str,
+    pub(crate) exit: Exit,
+    pub(crate) what: String,
+    pub(crate) why: String,
+    pub(crate) next: String,
+}
+
+impl Failure {
+    pub(crate) fn new(
+        code: &'static str,
+        exit: Exit,
+        what: impl Into<String>,
+        why: impl fmt::Display,
+        next: impl Into<String>,
+    ) -> Box<Self> {
+        Box::new(Self { code, exit, what: what.into(), why: why.to_string(), next: next.into() })
+    }
+
+    pub(crate) fn starting(error: &std::io::Error) -> Box<Self> {
+        Self::new(
+            "SYS-01",
+            Exit::Error,
+            "doorward could not start",
+            error,
+            "check the limits of this system (ulimit -a)",
+        )
+    }
+
+    /// Tells the person (or, with `--json`, the program) on stderr, and gives the exit status.
+    pub(crate) fn report(&self, json: bool) -> ExitCode {
+        if json {
+            let error =
+                json!({"error": {"code": self.code, "message": self.what, "reason": self.why, "hint": self.next}});
+            output::tell(&error.to_string());
+        } else {
+            let painted = output::Paint::stderr();
+            output::tell(&format!("{} {} [{}]", painted.red("error:"), self.what, self.code));
+            output::tell(&format!("  {} {}", painted.dim("why:"), self.why));
+            output::tell(&format!("  {} {}", painted.dim("try:"), self.next));
+        }
+        self.exit.into()
+    }
+}
+
+impl Failure {
+    /// The store cannot be used.
+    pub(crate) fn store(fault: &dyn fmt::Display, folder: &std::path::Path) -> Box<Self> {
+        Self::new(
+            "STO-01",
+            Exit::Error,
+            format!("the state in {} cannot be used", folder.display()),
+            fault,
+            "check that the folder is yours, writable and not full, or name another with --data-dir",
+        )
+    }
+}

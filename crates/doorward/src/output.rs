@@ -1,0 +1,59 @@
+//! What is printed, and where: data to stdout, words for people to stderr.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use owo_colors::OwoColorize as _;
+
+/// Logs go to stderr; `RUST_LOG` narrows or widens them.
+pub(crate) fn start_log(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},hyper=warn,reqwest=warn,sqlx=warn")));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+/// A line of data.
+pub(crate) fn data(line: &str) {
+    // A reader that went away is no failure of ours.
+    let _ = writeln!(anstream::stdout(), "{line}");
+}
+
+/// A line for people.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// Colours, where a person looks.
+#[derive(Clone, Copy)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    pub(crate) fn stdout() -> Self {
+        Self(std::io::stdout().is_terminal())
+    }
+    pub(crate) fn stderr() -> Self {
+        Self(std::io::stderr().is_terminal())
+    }
+    pub(crate) fn bold(self, text: &str) -> String {
+        if self.0 { text.bold().to_string() } else { text.to_owned() }
+    }
+    pub(crate) fn dim(self, text: &str) -> String {
+        if self.0 { text.dimmed().to_string() } else { text.to_owned() }
+    }
+    pub(crate) fn red(self, text: &str) -> String {
+        if self.0 { text.red().bold().to_string() } else { text.to_owned() }
+    }
+    pub(crate) fn green(self, text: &str) -> String {
+        if self.0 { text.green().to_string() } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,77 @@
+//! `doorward user`: accounts without a browser.
+
+use std::{io::Read as _, path::Path};
+
+use doorward_authorization_server::{
+    account,
+    password::PasswordHash,
+    store::{Committed, Store as _},
+};
+use doorward_types::{Secret, secret::Password};
+
+use crate::{
+    cli,
+    entropy::SystemEntropy,
+    failure::{Exit, Failure},
+    output,
+    serve::{data_dir, now, open_store},
+};
+
+/// Runs the command.
+pub(crate) async fn run(command: cli::User, json: bool) -> Result<(), Box<Failure>> {
+    match command {
+        cli::User::Add { name, password_file, administrator, data } => {
+            let password = read_password(&password_file)?;
+            let password = PasswordHash::choose(&password, &mut SystemEntropy).map_err(|refusal| {
+                Failure::new("USR-02", Exit::Usage, "the account was not made", refusal, "choose a longer password")
+            })?;
+            let folder = data_dir(data)?;
+            let store = open_store(&folder).await?;
+            let new = account::new_account(&name, password, administrator, now(), &mut SystemEntropy);
+            let (account, writes) = new.map_err(|refusal| {
+                Failure::new("USR-03", Exit::Usage, "the account was not made", refusal, "choose another name")
+            })?;
+            match store.commit(writes).await {
+                Ok(Committed::Done) => {}
+                Ok(Committed::Conflict) => {
+                    return Err(Failure::new(
+                        "USR-04",
+                        Exit::Error,
+                        format!("there is an account {name:?} already"),
+                        format!("{} has one of that name", folder.display()),
+                        "choose another name",
+                    ));
+                }
+                Err(fault) => return Err(Failure::store(&fault, &folder)),
+            }
+            if json {
+                output::data(&serde_json::json!({"name": account.name, "id": account.id}).to_string());
+            } else {
+                output::data(&format!("Account {} is ready to sign in.", account.name));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn read_password(file: &Path) -> Result<Secret<Password>, Box<Failure>> {
+    let refuse = |why: String| {
+        Failure::new(
+            "USR-01",
+            Exit::Usage,
+            "the password could not be read",
+            why,
+            "put it on the first line of a file, or pipe it in with --password-file -",
+        )
+    };
+    // A little more than a password may have: the rest is not ours to read.
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().take(4096).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|opened| opened.take(4096).read_to_string(&mut text))
+    };
+    read.map_err(|error| refuse(format!("{}: {error}", file.display())))?;
+    let line = text.lines().next().unwrap_or_default();
+    Secret::parse(line).map_err(|error| refuse(error.to_string()))
+}
