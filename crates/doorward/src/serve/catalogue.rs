@@ -11,10 +11,7 @@ pub(crate) struct FromGateway(pub(crate) Arc<Gateway>);
 impl Catalogue for FromGateway {
     async fn tools(&self, subject: &str) -> Vec<Tool> {
         match self.0.tools(subject).await {
-            Ok(tools) => tools
-                .into_iter()
-                .map(|tool| Tool { name: tool.title.unwrap_or(tool.name), permission: tool.permission })
-                .collect(),
+            Ok(tools) => tools.into_iter().map(|tool| Tool { name: tool.name, permission: tool.permission }).collect(),
             Err(error) => {
                 tracing::warn!(%error, "the tools could not be listed");
                 Vec::new()
