@@ -1,5 +1,6 @@
 //! The machine against scripted servers.
 
+mod anything;
 mod authorization;
 mod callback;
 mod discovery;

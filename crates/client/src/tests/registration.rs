@@ -189,7 +189,7 @@ fn a_client_is_used_only_where_it_was_registered() {
     // proves: MCP-AUTH-018, MCP-AUTH-019, MCP-AUTH-064, MCP-AUTH-065, MCP-AUTH-066, MIX-07
     // The store answers with another server's client: it is not used, and this one is registered anew.
     let mut world = World::usual();
-    world.stored = Some(stored(ISSUER, "known"));
+    (world.stored, world.confused_store) = (Some(stored(ISSUER, "known")), true);
     world.document(
         "https://mcp.example/.well-known/oauth-protected-resource/mcp",
         resource(MCP, &["https://new.example"]),

@@ -1,0 +1,21 @@
+//! A token comes out only for the server that it is for.
+use doorward_client::BearerFor;
+use doorward_types::{ResourceId, Secret, secret};
+
+fn forged(resource: ResourceId, token: Secret<secret::AccessToken>) -> BearerFor {
+    BearerFor::new(resource, token)
+}
+
+fn opened(bearer: &BearerFor) -> &str {
+    bearer.token.expose()
+}
+
+fn by_text(bearer: &BearerFor) {
+    bearer.header_for("https://evil.example/mcp");
+}
+
+fn copied<Evidence: Clone>() {}
+
+fn main() {
+    copied::<BearerFor>();
+}
