@@ -62,6 +62,7 @@ const MOST_BODY: usize = 64 * 1024;
 
 /// The endpoints and pages. The caller adds the protected resource itself.
 pub fn router(site: Arc<Site>) -> Router {
+    // A layer wraps what stands before it, so each group has its own answer to a wrong method: a preflight is one.
     // Called by programs of any origin; they carry no cookies.
     let protocol = Router::new()
         .route("/.well-known/oauth-protected-resource", get(metadata::root_resource))
@@ -72,6 +73,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/oauth/register", post(register::register))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
+        .method_not_allowed_fallback(common::method_not_allowed)
         .layer(middleware::from_fn(common::open_to_any_origin));
     // Opened by a person's browser; same-origin only.
     let pages = Router::new()
@@ -84,6 +86,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/apps", get(apps::page))
         .route("/apps/revoke", post(apps::revoke))
         .route("/assets/{file}", get(home::asset))
+        .method_not_allowed_fallback(common::method_not_allowed)
         .layer(middleware::from_fn(common::for_browsers));
     Router::new()
         .merge(protocol)
