@@ -179,7 +179,12 @@ fn returns() -> Vec<(&'static str, String)> {
         outcome: Outcome::Denied,
         ..allowed.clone()
     };
-    vec![("returning", allowed.render()), ("returning-denied", denied.render())]
+    let not_asked = Interstitial { outcome: Outcome::NotAsked { error: "invalid_scope" }, ..denied.clone() };
+    vec![
+        ("returning", allowed.render()),
+        ("returning-denied", denied.render()),
+        ("returning-not-asked", not_asked.render()),
+    ]
 }
 
 fn apps() -> Vec<(&'static str, String)> {

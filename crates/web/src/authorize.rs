@@ -45,7 +45,10 @@ async fn answer(site: &Site, uri: &Uri, headers: &HeaderMap) -> Result<Response,
     match begin {
         Begin::Refuse(refusal) => Err(refuse(refusal)),
         // Never a bare redirect: an error of a client that nobody approved is a way to make us send people anywhere.
-        Begin::Redirect(back) => Ok(leave(site, client.as_ref(), &back, Outcome::Denied)),
+        Begin::Redirect(back) => {
+            let error = back.error().map_or("server_error", |error| error.as_str());
+            Ok(leave(site, client.as_ref(), &back, Outcome::NotAsked { error }))
+        }
         Begin::Interact { token, writes, request: _ } => {
             let committed = site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))?;
             debug_assert_eq!(committed, Committed::Done, "a request with a fresh token meets no guard");

@@ -78,19 +78,10 @@ fn host_of(request: &Request) -> Option<String> {
 
 /// For pages: the strict headers, and no request from a place that is not a navigation.
 pub(crate) async fn for_browsers(request: Request, next: Next) -> Response {
-    let fetched = |request: &Request, name: &str, what: &[&str]| {
-        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-        value.is_some_and(|value| what.iter().any(|part| value.split(';').any(|word| word.trim() == *part)))
+    let mut response = match not_a_navigation(&request) {
+        Some(refused) => refused,
+        None => next.run(request).await,
     };
-    if fetched(&request, "sec-purpose", &["prefetch"]) {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    let mut response =
-        if fetched(&request, "sec-fetch-dest", &["iframe", "frame", "object", "embed", "script", "image"]) {
-            plain(StatusCode::FORBIDDEN, "this page can only be opened by itself\n")
-        } else {
-            next.run(request).await
-        };
     let headers = response.headers_mut();
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(PAGE_POLICY));
     for (name, value) in [
@@ -103,6 +94,17 @@ pub(crate) async fn for_browsers(request: Request, next: Next) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+fn not_a_navigation(request: &Request) -> Option<Response> {
+    let said = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    if said("sec-purpose").is_some_and(|purpose| purpose.contains("prefetch")) {
+        return Some(StatusCode::NO_CONTENT.into_response());
+    }
+    let style = request.uri().path().starts_with("/assets/");
+    let opened = |wanted: &str| wanted == "document" || (style && wanted == "style");
+    let refused = said("sec-fetch-dest").is_some_and(|wanted| !opened(wanted));
+    refused.then(|| plain(StatusCode::FORBIDDEN, "this page can only be opened by itself\n"))
 }
 
 /// For protocol endpoints: programs in browsers may call them from any origin, without credentials.

@@ -57,7 +57,7 @@ pub(super) fn every_page(filled: &str) -> Vec<(&'static str, String)> {
     }
     for return_to in destinations(filled) {
         pages.push(("consent", Consent { return_to: return_to.clone(), ..consent(filled) }.render()));
-        for outcome in [Outcome::Allowed, Outcome::Denied] {
+        for outcome in [Outcome::Allowed, Outcome::Denied, Outcome::NotAsked { error: "invalid_scope" }] {
             let (client, return_to) = (filled.into(), return_to.clone());
             let page =
                 Interstitial { gateway: f(), client, return_to, url: format!("https://app.example/{filled}"), outcome };
