@@ -9,4 +9,5 @@ mod world;
 mod apps;
 mod consent;
 mod forgery;
+mod pages;
 mod sessions;
