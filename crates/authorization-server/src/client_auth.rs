@@ -151,7 +151,8 @@ mod tests {
         // proves: CODE-16, RT-13, OA21-13, OA21-14, OA21-22, R7591-11
         let secret = Secret::<ClientSecret>::generate(&mut entropy());
         let header = basic_header(CLIENT, secret.expose());
-        let ways: [(Option<&str>, &[(&str, &str)]); 3] = [
+        type Way<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)]);
+        let ways: [Way<'_>; 3] = [
             (None, &[("client_id", CLIENT)]),
             (Some(&header), &[]),
             (None, &[("client_id", CLIENT), ("client_secret", secret.expose())]),

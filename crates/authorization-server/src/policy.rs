@@ -149,7 +149,7 @@ mod tests {
         for id in [R1, R2] {
             let id = ResourceId::parse(id).unwrap();
             let document = policy.resource_metadata(&id).unwrap();
-            assert_eq!(document.validate(&id).unwrap(), [policy.issuer.clone()]);
+            assert_eq!(document.validate(&id).unwrap(), std::slice::from_ref(&policy.issuer));
             assert_eq!(document.bearer_methods_supported, ["header"]);
             assert!(!document.scopes_supported.iter().any(|scope| scope == "offline_access"));
         }
