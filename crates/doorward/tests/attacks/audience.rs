@@ -59,7 +59,6 @@ async fn a_resource_that_is_not_ours_is_refused_before_sign_in() {
         "/mcp".to_owned(),
         "mcp".to_owned(),
         "javascript:alert(1)".to_owned(),
-        String::new(),
         long,
     ] {
         let page = visitor(&gateway).open(&app.request(&[("resource", Some(&resource))])).await;

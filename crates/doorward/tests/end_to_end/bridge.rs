@@ -26,8 +26,7 @@ async fn a_host_gets_in_stays_in_and_is_put_out() {
     let client_info = json!({"name": "host", "version": "1"});
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client_info});
     bridge.send(&json!({"jsonrpc": "2.0", "id": "first", "method": "initialize", "params": params}));
-    let address = person.opener.opened(PATIENCE);
-    let address = address.unwrap_or_else(|| panic!("connect opened no browser\n{}", bridge.process().errors()));
+    let address = person.opener.opened_by(bridge.process(), PATIENCE);
     for part in ["code_challenge_method=S256", "code_challenge=", "resource=", "state="] {
         assert!(address.contains(part), "{part} is missing in {address}");
     }

@@ -1,11 +1,11 @@
 //! What protects the pages, seen from outside.
 
 use doorward_testkit::{
-    process::{Browser, http},
+    process::{Browser, Running, http},
     url_text::form,
 };
 
-use crate::world::{NAME, PASSWORD, Person, World};
+use crate::world::{NAME, PASSWORD, PATIENCE, Person, World};
 
 #[tokio::test]
 async fn pages_allow_no_framing_no_script_and_no_caching() {
@@ -80,9 +80,8 @@ async fn the_consent_page_says_who_and_where_and_no_is_an_answer() {
     world.gateway.add_user(NAME, PASSWORD);
     let browser = Browser::start().await;
     let person = Person::new();
-    let mut login =
-        doorward_testkit::process::Running::start(&mut person.doorward(&["login", world.gateway.mcp_url()]));
-    let address = person.opener.opened(crate::world::PATIENCE).expect("login opens the browser");
+    let mut login = Running::start(&mut person.doorward(&["login", world.gateway.mcp_url()]));
+    let address = person.opener.opened_by(&mut login, PATIENCE);
     browser.consent_page(&address, NAME, PASSWORD).await;
     let text = browser.text().await;
     for part in [NAME, world.gateway.mcp_url(), "127.0.0.1"] {
@@ -90,7 +89,7 @@ async fn the_consent_page_says_who_and_where_and_no_is_an_answer() {
     }
     let arrived = browser.answer("deny").await;
     assert!(arrived.starts_with("http://127.0.0.1:"), "{arrived}");
-    let status = login.wait(crate::world::PATIENCE);
+    let status = login.wait(PATIENCE);
     assert!(!status.success(), "a refused login is no success");
     assert!(!login.errors().is_empty());
     browser.quit().await.unwrap();

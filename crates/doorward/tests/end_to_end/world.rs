@@ -91,8 +91,7 @@ impl Person {
     /// `doorward login`, with the browser pressing the buttons.
     pub(crate) async fn log_in(&self, gateway: &Gateway, browser: &Browser) {
         let mut login = Running::start(&mut self.doorward(&["login", gateway.mcp_url()]));
-        let address = self.opener.opened(PATIENCE);
-        let address = address.unwrap_or_else(|| panic!("login opened no browser\n{}", login.errors()));
+        let address = self.opener.opened_by(&mut login, PATIENCE);
         browser.sign_in_and_allow(&address, NAME, PASSWORD).await;
         let status = login.wait(PATIENCE);
         assert!(status.success(), "login ended with {status}\n{}", login.errors());

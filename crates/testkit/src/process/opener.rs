@@ -6,10 +6,12 @@ use std::{
     process::Command,
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+
+use super::Running;
 
 /// A program for the `BROWSER` variable that opens nothing and tells the test which address it was given.
 pub struct Opener {
@@ -46,6 +48,21 @@ impl Opener {
     /// The value for `BROWSER`.
     pub fn program(&self) -> PathBuf {
         self.folder.path().join("browser")
+    }
+
+    /// The address that `running` opens.
+    ///
+    /// # Panics
+    /// When it opens none within `deadline`, or ends without; the message holds what it wrote to standard error.
+    pub fn opened_by(&self, running: &mut Running, deadline: Duration) -> String {
+        let end = Instant::now() + deadline;
+        while Instant::now() < end && running.ended().is_none() {
+            if let Some(address) = self.opened(Duration::from_millis(50)) {
+                return address;
+            }
+        }
+        // It may have opened one with its last breath.
+        self.opened(Duration::from_millis(50)).unwrap_or_else(|| panic!("no browser was opened\n{}", running.errors()))
     }
 
     /// The address that was opened, or `None` when none is within `deadline`.

@@ -97,6 +97,11 @@ impl Running {
         }
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// Asks it to stop (SIGTERM) and waits for its end.
     ///
     /// # Panics
