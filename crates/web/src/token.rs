@@ -20,9 +20,9 @@ use crate::{
     common::{self, Early},
 };
 
-/// How often a decision that lost a race is made again. Each loss means that somebody else won, and a winner is final,
-/// so that two turns are the most that one token can need; a few more cost nothing.
-const MOST_TURNS: usize = 8;
+/// How often a decision that lost a race is made again. Each loss means that somebody else's commit counted, and one token
+/// has so many that can: its use, its replays inside the grace, and its end.
+const MOST_TURNS: usize = refresh::MOST_REPLAYS as usize + 4;
 
 /// The token endpoint.
 ///
