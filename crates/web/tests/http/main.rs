@@ -7,7 +7,11 @@ mod lint;
 mod world;
 
 mod apps;
+mod authorize;
+mod code;
 mod consent;
 mod forgery;
 mod pages;
+mod redirect;
+mod refresh;
 mod sessions;
