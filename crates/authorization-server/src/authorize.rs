@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_otherwise_goes_back_as_an_error() {
-        // proves: REDIR-26, CODE-07, CODE-08, CODE-21, BCP-09, BCP-26, WEB-04, AUD-02, OA21-27, OA21-30, R7636-03
+        // proves: REDIR-26, CODE-07, CODE-08, CODE-21, BCP-09, BCP-10, BCP-26, WEB-04, AUD-02, OA21-27, OA21-30, R7636-03
         // proves: R8707-02, MCP-AUTH-087
         let bad_challenges = [
             "",

@@ -241,7 +241,7 @@ fn no_token_outlives_its_grant_and_none_is_given_that_was_not_registered_for() {
 
 #[test]
 fn a_token_request_is_read_strictly() {
-    // proves: CODE-09, BCP-10, BCP-26, OA21-21, OA21-33
+    // proves: CODE-09, BCP-26, OA21-21, OA21-33
     let read = |change: (&str, &str)| {
         let mut parameters = vec![("grant_type", "authorization_code"), ("code", "dwc_x"), ("x", "y")];
         let good = verifier();

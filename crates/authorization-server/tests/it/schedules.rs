@@ -91,7 +91,7 @@ proptest! {
 
     #[test]
     fn no_schedule_breaks_the_invariants(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..60)) {
-        // proves: INV-1, INV-2, INV-4, CODE-04, RT-04, RT-18, AUD-13
+        // proves: INV-1, INV-2, INV-4, CODE-04, RT-04, RT-18
         let (mut world, client, code, verifier) = with_code(seed);
         let thief = world.register(CALLBACK).client_id;
         let guess = CodeVerifier::generate(&mut world.entropy);
