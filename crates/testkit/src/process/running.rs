@@ -116,6 +116,22 @@ impl Running {
         self.child.id()
     }
 
+    /// Waits until what it has written to standard error is as `wanted`, and returns it.
+    ///
+    /// # Panics
+    /// When it is not within `deadline`.
+    pub fn errors_until(&self, deadline: Duration, wanted: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + deadline;
+        loop {
+            let errors = self.errors();
+            if wanted(&errors) {
+                return errors;
+            }
+            assert!(Instant::now() < end, "{} did not write what was waited for\n{errors}", self.name);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// All that it has written to standard error so far.
     pub fn errors(&self) -> String {
         std::fs::read(self.errors.path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
