@@ -395,3 +395,121 @@ fn string_end(text: &str) -> usize {
     }
     text.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(text: &[u8]) -> i64 {
+        read(text, 50).unwrap_err().error.code
+    }
+
+    #[test]
+    fn a_message_means_one_thing_or_is_refused() {
+        // proves: MCPP-05, MCPP-06
+        for bad in [
+            &br#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#[..],
+            br#"{"jsonrpc":"2.0","id":1,"method":"a","\u006dethod":"b"}"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"name":"x","name":"y"}}"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"arguments":{"x":{"y":1,"y":2}}}}"#,
+            b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\"}",
+            br#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":NaN}}"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":1e999}}"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"a"} // x"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"a"}{}"#,
+            b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}",
+            b"",
+        ] {
+            assert_eq!(code(bad), PARSE_ERROR, "{}", String::from_utf8_lossy(bad));
+        }
+        for bad in [
+            r#"{"jsonrpc":"2.0","id":1,"Method":"a"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"a","METHOD":"b"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"a","Params":{}}"#,
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"param\u{17f}\":{}}",
+            r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"name":"x","Name":"y"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"a","params":[1]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"a","params":null}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#,
+            r#"{"jsonrpc":"2.0","id":{},"method":"a"}"#,
+            r#"{"jsonrpc":"2.0","id":[1],"method":"a"}"#,
+            r#"{"jsonrpc":"2.0","id":true,"method":"a"}"#,
+            r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#,
+            r#"{"id":1,"method":"a"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":""}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#,
+            r#""x""#,
+            "7",
+            "null",
+            "[]",
+            "[[]]",
+            r#"[{"jsonrpc":"2.0","id":1,"method":"a"},7]"#,
+        ] {
+            assert_eq!(code(bad.as_bytes()), INVALID_REQUEST, "{bad}");
+        }
+        let many = format!("[{}]", vec![r#"{"jsonrpc":"2.0","method":"a"}"#; 51].join(","));
+        assert_eq!(code(many.as_bytes()), INVALID_REQUEST);
+        let nested = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{}}}"#, "[".repeat(1_000_000));
+        assert_eq!(code(nested.as_bytes()), PARSE_ERROR);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_kept() {
+        // proves: MCP-PX-10
+        let text = "{\"jsonrpc\":\"2.0\",\"id\":\"\\u0041\\/\",\"method\":\"a\",\n \"params\": {\"n\": 123456789012345678901234567890, \
+                    \"f\":1.10, \"z\":[ 1 , {\"a\" : \"\\u006e\\n\u{2028}\"} ],\r\n\"_meta\":{\"x/y\":-0.0}}}";
+        let Ok(Incoming::Single(Message::Request(request))) = read(text.as_bytes(), 1) else { panic!("a request") };
+        assert_eq!(request.id.as_raw().get(), r#""\u0041\/""#);
+        assert_eq!(
+            super::request(&7, &request.method, &request.params),
+            r#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"n":123456789012345678901234567890,"f":1.10,"z":[1,{"a":"n\n\u2028"}],"_meta":{"x/y":-0.0}}}"#
+        );
+        let reply = Reply::Result(raw(&1));
+        assert_eq!(response(Some(&request.id), &reply), r#"{"jsonrpc":"2.0","id":"\u0041\/","result":1}"#);
+    }
+
+    #[test]
+    fn every_legal_id_is_kept_and_found_again() {
+        // proves: MCPP-09
+        let id = |text: &str| Id::read(&RawValue::from_string(text.into()).unwrap());
+        for text in ["1", "-1", "0.5", "1e2", "99999999999999999999", r#""""#, r#""a\u0000b""#, "\"\u{1f600}\""] {
+            assert_eq!(id(text).unwrap().as_raw().get(), text);
+        }
+        assert_eq!(id(r#""\u0041""#).unwrap().key(), id(r#""A""#).unwrap().key());
+        assert_ne!(id(r#""1""#).unwrap().key(), id("1").unwrap().key());
+        assert!(id(&format!("\"{}\"", "a".repeat(2000))).is_none());
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map(any::<String>(), inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn one_line_is_one_line_and_means_the_same(value in any_json()) {
+            // proves: STDIO-11
+            for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                let line = one_line(&text);
+                prop_assert!(!line.contains(['\n', '\r']) && !line.contains(LINE_ENDS), "{line}");
+                prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value.clone());
+            }
+        }
+    }
+}

@@ -149,3 +149,58 @@ pub(crate) fn initialize_params() -> Members {
     params.set("clientInfo", raw(&client_info()));
     params
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(era: Era, said: Value) -> Identity {
+        Identity { era, said: Members::parse(&said.to_string()).unwrap() }
+    }
+
+    #[test]
+    fn the_agreed_revision_is_the_older_one() {
+        // proves: MCP-PX-10
+        let old = server(Era::Legacy, json!({ "protocolVersion": "2025-03-26" }));
+        let odd = server(Era::Legacy, json!({ "protocolVersion": "2030-01-01" }));
+        let new = server(Era::Modern, json!({}));
+        for (asked, from_old, from_odd, from_new) in [
+            (Some("2025-11-25"), "2025-03-26", "2025-11-25", "2025-11-25"),
+            (Some("2024-11-05"), "2024-11-05", "2024-11-05", "2024-11-05"),
+            (Some("2026-07-28"), "2025-03-26", "2025-11-25", "2025-11-25"),
+            (Some("nonsense"), "2025-03-26", "2025-11-25", "2025-11-25"),
+            (None, "2025-03-26", "2025-11-25", "2025-11-25"),
+        ] {
+            let agreed = [&old, &odd, &new].map(|server| server.revision_for(asked).as_str());
+            assert_eq!(agreed, [from_old, from_odd, from_new], "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn each_era_hears_of_the_server_in_its_own_words() {
+        // proves: MCP-PX-10
+        let said = json!({
+            "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "tasks": {} },
+            "serverInfo": { "name": "n", "x": 1 }, "instructions": "i",
+        });
+        let legacy = server(Era::Legacy, said);
+        assert_eq!(
+            legacy.initialize_result(Revision::V2025_06_18).get(),
+            r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"n","x":1},"instructions":"i"}"#
+        );
+        let discovered: Value = serde_json::from_str(legacy.discover_result().get()).unwrap();
+        assert_eq!(
+            discovered,
+            json!({
+                "resultType": "complete", "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
+                "capabilities": { "tools": {} }, "instructions": "i", "ttlMs": 0, "cacheScope": "private",
+                "_meta": { META_SERVER: { "name": "n", "x": 1 } },
+            })
+        );
+        let modern = server(Era::Modern, json!({ "capabilities": {}, "_meta": { META_SERVER: { "name": "m" } } }));
+        assert_eq!(
+            modern.initialize_result(Revision::V2025_11_25).get(),
+            r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"m"}}"#
+        );
+    }
+}

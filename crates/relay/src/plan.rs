@@ -168,3 +168,103 @@ fn is_cacheable(method: &str) -> bool {
 ///
 /// Source: MCP 2025-11-25 logging, "Log Levels".
 pub(crate) const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::envelope::INVALID_PARAMS;
+
+    fn server(era: Era) -> Identity {
+        let capabilities = json!({ "tools": {}, "resources": { "subscribe": true } });
+        let said = json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities });
+        Identity { era, said: Members::parse(&said.to_string()).unwrap() }
+    }
+
+    fn decided(caller: Era, upstream: Era, method: &str, params: Value) -> Result<Plan, RpcError> {
+        let session = Remembered { client_info: Some(raw(&json!({ "name": "c" }))), log_level: Some("error".into()) };
+        let server = server(upstream);
+        let route = Route { caller, server: &server, session };
+        decide(&route, method.into(), Members::parse(&params.to_string()).unwrap())
+    }
+
+    fn forwarded(caller: Era, upstream: Era, params: Value) -> (String, Option<String>, Translation) {
+        match decided(caller, upstream, "tools/call", params) {
+            Ok(Plan::Forward(outgoing, translation)) => {
+                let progress = outgoing.progress.map(|token| token.get().to_owned());
+                (outgoing.params.to_string(), progress, translation)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn metadata_is_written_for_the_servers_era() {
+        // proves: MCP-PX-10, MCP-HTTP-006
+        let own = json!({ "name": "t", "extra": [1.50], "_meta": { "progressToken": "p", "traceparent": "00-x" } });
+        let same =
+            (r#"{"_meta":{"traceparent":"00-x"},"extra":[1.5],"name":"t"}"#.to_owned(), Some(r#""p""#.to_owned()));
+        let (params, progress, translation) = forwarded(Era::Legacy, Era::Legacy, own.clone());
+        assert_eq!(((params, progress), translation), (same.clone(), Translation::None));
+
+        let mut modern = own.clone();
+        modern["_meta"][META_VERSION] = "2026-07-28".into();
+        modern["_meta"][META_CAPABILITIES] = json!({ "sampling": {} });
+        modern["_meta"][META_CLIENT] = json!({ "name": "c" });
+        modern["_meta"][META_LOG_LEVEL] = "info".into();
+        let (params, progress, translation) = forwarded(Era::Modern, Era::Legacy, modern.clone());
+        assert_eq!(((params, progress), translation), (same, Translation::ToModern { cacheable: false }));
+
+        let (params, ..) = forwarded(Era::Modern, Era::Modern, modern.clone());
+        modern["_meta"].as_object_mut().unwrap().remove("progressToken");
+        assert_eq!(serde_json::from_str::<Value>(&params).unwrap(), modern);
+
+        let (params, _, translation) = forwarded(Era::Legacy, Era::Modern, own);
+        assert_eq!(translation, Translation::ToLegacy);
+        assert_eq!(
+            serde_json::from_str::<Value>(&params).unwrap()["_meta"],
+            json!({
+                "traceparent": "00-x", META_VERSION: "2026-07-28", META_CAPABILITIES: {},
+                META_CLIENT: { "name": "c" }, META_LOG_LEVEL: "error",
+            })
+        );
+    }
+
+    #[test]
+    fn what_the_server_has_no_word_for_is_answered_here() {
+        // proves: MCP-PX-10
+        for (caller, upstream, method, params, wanted) in [
+            (Era::Modern, Era::Legacy, "server/discover", json!({}), "Answer"),
+            (Era::Modern, Era::Modern, "server/discover", json!({}), "Forward"),
+            (Era::Modern, Era::Legacy, "subscriptions/listen", json!({ "notifications": {} }), "Listen"),
+            (Era::Modern, Era::Modern, "subscriptions/listen", json!({ "notifications": {} }), "Forward"),
+            (Era::Legacy, Era::Legacy, "resources/subscribe", json!({ "uri": "a:" }), "Watch"),
+            (Era::Legacy, Era::Modern, "resources/unsubscribe", json!({ "uri": "a:" }), "Watch"),
+            (Era::Legacy, Era::Modern, "logging/setLevel", json!({ "level": "alert" }), "SetLevel"),
+            (Era::Legacy, Era::Legacy, "tools/list", json!({}), "Forward"),
+        ] {
+            let plan = format!("{:?}", decided(caller, upstream, method, params).unwrap());
+            assert!(plan.starts_with(wanted), "{method}: {plan}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_names_nothing_goes_nowhere() {
+        // proves: MCPP-05, MCPP-13
+        for (method, params) in [
+            ("tools/call", json!({})),
+            ("tools/call", json!({ "name": 7 })),
+            ("tools/call", json!({ "Name": "x" })),
+            ("prompts/get", json!({ "name": null })),
+            ("resources/read", json!({ "uri": {} })),
+            ("resources/subscribe", json!({})),
+            ("logging/setLevel", json!({ "level": "loud" })),
+            ("subscriptions/listen", json!({ "notifications": 7 })),
+        ] {
+            let caller = if method == "subscriptions/listen" { Era::Modern } else { Era::Legacy };
+            let refused = decided(caller, Era::Legacy, method, params).unwrap_err();
+            assert_eq!(refused.code, INVALID_PARAMS, "{method}");
+        }
+    }
+}

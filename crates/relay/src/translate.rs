@@ -58,3 +58,58 @@ fn asks_for_input(result: &RawValue) -> bool {
         && Members::parse(result.get()).and_then(|members| members.text("resultType")).as_deref()
             == Some("input_required")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn translated(value: Value, translation: Translation, error: bool) -> (bool, Value) {
+        let given = if error { Reply::Error(raw(&value)) } else { Reply::Result(raw(&value)) };
+        match reply(given, translation) {
+            Reply::Result(result) => (false, serde_json::from_str(result.get()).unwrap()),
+            Reply::Error(error) => (true, serde_json::from_str(error.get()).unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_legacy_servers_reply_is_completed_for_a_modern_caller() {
+        // proves: MCPP-12, MCP-ADJ-004
+        let list = Translation::ToModern { cacheable: true };
+        let call = Translation::ToModern { cacheable: false };
+        assert_eq!(
+            translated(json!({ "tools": [] }), list, false).1,
+            json!({ "tools": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private" })
+        );
+        assert_eq!(translated(json!({ "x": 1 }), call, false).1, json!({ "x": 1, "resultType": "complete" }));
+        assert_eq!(translated(json!({ "resultType": "complete", "ttlMs": 5 }), list, false).1["ttlMs"], 5);
+    }
+
+    #[test]
+    fn codes_keep_their_one_meaning() {
+        // proves: MCP-PX-15
+        let call = Translation::ToModern { cacheable: false };
+        let code = |code: i64, translation| translated(json!({ "code": code, "message": "m" }), translation, true).1;
+        assert_eq!(code(-32002, call)["code"], INVALID_PARAMS);
+        assert_eq!(
+            code(-32042, call),
+            json!({ "code": INTERNAL_ERROR, "message": "m", "data": { "originalCode": -32042 } })
+        );
+        assert_eq!(code(-32020, call)["code"], INTERNAL_ERROR);
+        assert_eq!(code(-32601, call)["code"], -32601);
+        assert_eq!(code(-32042, Translation::None)["code"], -32042);
+        assert_eq!(code(7, call)["code"], 7);
+    }
+
+    #[test]
+    fn a_question_that_a_legacy_caller_cannot_answer_is_an_error() {
+        // proves: MCP-PX-10
+        let asks = json!({ "resultType": "input_required", "requestState": "s" });
+        let (is_error, error) = translated(asks.clone(), Translation::ToLegacy, false);
+        assert!(is_error && error["message"].as_str().unwrap().contains("more input"));
+        assert_eq!(translated(asks.clone(), Translation::None, false), (false, asks));
+        let says = json!({ "text": "input_required" });
+        assert_eq!(translated(says.clone(), Translation::ToLegacy, false), (false, says));
+    }
+}

@@ -124,3 +124,129 @@ fn unsupported(requested: &str) -> RpcError {
         data: Some(json!({ "supported": served(), "requested": requested })),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::envelope::{self, Incoming};
+
+    fn message(body: &Value) -> Message {
+        match envelope::read(body.to_string().as_bytes(), 1).unwrap() {
+            Incoming::Single(message) => message,
+            Incoming::Batch(_) => unreachable!("one message was written"),
+        }
+    }
+
+    fn call(name: &str) -> Value {
+        let meta = json!({ META_VERSION: "2026-07-28", META_CAPABILITIES: {} });
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name, "_meta": meta } })
+    }
+
+    fn judge(body: &Value, pairs: &[(&str, &[u8])]) -> Result<Era, i64> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value).unwrap());
+        }
+        check(&headers, &message(body)).map_err(|error| error.code)
+    }
+
+    const VERSION: (&str, &[u8]) = ("MCP-Protocol-Version", b"2026-07-28");
+    const METHOD: (&str, &[u8]) = ("Mcp-Method", b"tools/call");
+    const NAME: (&str, &[u8]) = ("Mcp-Name", b"read");
+
+    #[test]
+    fn modern_headers_must_say_what_the_body_says() {
+        // proves: MCPP-03, MCPP-04, MCP-HTTP-007, MCP-HTTP-013, MCP-PX-02, MCP-PX-03
+        let judge = |pairs: &[(&str, &[u8])]| judge(&call("read"), pairs);
+        assert_eq!(judge(&[VERSION, METHOD, NAME]), Ok(Era::Modern));
+        assert_eq!(judge(&[VERSION, METHOD, NAME, ("Mcp-Param-X", b"y"), ("mcp-param-x", b"z")]), Ok(Era::Modern));
+        assert_eq!(judge(&[VERSION, METHOD, ("Mcp-Name", b"=?base64?cmVhZA==?=")]), Ok(Era::Modern));
+        let mismatches: [&[(&str, &[u8])]; 18] = [
+            &[METHOD, NAME],
+            &[VERSION, NAME],
+            &[VERSION, METHOD],
+            &[VERSION, VERSION, METHOD, NAME],
+            &[VERSION, METHOD, METHOD, NAME],
+            &[VERSION, METHOD, NAME, NAME],
+            &[("MCP-Protocol-Version", b"2025-11-25"), METHOD, NAME],
+            &[VERSION, ("Mcp-Method", b"tools/list"), NAME],
+            &[VERSION, ("Mcp-Method", b"Tools/Call"), NAME],
+            &[VERSION, ("Mcp-Method", b"=?base64?dG9vbHMvY2FsbA==?="), NAME],
+            &[VERSION, METHOD, ("Mcp-Name", b"safe")],
+            &[VERSION, METHOD, ("Mcp-Name", b"READ")],
+            &[VERSION, METHOD, ("Mcp-Name", b"")],
+            &[VERSION, METHOD, ("Mcp-Name", b"=?BASE64?cmVhZA==?=")],
+            &[VERSION, METHOD, ("Mcp-Name", b"=?base64?cmVhZA?=")],
+            &[VERSION, METHOD, ("Mcp-Name", b"=?base64?!!!!?=")],
+            &[VERSION, METHOD, ("Mcp-Name", b"=?base64?PT9iYXNlNjQ/Y21WaFpBPT0/PQ==?=")],
+            &[VERSION, METHOD, ("Mcp-Name", b"r\xe9ad")],
+        ];
+        for pairs in mismatches {
+            assert_eq!(judge(pairs), Err(HEADER_MISMATCH), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_no_header_can_hold_are_encoded() {
+        // proves: MCPP-03, MCP-PX-02
+        let encoded = |name: &str| format!("=?base64?{}?=", Base64::encode_string(name.as_bytes()));
+        for name in ["läsa", " read", "a\nb", "=?base64?cmVhZA==?=", "\u{202e}daer"] {
+            let good = encoded(name);
+            assert_eq!(
+                judge(&call(name), &[VERSION, METHOD, ("Mcp-Name", good.as_bytes())]),
+                Ok(Era::Modern),
+                "{name}"
+            );
+        }
+        // A name that looks encoded stands for what it says, not for itself.
+        let looks = "=?base64?cmVhZA==?=";
+        assert_eq!(judge(&call(looks), &[VERSION, METHOD, ("Mcp-Name", looks.as_bytes())]), Err(HEADER_MISMATCH));
+        assert_eq!(
+            judge(&call("x"), &[VERSION, METHOD, ("Mcp-Name", b"=?base64?/w==?=")]),
+            Err(HEADER_MISMATCH),
+            "not UTF-8"
+        );
+    }
+
+    #[test]
+    fn the_era_is_the_bodys() {
+        // proves: MCP-HTTP-008, MCP-HTTP-009, MCP-HTTP-010, MCP-PX-05, MCPP-04
+        let old = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "danger" } });
+        assert_eq!(judge(&old, &[]), Ok(Era::Legacy));
+        // What an old revision's headers claim is not even read.
+        let spoof: &[(&str, &[u8])] = &[("MCP-Protocol-Version", b"2025-06-18"), ("Mcp-Name", b"safe")];
+        assert_eq!(judge(&old, spoof), Ok(Era::Legacy));
+        assert_eq!(judge(&old, &[VERSION, METHOD]), Err(INVALID_PARAMS));
+        assert_eq!(judge(&old, &[("MCP-Protocol-Version", b"2027-01-01")]), Err(UNSUPPORTED_VERSION));
+        for version in ["2027-01-01", "2025-11-25", "", "1.0"] {
+            let mut body = call("read");
+            body["params"]["_meta"][META_VERSION] = version.into();
+            let pairs = [("MCP-Protocol-Version", version.as_bytes()), METHOD, NAME];
+            assert_eq!(judge(&body, &pairs), Err(UNSUPPORTED_VERSION), "{version}");
+        }
+        let mut body = call("read");
+        body["params"]["_meta"][META_VERSION] = 20260728.into();
+        assert_eq!(judge(&body, &[VERSION, METHOD, NAME]), Err(INVALID_PARAMS));
+        let mut body = call("read");
+        body["params"]["_meta"].as_object_mut().unwrap().remove(META_CAPABILITIES);
+        assert_eq!(judge(&body, &[VERSION, METHOD, NAME]), Err(INVALID_PARAMS));
+        // A notification need not have the headers, but those it has must be true.
+        let note = json!({ "jsonrpc": "2.0", "method": "notifications/x", "params": { "_meta": { META_VERSION: "2026-07-28" } } });
+        assert_eq!(judge(&note, &[]), Ok(Era::Modern));
+        assert_eq!(judge(&note, &[VERSION, METHOD]), Err(HEADER_MISMATCH));
+    }
+
+    #[test]
+    fn an_unsupported_version_is_told_what_is_supported() {
+        // proves: MCP-HTTP-008
+        let mut headers = HeaderMap::new();
+        headers.insert("mcp-protocol-version", HeaderValue::from_static("1999-01-01"));
+        let error = check(&headers, &message(&json!({ "jsonrpc": "2.0", "id": 1, "method": "x" }))).unwrap_err();
+        let data = error.data.unwrap();
+        assert_eq!(data["requested"], "1999-01-01");
+        assert_eq!(data["supported"], json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]));
+    }
+}

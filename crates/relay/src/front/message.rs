@@ -4,6 +4,7 @@ use doorward_resource_server::{AuthorizedRequest, Principal, Refusal};
 use doorward_types::{Permission, Revision};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     RelayBody,
@@ -294,7 +295,7 @@ impl Caller<'_> {
                     authorized,
                     source,
                     listener: Listener::Subscription(id, filter),
-                    ended: self.parts.stopping.child_token(),
+                    ended: CancellationToken::new(),
                     watches,
                 };
                 return Progress::Open(changes.start());

@@ -1,9 +1,6 @@
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -12,8 +9,14 @@ use futures_util::{
     future::{BoxFuture, Shared, join_all},
 };
 use tokio::{sync::broadcast, time::Instant};
+use tokio_util::sync::CancellationToken;
 
-use super::{CallFailed, Child, handshake, watch::Watcher};
+use super::{
+    CallFailed, Child,
+    calls::Ended,
+    handshake::{self, NoHandshake},
+    watch::Watcher,
+};
 use crate::{
     Settings,
     envelope::{Members, Reply, raw},
@@ -47,10 +50,10 @@ pub(crate) enum Unavailable {
 pub(crate) struct Pool {
     shared: Arc<Common>,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
-    stopping: AtomicBool,
 }
 
 struct Common {
+    stopping: CancellationToken,
     settings: Arc<Settings>,
     watcher: OnceLock<Option<Arc<Watcher>>>,
     // All children run the same command, so what one was found to be saves asking the next.
@@ -78,8 +81,9 @@ const MOST_CHANGES: usize = 256;
 
 impl Pool {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        let shared = Arc::new(Common { settings, watcher: OnceLock::new(), era: OnceLock::new() });
-        Self { shared, slots: Mutex::default(), stopping: AtomicBool::new(false) }
+        let (watcher, era) = (OnceLock::new(), OnceLock::new());
+        let shared = Arc::new(Common { stopping: CancellationToken::new(), settings, watcher, era });
+        Self { shared, slots: Mutex::default() }
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
@@ -109,7 +113,7 @@ impl Pool {
         let starting = {
             // One look at all places at a time, so that two new subjects cannot both take the last one.
             let slots = self.slots();
-            if self.stopping.load(SeqCst) {
+            if self.shared.stopping.is_cancelled() {
                 return Err(Unavailable::Stopping);
             }
             let most = self.shared.settings.limits.max_children;
@@ -121,7 +125,7 @@ impl Pool {
 
     /// Stops all children and lets no new ones start.
     pub(crate) async fn stop(&self) {
-        self.stopping.store(true, SeqCst);
+        self.shared.stopping.cancel();
         let starting: Vec<Starting> = self.slots().values().filter_map(|slot| slot.state().child.clone()).collect();
         join_all(starting.into_iter().map(|starting| async {
             if let Ok(child) = starting.await {
@@ -162,8 +166,10 @@ impl Slot {
         let slot = self.clone();
         // A task of its own: the start goes on when the caller who wanted it first has gone.
         let task = tokio::spawn(async move {
-            tokio::time::sleep(back_off(starts)).await;
-            slot.start().await
+            tokio::select! {
+                () = tokio::time::sleep(back_off(starts)) => slot.clone().start().await,
+                () = slot.shared.stopping.cancelled() => Err(Unavailable::Stopping),
+            }
         });
         let starting = async { task.await.unwrap_or_else(|error| Err(Unavailable::NotStarted(error.to_string()))) };
         let starting = starting.boxed().shared();
@@ -172,7 +178,7 @@ impl Slot {
     }
 
     async fn start(self: Arc<Self>) -> Result<Arc<Child>, Unavailable> {
-        let Common { settings, watcher, era } = &*self.shared;
+        let Common { settings, watcher, era, .. } = &*self.shared;
         let watcher = watcher.get_or_init(|| {
             let started = Watcher::start(settings.watcher.as_ref()?);
             started
@@ -180,12 +186,28 @@ impl Slot {
                 .ok()
                 .map(Arc::new)
         });
-        let spawned = Child::spawn(settings, watcher.clone(), self.changes.clone());
-        let child = spawned.map_err(|error| {
-            let program = settings.command().first().map(|program| program.to_string_lossy().into_owned());
-            Unavailable::NotStarted(format!("{}: {error}", program.unwrap_or_default()))
-        })?;
-        if let Err(why) = handshake::shake_hands(&child, era.get().copied()).await {
+        let spawn = || {
+            Child::spawn(settings, watcher.clone(), self.changes.clone()).map_err(|error| {
+                let program = settings.command().first().map(|program| program.to_string_lossy().into_owned());
+                Unavailable::NotStarted(format!("{}: {error}", program.unwrap_or_default()))
+            })
+        };
+        let mut child = spawn()?;
+        let shake_hands = async |child: &Arc<Child>, known| {
+            tokio::select! {
+                biased;
+                () = self.shared.stopping.cancelled() => Err(NoHandshake::Ended(Ended::Stopped)),
+                shaken = handshake::shake_hands(child, known) => shaken,
+            }
+        };
+        let mut shaken = shake_hands(&child, era.get().copied()).await;
+        // Some legacy servers end at a first request that they do not know.
+        if matches!(shaken, Err(NoHandshake::Ended(_))) && era.get().is_none() && !self.shared.stopping.is_cancelled() {
+            self.state().starts.push_back(Instant::now());
+            child = spawn()?;
+            shaken = shake_hands(&child, Some(Era::Legacy)).await;
+        }
+        if let Err(why) = shaken {
             child.stop().await;
             return Err(Unavailable::NotStarted(why.to_string()));
         }

@@ -1,13 +1,13 @@
 //! A gateway with a real child process behind it, and a caller with real tokens.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(unreachable_pub, reason = "the items of a test binary")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     path::PathBuf,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,12 +28,9 @@ pub const ISSUER: &str = "http://localhost:8420";
 pub const META: &str = "io.modelcontextprotocol/";
 pub const WAIT: Duration = Duration::from_secs(20);
 
-/// How far the clock of the tests is ahead. All gateways of one test binary share it.
-static AHEAD: AtomicI64 = AtomicI64::new(0);
-
 fn now() -> Timestamp {
     let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    Timestamp::from_unix(unix as i64 + AHEAD.load(Ordering::SeqCst))
+    Timestamp::from_unix(i64::try_from(unix).unwrap())
 }
 
 #[derive(Default)]
@@ -55,10 +52,18 @@ pub fn child(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/children").join(name)
 }
 
+/// The interpreter itself: what `python3` names may be a shell script that picks one.
+fn python() -> &'static OsString {
+    static PYTHON: OnceLock<OsString> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let said = std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+        String::from_utf8(said.expect("python3 is installed").stdout).unwrap().trim().into()
+    })
+}
+
 /// The command that runs the child script with these arguments.
 pub fn command(arguments: &[&str]) -> Vec<OsString> {
-    let script = child("server.py").into_os_string();
-    let mut command = vec![OsString::from("python3"), OsString::from("-u"), script];
+    let mut command = vec![python().clone(), OsString::from("-u"), child("server.py").into_os_string()];
     command.extend(arguments.iter().map(OsString::from));
     command
 }

@@ -1,0 +1,141 @@
+//! Answers that take their time.
+
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn an_answer_is_json_and_becomes_a_stream_when_it_takes_long() {
+    // proves: MCPP-14
+    let world = World::limited(&["legacy"], |limits| {
+        limits.stream_after = Duration::from_millis(200);
+        limits.keep_alive = Duration::from_millis(100);
+    });
+    let caller = world.caller("ann");
+    caller.tool("echo", json!({})).await;
+    let quick = modern(1, "tools/call", tool("echo", json!({})));
+    let response = caller.send(caller.mirrored(&quick), quick.to_string()).await;
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let slow = modern(2, "tools/call", tool("slow", json!({ "seconds": 0.6 })));
+    let mut stream = caller.stream(&slow).await;
+    assert_eq!(stream.headers["content-type"], "text/event-stream");
+    assert_eq!(stream.headers["x-accel-buffering"], "no");
+    assert_eq!(stream.headers["cache-control"], "no-store");
+    assert_eq!(stream.next().await.unwrap()["id"], 2);
+    assert!(stream.next().await.is_none());
+    assert!(stream.text().matches(": keep-alive\n\n").count() >= 2, "{}", stream.text());
+    // Who takes no stream gets the answer alone, and who takes nothing else a stream.
+    let only = |kind: &'static str| {
+        let mut request = caller.mirrored(&slow);
+        request.headers_mut().unwrap().insert("accept", http::HeaderValue::from_static(kind));
+        request
+    };
+    let response = caller.send(only("application/json"), slow.to_string()).await;
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(parsed(&text(response).await)["id"], 2);
+    let mut stream = Stream::of(caller.send(only("text/event-stream"), slow.to_string()).await);
+    assert_eq!(stream.next().await.unwrap()["id"], 2);
+}
+
+#[tokio::test]
+async fn hanging_up_cancels_a_modern_call() {
+    // proves: MCPP-14, MCPP-09
+    let world = World::limited(&["legacy"], |limits| limits.stream_after = Duration::from_millis(100));
+    let caller = world.caller("ann");
+    caller.tool("echo", json!({})).await;
+    let silent = modern("same id", "tools/call", tool("silent", json!({})));
+    let stream = caller.stream(&silent).await;
+    assert_eq!(caller.seen().await["cancelled"], json!([]));
+    drop(stream);
+    until("the server is told", || async { caller.seen().await["cancelled"].as_array().unwrap().len() == 1 }).await;
+    // Also while no stream has begun.
+    let _ = tokio::time::timeout(Duration::from_millis(50), caller.stream(&silent)).await;
+    until("the server is told", || async { caller.seen().await["cancelled"].as_array().unwrap().len() == 2 }).await;
+    let cancelled = caller.seen().await["cancelled"].clone();
+    assert_ne!(cancelled[0], cancelled[1], "a number is never used again");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_right_to_it() {
+    // proves: MCPP-15, RT-06
+    let world = World::limited(&["legacy"], |limits| {
+        limits.stream_after = Duration::from_millis(100);
+        limits.grant_check = Duration::from_millis(100);
+    });
+    let caller = world.caller("ann");
+    let mut session = world.caller("ann");
+    session.initialize("2025-11-25").await;
+    let silent = modern(1, "tools/call", tool("silent", json!({})));
+    let mut call = caller.stream(&silent).await;
+    let listen = modern(2, "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+    let mut listening = caller.stream(&listen).await;
+    assert!(listening.next().await.is_some());
+    let mut stream = Stream::of(session.send(session.request("GET"), "").await);
+    let mut json_only = caller.mirrored(&silent);
+    json_only.headers_mut().unwrap().insert("accept", http::HeaderValue::from_static("application/json"));
+    let waiting = caller.send(json_only, silent.to_string());
+    let revoke = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.revoked.0.lock().unwrap().insert("grant of ann to client".into());
+        Instant::now()
+    };
+    let (waiting, revoked) = tokio::join!(waiting, revoke);
+    assert_eq!(waiting.status(), StatusCode::UNAUTHORIZED);
+    assert!(waiting.headers()["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+    let last = call.next().await.unwrap();
+    assert!(last["error"]["message"].as_str().unwrap().contains("revoked"), "{last}");
+    assert!(call.next().await.is_none() && listening.next().await.is_none() && stream.next().await.is_none());
+    assert!(revoked.elapsed() < Duration::from_secs(2));
+    // Bob, and another grant of ann's, go on.
+    assert_eq!(world.caller("bob").tool("echo", json!({})).await, "{}");
+    let other = world.caller_with("ann", "another client", "mcp:read");
+    until("the server is told", || async { other.seen().await["cancelled"].as_array().unwrap().len() == 2 }).await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_the_token_expires() {
+    // proves: MCPP-15
+    let world = World::limited(&["legacy"], |limits| {
+        limits.stream_after = Duration::from_millis(100);
+        limits.grant_check = Duration::from_millis(100);
+    });
+    world.caller("ann").tool("echo", json!({})).await;
+    let mut caller = world.caller("ann");
+    caller.token = world.token_for(RESOURCE, "ann", "client", "mcp:read", 2);
+    let mut call = caller.stream(&modern(1, "tools/call", tool("silent", json!({})))).await;
+    let last = call.next().await.unwrap();
+    assert!(last["error"]["message"].as_str().unwrap().contains("expired"), "{last}");
+    assert!(call.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_listener_who_does_not_read_is_ended_and_nobody_waits_for_it() {
+    // proves: MCPP-14, STDIO-07
+    let world = World::new(&["legacy"]);
+    let caller = world.caller("ann");
+    let listen = modern(1, "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+    let mut lazy = caller.stream(&listen).await;
+    for _ in 0..4 {
+        let many = (0..100).map(|id| {
+            let caller = caller.clone();
+            async move {
+                caller
+                    .post(&modern(
+                        id,
+                        "tools/call",
+                        tool("change", json!({ "what": "notifications/tools/list_changed" })),
+                    ))
+                    .await
+            }
+        });
+        futures_util::future::join_all(many).await;
+    }
+    let mut heard = 0;
+    while lazy.next().await.is_some() {
+        heard += 1;
+    }
+    assert!((1..400).contains(&heard), "{heard}");
+}
