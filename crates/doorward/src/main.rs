@@ -3,8 +3,10 @@
 //! This is the only `main` and the only wiring: arguments, configuration, what is joined to what, and words for people.
 
 mod cli;
+mod connect;
 mod entropy;
 mod failure;
+mod login;
 mod output;
 mod serve;
 mod user;
@@ -36,6 +38,11 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match arguments.command {
             cli::Command::Serve(serve) => serve::run(serve, json).await,
+            cli::Command::Connect(connect) => connect::run(connect).await,
+            cli::Command::Login(login) => login::run(login, json).await,
+            cli::Command::List(list) => login::list(list, json).await,
+            cli::Command::Token(token) => login::token(token, json).await,
+            cli::Command::Logout(logout) => login::logout(logout, json).await,
             cli::Command::User { command } => user::run(command, json).await,
             cli::Command::WatchChildren => Ok(()),
         }

@@ -1,0 +1,54 @@
+//! The client's failures in the program's words.
+
+use doorward_client::{self as client, Code, Failed, StoreFault};
+use doorward_types::{ResourceId, outbound::FetchFailed};
+
+use crate::failure::{Exit, Failure};
+
+impl From<Failed> for Box<Failure> {
+    fn from(failed: Failed) -> Self {
+        let exit = match failed.exit() {
+            client::Exit::Error => Exit::Error,
+            client::Exit::Usage => Exit::Usage,
+            client::Exit::AuthenticationNeeded => Exit::AuthenticationNeeded,
+            client::Exit::Unreachable => Exit::Unreachable,
+            client::Exit::Refused => Exit::Refused,
+        };
+        Failure::new(failed.code().as_str(), exit, failed.what(), failed.why(), failed.hint())
+    }
+}
+
+/// The MCP server gave no answer.
+pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed {
+    let (code, hint) = match failed {
+        FetchFailed::Tls(_) => (
+            Code::Tls,
+            "check the address; behind a proxy that inspects TLS, this computer has to trust the proxy's certificate",
+        ),
+        FetchFailed::Forbidden(_) => {
+            (Code::Forbidden, "a name that leads into a private network is not followed: give the address itself")
+        }
+        _ => (Code::Unreachable, "check the address, whether the server runs, and the network"),
+    };
+    Failed::new(code, "the MCP server could not be reached", format!("{resource}: {failed}"), hint)
+}
+
+/// The credential store cannot be used.
+pub(super) fn store(fault: &StoreFault) -> Failed {
+    Failed::new(
+        Code::Store,
+        "the stored logins cannot be used",
+        fault.to_string(),
+        "put right what it says, or name another folder with DOORWARD_CLIENT_DIR",
+    )
+}
+
+/// A person has to log in, and none is here.
+pub(super) fn log_in_first(resource: &ResourceId, why: &str) -> Failed {
+    Failed::new(
+        Code::LoginNeeded,
+        format!("{resource} needs a login first"),
+        why,
+        format!("in a terminal, type: doorward login {resource}"),
+    )
+}

@@ -1,0 +1,97 @@
+//! `doorward list`: which logins there are.
+
+use std::time::Duration;
+
+use doorward_client::{CredentialStore as _, StoredTokens};
+use doorward_types::Timestamp;
+use serde_json::{Value, json};
+
+use super::{fail, place::Place};
+use crate::{cli, failure::Failure, output, serve::now};
+
+/// Runs the command.
+pub(crate) async fn run(flags: cli::List, json: bool) -> Result<(), Box<Failure>> {
+    let place = Place::open(&flags.client).await?;
+    let all = place.store.list().await.map_err(|fault| fail::store(&fault))?;
+    place.warn();
+    if json {
+        let logins: Vec<_> = all.iter().map(describe).collect();
+        output::data(&json!({ "logins": logins }).to_string());
+        return Ok(());
+    }
+    if all.is_empty() {
+        output::tell("There are no logins. Make one with: doorward login URL");
+        return Ok(());
+    }
+    let now = now();
+    let mut rows = vec![["URL", "ISSUER", "SCOPES", "EXPIRES"].map(str::to_owned)];
+    rows.extend(all.iter().map(|tokens| {
+        [tokens.resource.to_string(), tokens.server.issuer().to_string(), scopes(tokens), expiry(tokens, now)]
+    }));
+    let widths: Vec<_> =
+        (0..4).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let painted = output::Paint::stdout();
+    for (at, row) in rows.iter().enumerate() {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let line = cells.join("  ");
+        let line = line.trim_end();
+        output::data(&if at == 0 { painted.dim(line) } else { line.to_owned() });
+    }
+    Ok(())
+}
+
+/// A login for programs, without its secrets.
+pub(super) fn describe(tokens: &StoredTokens) -> Value {
+    json!({
+        "url": tokens.resource,
+        "issuer": tokens.server.issuer(),
+        "client_id": tokens.client.client_id(),
+        "account": tokens.account,
+        "scopes": tokens.granted,
+        "expires_at": tokens.expires_at,
+        "renewable": tokens.refresh_token.is_some(),
+    })
+}
+
+pub(super) fn scopes(tokens: &StoredTokens) -> String {
+    match &tokens.granted {
+        Some(scopes) if !scopes.is_empty() => scopes.to_string(),
+        _ => "(the server did not say)".to_owned(),
+    }
+}
+
+/// When the access token ends, and whether that matters.
+pub(super) fn expiry(tokens: &StoredTokens, now: Timestamp) -> String {
+    let renewed = if tokens.refresh_token.is_some() { ", renewed by itself" } else { ", then log in again" };
+    match tokens.expires_at {
+        None => "the server did not say".to_owned(),
+        Some(at) if at <= now => match tokens.refresh_token {
+            Some(_) => "expired, renewed when used".to_owned(),
+            None => "expired: log in again".to_owned(),
+        },
+        Some(at) => format!("in {}{renewed}", words(at.since(now))),
+    }
+}
+
+fn words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        for (seconds, told) in
+            [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (200_000, "2 days")]
+        {
+            assert_eq!(words(Duration::from_secs(seconds)), told);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The port on this computer that the browser comes back to.
+//!
+//! Source: RFC 8252 sections 7.3 and 8.3.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use doorward_client::{
+    Code, Failed,
+    step::{HoldPort, PortChoice},
+};
+use http::{HeaderMap, Method, Request, Response, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::pages::Page;
+
+/// The most bytes of a request's head.
+const MOST_HEAD: usize = 16 << 10;
+/// How long a request's head may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most connections at one time.
+const MOST_CONNECTIONS: usize = 64;
+/// How long the last page may take to reach the browser.
+const LAST_PAGE: Duration = Duration::from_secs(3);
+
+/// A held port, and whoever comes to it.
+pub(crate) struct Listener {
+    redirect_uri: String,
+    callbacks: mpsc::Receiver<Callback>,
+    accepting: JoinSet<JoinSet<()>>,
+    stop: CancellationToken,
+}
+
+/// A browser that came to the right place and waits for its page.
+pub(crate) struct Callback {
+    /// The query, as it was sent.
+    pub(crate) query: String,
+    page: oneshot::Sender<Page>,
+}
+
+impl Callback {
+    /// Shows the page.
+    pub(crate) fn show(self, page: Page) {
+        // A browser that was closed sees none.
+        let _ = self.page.send(page);
+    }
+}
+
+impl Listener {
+    /// Takes hold of a port, on loopback addresses only.
+    ///
+    /// # Errors
+    /// When the port that it must be is taken.
+    pub(crate) async fn hold(wanted: &HoldPort) -> Result<Self, Failed> {
+        let sockets = bind(wanted).await.map_err(|error| {
+            let (what, hint) = match wanted.port {
+                PortChoice::Only(port) => (
+                    format!("port {port}, which this client is registered with, cannot be used"),
+                    "stop the program that uses the port, or register another redirect URI",
+                ),
+                _ => ("no port on this computer can be used".to_owned(), "check the limits of this system (ulimit -n)"),
+            };
+            Failed::new(Code::BadRedirect, what, format!("{}: {error}", wanted.host), hint)
+        })?;
+        let port = sockets.first().and_then(|socket| socket.local_addr().ok()).map_or(0, |address| address.port());
+        let (sender, callbacks) = mpsc::channel(8);
+        let stop = CancellationToken::new();
+        let door = Arc::new(Door { path: wanted.path.clone(), hosts: hosts(port), callbacks: sender });
+        let mut accepting = JoinSet::new();
+        for socket in sockets {
+            accepting.spawn(accept(socket, Arc::clone(&door), stop.clone()));
+        }
+        let redirect_uri = format!("http://{}:{port}{}", wanted.host, wanted.path);
+        Ok(Self { redirect_uri, callbacks, accepting, stop })
+    }
+
+    /// Where the browser has to come back to.
+    pub(crate) fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// Waits for the next browser that comes to the right place.
+    pub(crate) async fn next(&mut self) -> Callback {
+        match self.callbacks.recv().await {
+            Some(callback) => callback,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets the last page reach its browser and gives the port back. Whoever else still waits is told that it is over.
+    pub(crate) async fn finish(self) {
+        let Self { mut accepting, callbacks, stop, .. } = self;
+        drop(callbacks);
+        stop.cancel();
+        let sent = async {
+            while let Some(connections) = accepting.join_next().await {
+                let mut connections = connections.unwrap_or_default();
+                while connections.join_next().await.is_some() {}
+            }
+        };
+        let _ = tokio::time::timeout(LAST_PAGE, sent).await;
+    }
+}
+
+async fn bind(wanted: &HoldPort) -> io::Result<Vec<TcpListener>> {
+    match wanted.port {
+        PortChoice::Any => bind_all(&wanted.host, 0).await,
+        PortChoice::Only(port) => bind_all(&wanted.host, port).await,
+        PortChoice::Prefer(port) => match bind_all(&wanted.host, port).await {
+            Ok(sockets) => Ok(sockets),
+            Err(_) => bind_all(&wanted.host, 0).await,
+        },
+    }
+}
+
+/// Literal addresses only: what `localhost` resolves to is for others to say.
+async fn bind_all(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    let (v4, v6) = ([127, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0, 1]);
+    if host == "[::1]" {
+        return Ok(vec![TcpListener::bind(SocketAddr::from((v6, port))).await?]);
+    }
+    let first = TcpListener::bind(SocketAddr::from((v4, port))).await?;
+    if host != "localhost" {
+        return Ok(vec![first]);
+    }
+    let port = first.local_addr()?.port();
+    match TcpListener::bind(SocketAddr::from((v6, port))).await {
+        Ok(second) => Ok(vec![first, second]),
+        // Somebody else there would get what is meant for us.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+        Err(_) => Ok(vec![first]),
+    }
+}
+
+/// Every way in which a browser may name this port.
+fn hosts(port: u16) -> Vec<String> {
+    ["127.0.0.1", "localhost", "[::1]"].iter().map(|host| format!("{host}:{port}")).collect()
+}
+
+/// What is served, and to whom.
+struct Door {
+    path: String,
+    hosts: Vec<String>,
+    callbacks: mpsc::Sender<Callback>,
+}
+
+/// Serves connections until told to stop; gives back those that are still open.
+async fn accept(socket: TcpListener, door: Arc<Door>, stop: CancellationToken) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return connections,
+            Some(_) = connections.join_next() => {}
+            // More than these is no browser. They wait in the system's queue.
+            accepted = socket.accept(), if connections.len() < MOST_CONNECTIONS => if let Ok((connection, _)) = accepted {
+                connections.spawn(serve(connection, Arc::clone(&door)));
+            }
+        }
+    }
+}
+
+async fn serve(connection: TcpStream, door: Arc<Door>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let door = Arc::clone(&door);
+        async move { Ok::<_, Infallible>(door.answer(&request).await) }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MOST_HEAD).keep_alive(false);
+    if let Err(error) = server.serve_connection(TokioIo::new(connection), service).await {
+        tracing::debug!("a connection to the callback port broke: {error}");
+    }
+}
+
+impl Door {
+    async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let page = match self.judge(request) {
+            Err(page) => page,
+            Ok(query) => {
+                let (page, shown) = oneshot::channel();
+                match self.callbacks.send(Callback { query, page }).await {
+                    Ok(()) => shown.await.unwrap_or(Page::Over),
+                    Err(_) => Page::Over,
+                }
+            }
+        };
+        page.response()
+    }
+
+    /// The query of a request that a browser makes for a person, at the right place.
+    ///
+    /// # Errors
+    /// With the page for everybody else.
+    fn judge<B>(&self, request: &Request<B>) -> Result<String, Page> {
+        let headers = request.headers();
+        let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.as_bytes());
+        let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Page::Absent) };
+        // A foreign name that was made to point here is not ours.
+        if !self.hosts.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(host))
+            || request.uri().authority().is_some()
+        {
+            return Err(Page::Absent);
+        }
+        if request.uri().path() != self.path {
+            return Err(Page::Absent);
+        }
+        if request.method() != Method::GET {
+            return Err(Page::NoSuchMethod);
+        }
+        if !is_navigation(headers) {
+            return Err(Page::Forbidden);
+        }
+        Ok(request.uri().query().unwrap_or_default().to_owned())
+    }
+}
+
+/// Whether this is a person who goes to a page, as far as the browser says; not a script, an image or a frame of some
+/// other page. Programs such as curl say nothing.
+///
+/// Source: Fetch Metadata Request Headers, section 2.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let says = |name: &str, right: &[&str]| {
+        headers.get_all(name).iter().all(|value| right.iter().any(|right| right.as_bytes() == value.as_bytes()))
+    };
+    says("sec-fetch-mode", &["navigate"])
+        && says("sec-fetch-dest", &["document"])
+        && !headers.contains_key("sec-purpose")
+        && !headers.contains_key(header::ORIGIN)
+        && !headers.contains_key(header::UPGRADE)
+}
+
+#[cfg(test)]
+#[path = "listener_tests.rs"]
+mod tests;

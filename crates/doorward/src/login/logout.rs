@@ -1,0 +1,97 @@
+//! `doorward logout`: the server is told first, then the login is removed here.
+
+use std::time::Duration;
+
+use doorward_client::{CredentialStore as _, Failed, Revoke, StoredTokens, Target};
+use doorward_store::Attempt;
+use serde_json::json;
+
+use super::{
+    fail,
+    place::{self, Place},
+};
+use crate::{cli, failure::Failure, output};
+
+/// How long another process may take to finish its refresh.
+const PATIENCE: Duration = Duration::from_secs(75);
+const LEASE: Duration = Duration::from_secs(120);
+
+/// What became of one login.
+enum Told {
+    /// The server confirmed that the tokens are good no more.
+    Confirmed,
+    /// It has no way to be told.
+    NoWay,
+    /// It did not confirm.
+    Not(Failed),
+}
+
+/// Runs the command.
+pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failure>> {
+    let target = place::target(&flags.url)?;
+    let place = Place::open(&flags.client).await?;
+    let all = place.store.for_resource(&target.resource).await.map_err(|fault| fail::store(&fault))?;
+    place.warn();
+    let mut told = Vec::new();
+    for tokens in all {
+        told.extend(end(&place, &target, &tokens).await?);
+    }
+    let url = &target.resource;
+    if json {
+        let revoked: Vec<_> = told.iter().map(|told| matches!(told, Told::Confirmed)).collect();
+        output::data(&json!({ "url": url, "removed": told.len(), "revoked": revoked }).to_string());
+    } else if told.is_empty() {
+        output::tell(&format!("There is no login at {url}."));
+    }
+    for told in told {
+        match told {
+            Told::Confirmed => say(json, &format!("Logged out of {url}; the server confirmed it.")),
+            Told::NoWay => say(
+                json,
+                &format!("Removed the login at {url}. The server cannot be told: its token is good until it expires."),
+            ),
+            Told::Not(failed) => {
+                say(json, &format!("Removed the login at {url} on this computer only."));
+                return Err(failed.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn say(json: bool, text: &str) {
+    if !json {
+        output::tell(text);
+    }
+}
+
+/// Ends one login; `None` when another process ended it first.
+async fn end(place: &Place, target: &Target, tokens: &StoredTokens) -> Result<Option<Told>, Failed> {
+    let store_failed = |fault| fail::store(&fault);
+    let key = tokens.key();
+    // A refresh that ran meanwhile would bring new tokens to life.
+    let lock = place.store.refresh_lock(&key).acquire(LEASE, PATIENCE).await.map_err(store_failed)?;
+    let _lock = match lock {
+        Attempt::Held(lock) => Some(lock),
+        Attempt::Busy(_) => None,
+    };
+    let Some(present) = place.store.load(&key).await.map_err(store_failed)? else { return Ok(None) };
+    let told = tell_server(place, target, &present).await;
+    place.store.remove(&key, present.generation).await.map_err(store_failed)?;
+    Ok(Some(told))
+}
+
+async fn tell_server(place: &Place, target: &Target, tokens: &StoredTokens) -> Told {
+    let revoke = match Revoke::start(tokens, target.reach) {
+        Ok(Some(revoke)) => revoke,
+        Ok(None) => return Told::NoWay,
+        Err(failed) => return Told::Not(failed),
+    };
+    let mut outcome = Told::Confirmed;
+    for request in revoke.requests {
+        if let Err(failed) = Revoke::confirmed(tokens, place.fetcher.send(request).await) {
+            outcome = Told::Not(failed);
+        }
+    }
+    outcome
+}

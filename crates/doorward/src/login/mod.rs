@@ -1,0 +1,139 @@
+//! The logins of a person at MCP servers: `login`, `list`, `token`, `logout`, and what `connect` uses of them.
+
+mod browser;
+mod fail;
+mod flow;
+mod list;
+mod listener;
+mod logout;
+mod manager;
+mod pages;
+mod place;
+mod probe;
+mod refresh;
+mod token;
+
+use std::time::Duration;
+
+use doorward_client::{Code, Failed, StoredTokens, Target};
+use doorward_relay::bridge::{BearerSource as _, Why};
+use doorward_store::{Attempt, Held};
+use serde_json::json;
+
+pub(crate) use list::run as list;
+pub(crate) use logout::run as logout;
+pub(crate) use manager::TokenManager;
+pub(crate) use place::{Place, target};
+pub(crate) use token::run as token;
+
+use crate::{cli, failure::Failure, output, serve::now};
+use browser::Way;
+use flow::Manner;
+
+/// How a person takes part, by the flags.
+pub(crate) fn manner(flags: &cli::SignIn) -> Manner {
+    Manner { way: browser::way(flags.browser), patience: Duration::from_secs(flags.timeout) }
+}
+
+/// `doorward login`.
+pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure>> {
+    let target = target(&flags.url)?;
+    let place = Place::open(&flags.client).await?;
+    let manner = manner(&flags.sign_in);
+    if !flags.force
+        && let Some(tokens) = present(&place, &target).await?
+    {
+        report(&tokens, true, json);
+        return Ok(());
+    }
+    if manner.way == Way::Nobody {
+        let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
+        return Err(fail::log_in_first(&target.resource, why).into());
+    }
+    let _lock = take_turn(&place, &target, &manner).await?;
+    // Another process may just have done it.
+    if !flags.force
+        && let Some(tokens) = present(&place, &target).await?
+    {
+        report(&tokens, true, json);
+        return Ok(());
+    }
+    let tokens = log_in(&place, target, &manner).await?;
+    report(&tokens, false, json);
+    Ok(())
+}
+
+/// The tokens that there are, if the server still takes them.
+async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>, Failed> {
+    if place.newest(&target.resource).await?.is_none() {
+        return Ok(None);
+    }
+    let nobody = Manner { way: Way::Nobody, patience: Duration::ZERO };
+    let manager = TokenManager::new(place.clone(), target.clone(), nobody);
+    let Some(credential) = manager.bearer(Why::ToSend).await? else { return Ok(None) };
+    let answer = probe::send(place, target, Some(&credential.bearer)).await?;
+    if answer.asks_for_login() {
+        let rejected = Why::Rejected { serial: Some(credential.serial), headers: &answer.headers };
+        match manager.bearer(rejected).await {
+            Ok(_) => {}
+            Err(failed) if failed.code() == Code::LoginNeeded => return Ok(None),
+            Err(failed) => return Err(failed),
+        }
+    }
+    place.newest(&target.resource).await
+}
+
+async fn take_turn(place: &Place, target: &Target, manner: &Manner) -> Result<Held, Failed> {
+    let lease = manner.patience + Duration::from_secs(60);
+    let lock = place.store.login_lock(&target.resource);
+    let attempt = match lock.try_acquire(lease).await.map_err(|fault| fail::store(&fault))? {
+        Attempt::Busy(holder) => {
+            output::tell(&format!("Another doorward (process {}) is signing in; waiting for it.", holder.pid));
+            lock.acquire(lease, lease).await.map_err(|fault| fail::store(&fault))?
+        }
+        held => held,
+    };
+    match attempt {
+        Attempt::Held(lock) => Ok(lock),
+        Attempt::Busy(_) => {
+            Err(fail::log_in_first(&target.resource, "another process has been signing in for too long"))
+        }
+    }
+}
+
+async fn log_in(place: &Place, mut target: Target, manner: &Manner) -> Result<StoredTokens, Failed> {
+    let answer = probe::send(place, &target, None).await?;
+    if let Some(before) = place.newest(&target.resource).await? {
+        target.known_issuer = Some(before.server.issuer().clone());
+        target.requested_before = before.requested;
+    }
+    let resource = target.resource.clone();
+    let challenge = answer.asks_for_login().then_some(&answer.headers);
+    flow::log_in(place, target, challenge, manner).await.map_err(|failed| {
+        if failed.code() == Code::NoResourceMetadata && answer.status.is_success() {
+            let why =
+                format!("{resource} answered {} without a token, and names no authorization server", answer.status);
+            let next = format!("doorward connect {resource}");
+            return Failed::new(Code::NoResourceMetadata, "this server asks for no login", why, next);
+        }
+        failed
+    })
+}
+
+fn report(tokens: &StoredTokens, already: bool, json: bool) {
+    if json {
+        let mut object = list::describe(tokens);
+        object["already_logged_in"] = json!(already);
+        output::data(&object.to_string());
+        return;
+    }
+    let painted = output::Paint::stderr();
+    let verb = if already { "Already logged in to" } else { "Logged in to" };
+    output::tell(&format!("{} {}", painted.green(verb), tokens.resource));
+    output::tell(&format!("  by       {}", tokens.server.issuer()));
+    output::tell(&format!("  scopes   {}", list::scopes(tokens)));
+    output::tell(&format!("  expires  {}", list::expiry(tokens, now())));
+    if already {
+        output::tell(&format!("  {} doorward login --force {}", painted.dim("again:"), tokens.resource));
+    }
+}

@@ -1,0 +1,85 @@
+//! What every command of the client works with: where the logins lie, and what sends requests.
+
+use std::path::PathBuf;
+
+use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target};
+use doorward_fetch::{Fetcher, Options};
+use doorward_store::SealedFile;
+use doorward_types::ResourceId;
+
+use super::fail;
+use crate::{
+    cli,
+    failure::{Exit, Failure},
+};
+
+/// What a person reads as the client's name on a consent page.
+const CLIENT_NAME: &str = "doorward";
+
+/// The stored logins and the way to the network.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) store: SealedFile,
+    pub(crate) fetcher: Fetcher,
+}
+
+impl Place {
+    pub(crate) async fn open(flags: &cli::ClientDir) -> Result<Self, Box<Failure>> {
+        let folder = folder(flags)?;
+        let store = SealedFile::open(&folder).await.map_err(|fault| fail::store(&fault))?;
+        let fetcher = Fetcher::new(Options::default()).map_err(|error| {
+            Failure::new("NET-02", Exit::Configuration, "no requests can be sent", error, "check the certificates")
+        })?;
+        let place = Self { store, fetcher };
+        place.warn();
+        Ok(place)
+    }
+
+    /// Tells what the store noticed.
+    pub(crate) fn warn(&self) {
+        for warning in self.store.take_warnings() {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// The newest login at a server, if there is one.
+    pub(crate) async fn newest(&self, resource: &ResourceId) -> Result<Option<StoredTokens>, Failed> {
+        let all = self.store.for_resource(resource).await.map_err(|fault| fail::store(&fault))?;
+        Ok(all.into_iter().find(|tokens| tokens.account.is_none()))
+    }
+}
+
+/// The MCP server that a person named.
+pub(crate) fn target(url: &str) -> Result<Target, Box<Failure>> {
+    if !url.contains("://") {
+        let likely = if url.starts_with("localhost") || url.starts_with("127.") { "http" } else { "https" };
+        return Err(Failure::new(
+            "OA-001",
+            Exit::Usage,
+            "the URL of the MCP server has no scheme",
+            format!("{url:?} does not start with https://"),
+            format!("{likely}://{url}"),
+        ));
+    }
+    Ok(Target::new(url, CLIENT_NAME)?)
+}
+
+fn folder(flags: &cli::ClientDir) -> Result<PathBuf, Box<Failure>> {
+    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    flags
+        .client_dir
+        .clone()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .or_else(|| from("XDG_STATE_HOME").map(|state| state.join("doorward")))
+        .or_else(|| from("HOME").map(|home| home.join(".local/state/doorward")))
+        .or_else(|| from("LOCALAPPDATA").map(|data| data.join("doorward").join("client")))
+        .ok_or_else(|| {
+            Failure::new(
+                "CFG-02",
+                Exit::Configuration,
+                "there is no folder for the logins",
+                "HOME is not set",
+                "name one with --client-dir or DOORWARD_CLIENT_DIR",
+            )
+        })
+}

@@ -1,0 +1,72 @@
+//! One harmless call, to see whether a server lets us in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use doorward_client::{BearerFor, Code, Failed, Target};
+use doorward_types::Revision;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use serde_json::json;
+
+use super::{fail, place::Place};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a server said to the call.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+}
+
+impl Answer {
+    pub(super) fn asks_for_login(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+}
+
+/// Asks the server what it is. Every server judges the token before it looks at what is asked.
+pub(super) async fn send(place: &Place, target: &Target, bearer: Option<&BearerFor>) -> Result<Answer, Failed> {
+    let version = Revision::LATEST.as_str();
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "doorward", "version": env!("CARGO_PKG_VERSION")},
+    });
+    let call = json!({"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": {"_meta": meta}});
+    let mut request = Request::post(target.resource.url().as_str())
+        .header(header::ACCEPT, "application/json, text/event-stream")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("mcp-protocol-version", version)
+        .header("mcp-method", "server/discover")
+        .body(Bytes::from(call.to_string()))
+        .expect("a parsed URL and fixed headers make a request");
+    if let Some(value) = bearer.and_then(|bearer| bearer.header_for(&target.resource)) {
+        request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::clone(&value));
+    }
+    let answer = place.fetcher.stream(request, target.reach, PATIENCE).await;
+    let answer = answer.map_err(|failed| fail::unreachable(&target.resource, &failed))?;
+    Ok(Answer { status: answer.status(), headers: answer.headers().clone() })
+}
+
+/// Uses a new token once.
+///
+/// # Errors
+/// When the server does not take it, or is not well.
+pub(super) async fn try_token(place: &Place, target: &Target, bearer: &BearerFor) -> Result<(), Failed> {
+    let status = send(place, target, Some(bearer)).await?.status;
+    let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    if !refused && !status.is_server_error() {
+        // Any other answer, "unknown method" included, is the word of a server that let the call in.
+        return Ok(());
+    }
+    let (code, what) = match refused {
+        true => (Code::TokenRefused, "the MCP server does not take the new access token"),
+        false => (Code::ServerFault, "the login is complete, but the MCP server is not well"),
+    };
+    Err(Failed::new(
+        code,
+        what,
+        format!("{} answered {status} to the first call", target.resource),
+        "ask the operator of the server",
+    ))
+}

@@ -1,0 +1,49 @@
+//! `doorward token`: the access token itself, for other programs.
+
+use std::time::Duration;
+
+use doorward_client::{Code, Failed};
+use doorward_relay::bridge::{BearerSource as _, Why};
+use serde_json::json;
+
+use super::{
+    browser::Way,
+    fail,
+    flow::Manner,
+    manager::TokenManager,
+    place::{self, Place},
+};
+use crate::{cli, failure::Failure, output};
+
+/// Runs the command: renews the token when it is about to end, and prints it.
+pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure>> {
+    let target = place::target(&flags.url)?;
+    let resource = target.resource.clone();
+    let place = Place::open(&flags.client).await?;
+    let nobody = Manner { way: Way::Nobody, patience: Duration::ZERO };
+    let manager = TokenManager::new(place.clone(), target, nobody);
+    let missing = || fail::log_in_first(&resource, "there is no login, or it has ended");
+    let credential = manager.bearer(Why::ToSend).await?.ok_or_else(missing)?;
+    let tokens = place.newest(&resource).await?.ok_or_else(missing)?;
+    let header = credential.bearer.header_for(&resource).ok_or_else(|| {
+        let why = "the stored login is for another server";
+        Failed::new(Code::OutOfOrder, "the token cannot be printed", why, format!("doorward login --force {resource}"))
+    })?;
+    let header = header.to_str().unwrap_or_default();
+    let token = header.trim_start_matches("Bearer ");
+    if json {
+        let object = json!({
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_at": tokens.expires_at,
+            "scope": tokens.granted.as_ref().map(ToString::to_string),
+            "url": resource,
+        });
+        output::data(&object.to_string());
+    } else if flags.header {
+        output::data(&format!("Authorization: {header}"));
+    } else {
+        output::data(token);
+    }
+    Ok(())
+}
