@@ -1,8 +1,8 @@
-//! Formatting, clippy and the arrows.
+//! Formatting, clippy, banned crates and the arrows.
 
 use anyhow::Result;
 
-use crate::{arrows, shell};
+use crate::{arrows, bans, shell};
 
 /// Runs every check, also after one has failed, and says at the end which did.
 pub(crate) fn run() -> Result<bool> {
@@ -15,6 +15,9 @@ pub(crate) fn run() -> Result<bool> {
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     if !shell::succeeds(&mut shell::cargo(&clippy))? {
         failed.push("clippy");
+    }
+    if !bans::run()? {
+        failed.push("banned crates");
     }
     if !arrows::run()? {
         failed.push("arrows");

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod arrows;
+mod bans;
 mod foreign;
 mod lint;
 mod pure;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 const USAGE: &str = "cargo xtask NAME
 
   test [FILTER…]         install what the tests need, build, run every test (or those whose name holds a FILTER)
-  lint                   rustfmt --check, clippy with warnings denied, arrows
+  lint                   rustfmt --check, clippy with warnings denied, banned crates, arrows
   arrows                 check which crate may depend on which
   requirements [--list]  which requirement is proved by which test; fails when one has none (--list never fails)";
 
