@@ -1,15 +1,22 @@
 //! SQLite behind the store traits, and the sealed file for the client's credentials.
 
 mod apply;
+mod envelope;
+mod named_lock;
 mod open;
+mod private;
 mod revoked;
 mod rows;
+mod sealed_file;
 mod sql;
 mod sqlite;
 mod sweep;
+mod wallet;
 mod watch;
 mod writer;
 
+pub use named_lock::{Attempt, Held, Holder, NamedLock};
 pub use open::OpenError;
 pub use revoked::RevokedGrants;
+pub use sealed_file::SealedFile;
 pub use sqlite::SqliteStore;

@@ -1,18 +1,15 @@
 //! Many processes on one file, and processes that are killed. A child is this test program again, with a role.
 
+#![allow(clippy::print_stdout, reason = "children speak through it")]
 #![allow(unreachable_pub, dead_code, reason = "a test is a crate of its own and uses a part of what tests share")]
 
+mod actor;
 #[path = "contract/facts.rs"]
 mod facts;
 
-use std::{
-    env,
-    io::{BufRead as _, BufReader, Lines, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
+use actor::{Actor, ready};
 use doorward_authorization_server::{
     Write,
     facts::{Code, Grant},
@@ -22,76 +19,17 @@ use doorward_store::SqliteStore;
 use doorward_types::Digest;
 use facts::Draw;
 
-const ROLE: &str = "DOORWARD_TEST_ROLE";
-const FILE: &str = "DOORWARD_TEST_FILE";
-const SEED: &str = "DOORWARD_TEST_SEED";
-
-/// A child process and what it prints.
-struct Actor {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Actor {
-    fn start(role: &str, file: &Path, seed: u64) -> Self {
-        Self::run(Command::new(env::current_exe().unwrap()).args(arguments()), role, file, seed)
-    }
-
-    fn run(command: &mut Command, role: &str, file: &Path, seed: u64) -> Self {
-        let mut child = command
-            .env(ROLE, role)
-            .env(FILE, file)
-            .env(SEED, seed.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// The rest of the next line that starts with `word`.
-    fn hear(&mut self, word: &str) -> String {
-        self.next(word).unwrap_or_else(|| panic!("the child ended before it said `{word}`"))
-    }
-
-    fn next(&mut self, word: &str) -> Option<String> {
-        self.lines.find_map(|line| line.unwrap().strip_prefix(word).map(|rest| rest.trim().to_owned()))
-    }
-
-    fn go(&mut self) {
-        self.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
-    }
-
-    fn end(mut self) {
-        drop(self.child.stdin.take());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-fn arguments() -> [&'static str; 4] {
-    ["--exact", "child", "--ignored", "--nocapture"]
-}
-
 /// What a child does. It is no test by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "started by the other tests"]
 async fn child() {
-    let file = PathBuf::from(env::var_os(FILE).unwrap());
-    let seed = env::var(SEED).unwrap().parse().unwrap();
-    match env::var(ROLE).unwrap().as_str() {
+    let (role, file, seed) = actor::part();
+    match role.as_str() {
         "open" => open_at_once(&file).await,
         "redeem" => redeem(&file, seed).await,
         "write" => write_until_it_ends(&file, seed).await,
         role => panic!("no role {role}"),
     }
-}
-
-/// Says that it is ready, then waits for `go`.
-fn ready() {
-    println!("\nready");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
 }
 
 async fn open_at_once(file: &Path) {
@@ -196,8 +134,7 @@ async fn what_was_acknowledged_survives_kill_9() {
     for (seed, lines) in [(100, 1), (200, 40), (300, 300), (400, 7), (500, 1500)] {
         let mut actor = Actor::start("write", &file, seed);
         let mut heard: Vec<_> = (0..lines).map(|_| actor.hear("acknowledged ")).collect();
-        actor.child.kill().unwrap();
-        actor.child.wait().unwrap();
+        actor.kill();
         // What it said before it died but nobody had read yet counts as well.
         while let Some(line) = actor.next("acknowledged ") {
             heard.push(line);
@@ -212,11 +149,7 @@ async fn a_full_disk_is_a_fault_and_nothing_is_lost() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("doorward.db");
     SqliteStore::open(&file).await.unwrap().close().await;
-    // No file may grow beyond 512 KiB: for the process that is a disk that is full.
-    let script = "trap '' XFSZ; ulimit -f 512; exec \"$@\"";
-    let mut command = Command::new("bash");
-    command.args(["-c", script, "bash"]).arg(env::current_exe().unwrap()).args(arguments());
-    let mut actor = Actor::run(&mut command, "write", &file, 600);
+    let mut actor = Actor::start_on_a_small_disk(512, "write", &file, 600);
     let (mut heard, mut faults, mut reads) = (Vec::new(), 0, false);
     for line in actor.lines.by_ref() {
         let line = line.unwrap();
