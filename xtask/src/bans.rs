@@ -9,13 +9,13 @@ use crate::shell;
 /// Says which banned crate would be built in; true when none is.
 pub(crate) fn run() -> Result<bool> {
     let file = shell::root().join("deny.toml");
-    let banned = banned(&fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?);
+    let deny = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let tree = ["tree", "--workspace", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
     let output = shell::cargo(&tree).output().context("cannot run cargo tree")?;
     if !output.status.success() {
         bail!("cargo tree failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let found = built_in(&banned, &String::from_utf8_lossy(&output.stdout));
+    let found = built_in(&banned(&deny), &String::from_utf8_lossy(&output.stdout));
     for name in &found {
         println!("{name} is banned by deny.toml; `cargo tree --workspace --invert {name}` says who brings it in");
     }
