@@ -124,7 +124,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     })?;
     settings.watcher = std::env::current_exe().ok().map(|program| vec![program.into(), "watch-children".into()]);
     settings.allowed_hosts.clone_from(&allowed_hosts);
-    settings.allowed_origins = vec![issuer.url().origin().ascii_serialization()];
+    settings.allowed_origins = allowed_origins(&issuer, &flags.allow_origin)?;
     settings.limits = doorward_relay::Limits {
         max_body: flags.limits.max_body,
         max_line: flags.limits.max_line,
@@ -259,6 +259,29 @@ fn allowed_hosts(issuer: &Issuer, address: std::net::SocketAddr) -> Vec<String> 
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{}", address.port())));
     }
     hosts
+}
+
+/// Our own origin, and those that were named.
+fn allowed_origins(issuer: &Issuer, named: &[String]) -> Result<Vec<String>, Box<Failure>> {
+    let mut origins = vec![issuer.url().origin().ascii_serialization()];
+    for text in named {
+        let origin = url::Url::parse(text).map(|url| url.origin());
+        match origin {
+            Ok(origin) if origin.is_tuple() && origin.ascii_serialization() == text.trim_end_matches('/') => {
+                origins.push(origin.ascii_serialization());
+            }
+            _ => {
+                return Err(Failure::new(
+                    "CFG-04",
+                    Exit::Configuration,
+                    format!("{text} is not an origin"),
+                    "an origin is a scheme, a host and perhaps a port, and nothing more",
+                    "write it like --allow-origin http://localhost:6274",
+                ));
+            }
+        }
+    }
+    Ok(origins)
 }
 
 /// A name for people out of the server's command: the last part of its package or program.
