@@ -76,10 +76,12 @@ fn an_account_is_made_once() {
 #[test]
 fn what_nobody_answers_is_unreachable() {
     let person = Person::new();
-    // Port 9 of this computer: nothing listens there.
-    let (code, _, errors) = person.run(&["login", "http://127.0.0.1:9/mcp"]);
-    assert_eq!(code, Some(4), "{errors}");
-    assert!(errors.contains("127.0.0.1:9"), "{errors}");
+    // A port that was free a moment ago: nothing listens there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut login = Running::start(&mut person.doorward(&["login", &format!("http://{free}/mcp")]));
+    assert_eq!(login.wait(PATIENCE).code(), Some(4), "{}", login.errors());
+    assert!(login.errors().contains(&free.to_string()), "{}", login.errors());
+    assert_eq!(person.opener.opened(std::time::Duration::ZERO), None);
     assert_eq!(person.run(&["login"]).0, Some(2));
     assert_eq!(person.run(&["no-such-command"]).0, Some(2));
 }
