@@ -11,6 +11,8 @@ mod authorize;
 mod code;
 mod consent;
 mod forgery;
+mod generator;
+mod leak;
 mod limits;
 mod metadata;
 mod pages;

@@ -158,7 +158,6 @@ impl Answer {
 
 /// One gateway.
 pub(crate) struct World {
-    pub(crate) site: Arc<Site>,
     pub(crate) store: Arc<SqliteStore>,
     /// Its public URL, which is its origin and its issuer.
     pub(crate) origin: String,
@@ -200,8 +199,8 @@ impl World {
             entropy,
             passwords: Passwords::default(),
         });
-        let router = doorward_web::router(site.clone());
-        Self { site, store, origin: origin.to_owned(), answers: Mutex::default(), router, folder }
+        let router = doorward_web::router(site);
+        Self { store, origin: origin.to_owned(), answers: Mutex::default(), router, folder }
     }
 
     pub(crate) async fn add_account(&self, name: &str) {
