@@ -251,6 +251,20 @@ async fn a_stream_follows_no_redirect_and_has_a_deadline_for_its_start() {
     })
     .await;
     let soon = Duration::from_millis(100);
-    let failed = fetcher().stream(request(&silent.url), Reach::Anywhere, soon).await.err().unwrap();
+    let fetcher = fetcher();
+    let started = fetcher.stream(request(&silent.url), Reach::Anywhere, soon);
+    let failed = tokio::time::timeout(Duration::from_secs(3), started).await.expect("it ends by itself").err().unwrap();
     assert_eq!(failed, FetchFailed::Timeout(soon));
+}
+
+#[tokio::test]
+async fn the_clients_own_words_lose_their_url() {
+    let server = Server::saying("HTTP/1.1 404 Gone\r\ncontent-length: 0\r\n\r\n").await;
+    let url = server.url.join("/?code=s3cret").unwrap();
+    let clients = crate::clients::Clients::new(Options::default()).unwrap();
+    let answer = clients.pick(&url, Reach::Anywhere).unwrap().get(url.clone()).send().await.unwrap();
+    let error = answer.error_for_status().unwrap_err();
+    assert!(error.to_string().contains("s3cret"));
+    let failed = crate::failure::from_reqwest(error, &url, Duration::ZERO).to_string();
+    assert!(failed.contains("404") && !failed.contains("s3cret"), "{failed}");
 }

@@ -341,6 +341,13 @@ fn a_forgotten_client_is_registered_again_exactly_once() {
     world.route(&format!("POST {TOKEN}"), move |_| Ok(answer(401, &gone())));
     assert_eq!(world.run().unwrap_err().code(), Code::ClientUnknown);
     assert!(world.sent_to(REGISTER).is_empty());
+    // Not even when it lies in the store.
+    let mut record = serde_json::to_value(stored(ISSUER, "mine").to_stored()).unwrap();
+    record["registration"] = json!("pre_registered");
+    world.target.clients.clear();
+    world.stored = Some(RegisteredClient::from_stored(serde_json::from_value(record).unwrap()).unwrap());
+    assert_eq!(world.run().unwrap_err().code(), Code::ClientUnknown);
+    assert!(world.sent_to(REGISTER).is_empty());
 }
 
 #[test]
