@@ -64,7 +64,7 @@ const SPECIAL_V4: &[([u8; 4], u32)] = &[
     ([10, 0, 0, 0], 8),       // private
     ([100, 64, 0, 0], 10),    // carrier-grade NAT; a cloud's metadata service
     ([127, 0, 0, 0], 8),      // loopback
-    ([168, 63, 129, 16], 32), // a cloud's host agent, in a public range
+    ([168, 63, 129, 16], 32), // a cloud's host service, in a public range
     ([169, 254, 0, 0], 16),   // link local; most clouds' metadata service
     ([172, 16, 0, 0], 12),    // private
     ([192, 0, 0, 0], 24),     // protocol assignments
