@@ -8,4 +8,5 @@ mod first_contact;
 mod foreign_clients;
 mod pages;
 mod servers;
+mod strange_servers;
 mod world;
