@@ -18,8 +18,8 @@ use crate::{
     browser::Browser,
     common::{self, Early},
     consent::resource_name,
+    forms::read_form,
     pages::{ConnectedApps, GrantCard, Identity},
-    sign_in::read_form,
     words,
 };
 

@@ -21,8 +21,8 @@ use crate::{
     authorize::leave,
     browser::Browser,
     common::{self, Early, refused},
+    forms::{interaction, read_form},
     pages::{Consent, DurationChoice, GrantDuration, Outcome},
-    sign_in::{interaction, read_form},
     words,
 };
 

@@ -9,6 +9,7 @@ mod browser;
 mod catalogue;
 mod common;
 mod consent;
+mod forms;
 mod home;
 mod metadata;
 pub mod pages;

@@ -23,9 +23,10 @@ use crate::{
     Site,
     browser::Browser,
     common::{self, Early},
+    forms::read_form,
     pages::SetUp,
     passwords::NotNow,
-    sign_in::{read_form, signed_in},
+    sign_in::signed_in,
 };
 
 const PURPOSE: &str = "set-up";

@@ -16,7 +16,6 @@ use doorward_authorization_server::{
 };
 use doorward_types::{
     Secret,
-    form::Form,
     secret::{InteractionToken, Password},
 };
 
@@ -25,31 +24,13 @@ use crate::{
     browser::Browser,
     common::{self, Early},
     consent,
+    forms::{interaction, read_form},
     pages::{Link, Notice, SignIn, SignInContext, WRONG_NAME_OR_PASSWORD},
     passwords::NotNow,
     words,
 };
 
 const PURPOSE: &str = "sign-in";
-
-/// The token of the request that waits, out of a query or a form.
-pub(crate) fn interaction(form: &Form) -> Option<Secret<InteractionToken>> {
-    form.get("interaction").and_then(|text| Secret::parse(text).ok()).filter(Secret::is_well_formed)
-}
-
-/// Reads a page's form; what it brings too much of is the sender's mistake.
-pub(crate) fn read_form(site: &Site, bytes: &[u8]) -> Result<Form, Early> {
-    Form::parse_repeating(bytes, &["scope"]).map_err(|refusal| {
-        let why = refusal.to_string();
-        let texts = [
-            "This form cannot be read",
-            "Nothing was changed.",
-            &why,
-            "Go back, load the page again, and send it once more.",
-        ];
-        Box::new(common::refusal_page(site, StatusCode::BAD_REQUEST, "OA-121", texts))
-    })
-}
 
 pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let shown = async {
