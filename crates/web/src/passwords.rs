@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use doorward_authorization_server::account::check_name;
 use doorward_types::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -67,6 +68,10 @@ impl Passwords {
 
     /// Remembers how a try ended.
     pub(crate) fn tried(&self, name: &str, right: bool, now: Timestamp) {
+        // No account has such a name, and to remember it would let a stranger fill the memory.
+        if check_name(name).is_err() {
+            return;
+        }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let name = name.to_ascii_lowercase();
         if right {
@@ -115,5 +120,15 @@ mod tests {
         passwords.tried("ann", false, at(102));
         assert_eq!(passwords.may_try("ann", at(102)), Ok(()));
         assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn what_is_no_name_is_not_remembered() {
+        // proves: WEB-14
+        let passwords = Passwords::default();
+        for name in ["", "a b", "é", &"x".repeat(65), &"x".repeat(60_000)] {
+            passwords.tried(name, false, Timestamp::from_unix(100));
+        }
+        assert!(passwords.failures.lock().unwrap().is_empty());
     }
 }
