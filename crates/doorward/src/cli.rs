@@ -182,6 +182,9 @@ pub(crate) struct Login {
     /// Log in again although there is a login.
     #[arg(long, env = "DOORWARD_FORCE")]
     pub(crate) force: bool,
+    /// Ask for exactly these scopes, parted by spaces [default: what the server suggests].
+    #[arg(long, env = "DOORWARD_SCOPE", value_name = "SCOPES")]
+    pub(crate) scope: Option<String>,
     #[command(flatten)]
     pub(crate) sign_in: SignIn,
     #[command(flatten)]

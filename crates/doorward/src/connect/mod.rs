@@ -27,8 +27,8 @@ pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
         ..BridgeSettings::default()
     };
     let (upstream, fetcher) = (target.resource.clone(), place.fetcher.clone());
-    let manager = Arc::new(TokenManager::new(place, target, manner));
-    let bridge = Bridge { settings, upstream, bearer: Arc::clone(&manager) as _, fetcher };
+    let manager = TokenManager::new(place, target, manner);
+    let bridge = Bridge { settings, upstream, bearer: Arc::new(manager.clone()), fetcher };
     let ended = bridge.run(tokio::io::stdin(), tokio::io::stdout()).await;
     manager.settle(LAST_REFRESH).await;
     ended.map_err(|error| match error {

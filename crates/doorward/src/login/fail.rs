@@ -45,10 +45,25 @@ pub(super) fn store(fault: &StoreFault) -> Failed {
 
 /// A person has to log in, and none is here.
 pub(super) fn log_in_first(resource: &ResourceId, why: &str) -> Failed {
+    person_needed(resource, why, &format!("doorward login {resource}"))
+}
+
+/// The same, where another command is the one to type.
+pub(super) fn person_needed(resource: &ResourceId, why: &str, command: &str) -> Failed {
     Failed::new(
         Code::LoginNeeded,
         format!("{resource} needs a login first"),
         why,
-        format!("in a terminal, type: doorward login {resource}"),
+        format!("in a terminal, type: {command}"),
+    )
+}
+
+/// A client that was registered a moment ago is unknown.
+pub(super) fn forgotten_again() -> Failed {
+    Failed::new(
+        Code::ClientUnknown,
+        "the authorization server does not know the client that it has just registered",
+        "its sign-in page refuses the client once more",
+        "ask the operator of the server",
     )
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use doorward_client::{
-    Code, Connect, Connected, CredentialStore as _, Failed, Input, Note, SaveFailed, Step, StoredTokens, Target,
-    step::OpenBrowser,
+    Code, Connect, Connected, CredentialStore as _, Failed, Input, Note, RegisteredClient, Registration, SaveFailed,
+    Step, StoredTokens, Target, step::OpenBrowser,
 };
-use http::HeaderMap;
+use doorward_fetch::{Outbound, Reach, Redirects};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     pages::Page,
     place::Place,
     probe,
+    window::Window,
 };
 use crate::{entropy::SystemEntropy, output, serve::now};
 
@@ -41,8 +43,13 @@ pub(crate) async fn log_in(
     challenge: Option<&HeaderMap>,
     manner: &Manner,
 ) -> Result<StoredTokens, Failed> {
-    let mut visit = Visit { place, manner, listener: None, waiting: None, until: Instant::now() + manner.patience };
+    let window = place.window(&target.resource);
+    let (until, reach) = (Instant::now() + manner.patience, target.reach);
+    let mut visit = Visit { place, manner, window: &window, listener: None, waiting: None, stored: None, until, reach };
     let outcome = visit.run(target, challenge).await;
+    if outcome.is_ok() {
+        window.done();
+    }
     visit.end(outcome.as_ref().map_or_else(Page::of, |_| Page::Done)).await;
     outcome
 }
@@ -51,23 +58,23 @@ pub(crate) async fn log_in(
 struct Visit<'a> {
     place: &'a Place,
     manner: &'a Manner,
+    window: &'a Window,
     listener: Option<Listener>,
     /// The browser that brought the answer and waits for its page.
     waiting: Option<Callback>,
+    /// The client that an earlier login registered, unless it was found out that the server has forgotten it.
+    stored: Option<RegisteredClient>,
     until: Instant,
+    reach: Reach,
 }
 
 impl Visit<'_> {
     async fn run(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<StoredTokens, Failed> {
-        let (mut connect, mut step) = Connect::start(target.clone(), challenge)?;
-        let connected = loop {
-            let input = match step {
-                Step::Done(connected) => break connected,
-                step => self.take(step).await?,
-            };
-            (connect, step) = connect.on(input, now(), &mut SystemEntropy)?;
+        let connected = match self.walk(target.clone(), challenge).await? {
+            Some(connected) => connected,
+            None => self.walk(target.clone(), challenge).await?.ok_or_else(fail::forgotten_again)?,
         };
-        let tokens = self.save(*connected).await?;
+        let tokens = self.save(connected).await?;
         if let Err(failed) = probe::try_token(self.place, &target, &tokens.bearer()).await {
             if failed.code() == Code::TokenRefused {
                 // They would be refused tomorrow as well.
@@ -76,6 +83,44 @@ impl Visit<'_> {
             return Err(failed);
         }
         Ok(tokens)
+    }
+
+    /// Goes through the steps. `None` when the stored client turned out to be forgotten: it is no more, and another
+    /// walk registers anew.
+    async fn walk(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<Option<Connected>, Failed> {
+        let (mut connect, mut step) = Connect::start(target, challenge)?;
+        loop {
+            if let Step::OpenBrowser(page) = &step
+                && self.is_forgotten(page).await?
+            {
+                return Ok(None);
+            }
+            let input = match step {
+                Step::Done(connected) => return Ok(Some(*connected)),
+                step => self.take(step).await?,
+            };
+            (connect, step) = connect.on(input, now(), &mut SystemEntropy)?;
+        }
+    }
+
+    /// Whether the sign-in page would only tell the person that the stored client is unknown, which no callback ever
+    /// reports. Then the client is forgotten here as well.
+    async fn is_forgotten(&mut self, page: &OpenBrowser) -> Result<bool, Failed> {
+        let Some(client) = self.stored.take().filter(|client| client.registration() == Registration::Dynamic) else {
+            return Ok(false);
+        };
+        let mut look = Outbound::metadata(page.url.clone(), self.reach);
+        look.redirects = Redirects::Refuse;
+        look.headers.insert(http::header::ACCEPT, HeaderValue::from_static("text/html"));
+        let answer = self.place.fetcher.send(look).await;
+        let refused = |status: StatusCode| matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
+        if !answer.is_ok_and(|answer| refused(answer.status)) {
+            return Ok(false);
+        }
+        tracing::info!(issuer = %page.issuer, "the authorization server has forgotten this client; registering anew");
+        let removed = self.place.store.remove_client(&page.issuer, client.client_id()).await;
+        // Where another process was first, what it registered is as good.
+        removed.map(|_| true).map_err(|fault| fail::store(&fault))
     }
 
     /// Does what the machine asks for.
@@ -87,7 +132,8 @@ impl Visit<'_> {
                 Input::Answer(self.place.fetcher.send(request).await)
             }
             Step::LoadClient { issuer } => {
-                Input::Client(store.load_client(&issuer).await.map_err(|fault| fail::store(&fault))?)
+                self.stored = store.load_client(&issuer).await.map_err(|fault| fail::store(&fault))?;
+                Input::Client(self.stored.clone())
             }
             Step::SaveClient(client) => {
                 tracing::info!(client_id = client.client_id().as_str(), "registered");
@@ -125,6 +171,7 @@ impl Visit<'_> {
                 "nothing was opened; ask the operator of the server",
             ));
         }
+        self.window.opening();
         browser::show(&self.manner.way, &page.url);
         output::tell(&format!("Waiting for the sign-in at {} ({})", page.issuer, words(self.manner.patience)));
         Ok(())

@@ -1,6 +1,7 @@
 //! Keeps one server's tokens good: from the store, by a refresh, or by a login, and each of those once for everybody.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use doorward_client::{Code, Failed, StepUps, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource, Credential, Why};
-use doorward_store::{Attempt, Held as Lock};
+use doorward_types::challenge;
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -17,24 +18,32 @@ use super::{
     fail,
     flow::{self, Manner},
     place::Place,
-    refresh,
+    refresh, turn,
 };
-use crate::{output, serve::now};
+use crate::serve::now;
 
 /// How long before its end a token is renewed, at most.
 const AHEAD: Duration = Duration::from_secs(30);
 /// A token that is refused this soon after a refresh is not helped by another one.
 const FRESH: Duration = Duration::from_secs(10);
+/// The most different challenges for more scopes that are counted.
+const MOST_CHALLENGES: usize = 256;
 
 /// The tokens of one MCP server, for every request of this process.
-pub(crate) struct TokenManager {
+#[derive(Clone)]
+pub(crate) struct TokenManager(Arc<Shared>);
+
+struct Shared {
     place: Place,
     target: Target,
     manner: Manner,
     present: Mutex<Present>,
     /// One refresh or login at a time.
     renewing: Arc<tokio::sync::Mutex<()>>,
-    step_ups: Mutex<StepUps>,
+    /// Held while a refresh is under way, whose tokens must not be lost.
+    refreshing: tokio::sync::Mutex<()>,
+    /// How often which scopes were asked for in addition.
+    step_ups: Mutex<HashMap<String, StepUps>>,
 }
 
 #[derive(Default)]
@@ -46,20 +55,89 @@ struct Present {
     refreshed: Option<Instant>,
 }
 
+/// What a message needs, apart from the message.
+enum Need {
+    ToSend,
+    InPlaceOf(HeaderMap),
+    MoreThan(HeaderMap),
+}
+
 impl TokenManager {
     pub(crate) fn new(place: Place, target: Target, manner: Manner) -> Self {
-        Self { place, target, manner, present: Mutex::default(), renewing: Arc::default(), step_ups: Mutex::default() }
+        Self(Arc::new(Shared {
+            place,
+            target,
+            manner,
+            present: Mutex::default(),
+            renewing: Arc::default(),
+            refreshing: tokio::sync::Mutex::default(),
+            step_ups: Mutex::default(),
+        }))
+    }
+
+    /// Waits for a refresh that is under way, so that its tokens are not lost at the end of the process.
+    pub(crate) async fn settle(&self, patience: Duration) {
+        let _ = tokio::time::timeout(patience, self.0.refreshing.lock()).await;
+    }
+}
+
+#[async_trait]
+impl BearerSource for TokenManager {
+    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
+        if let Some(credential) = self.0.ready(why) {
+            return Ok(Some(credential));
+        }
+        let one = Arc::clone(&self.0.renewing).lock_owned().await;
+        // Whoever was before us may have done it.
+        if let Some(credential) = self.0.ready(why) {
+            return Ok(Some(credential));
+        }
+        let need = match why {
+            Why::ToSend => Need::ToSend,
+            Why::Rejected { headers, .. } => Need::InPlaceOf(headers.clone()),
+            Why::InsufficientScope { headers, .. } => Need::MoreThan(headers.clone()),
+        };
+        // In a task of its own: a message that is taken back loses neither new tokens nor a person's sign-in.
+        let shared = Arc::clone(&self.0);
+        let getting = tokio::spawn(async move {
+            let _one = one;
+            shared.get(need).await
+        });
+        getting.await.unwrap_or_else(|_| {
+            let why = "getting a token stopped in the middle, which is a defect of the program";
+            Err(Failed::new(Code::OutOfOrder, "there is no access token", why, "try again and report it"))
+        })
+    }
+}
+
+impl Shared {
+    async fn get(&self, need: Need) -> Result<Option<Credential>, Failed> {
+        match need {
+            Need::ToSend => self.to_send().await,
+            Need::InPlaceOf(headers) => self.after_rejection(&headers).await.map(Some),
+            Need::MoreThan(headers) => self.after_insufficient_scope(&headers).await.map(Some),
+        }
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
         self.present.lock().expect("nobody panics with the tokens in hand")
     }
 
+    /// What can be sent without waiting for anything; `None` when that has to be found out.
+    fn ready(&self, why: Why<'_>) -> Option<Credential> {
+        let present = self.present();
+        match why {
+            Why::ToSend => present.credential().filter(|_| !present.tokens.as_ref().is_some_and(is_ending)),
+            Why::Rejected { serial, .. } | Why::InsufficientScope { serial, .. } => {
+                present.credential().filter(|credential| Some(credential.serial) != serial)
+            }
+        }
+    }
+
     /// Takes tokens into hand.
     fn adopt(&self, tokens: StoredTokens, refreshed: Option<Instant>) -> Credential {
         let mut present = self.present();
-        let same = present.tokens.as_ref().is_some_and(|own| same_row(own, &tokens));
-        if !same {
+        if !present.tokens.as_ref().is_some_and(|own| same_row(own, &tokens)) {
             present.serial += 1;
             present.refreshed = refreshed;
             present.tokens = Some(tokens);
@@ -67,44 +145,30 @@ impl TokenManager {
         present.credential().expect("there are tokens now")
     }
 
-    /// What can be sent without waiting for anything; `None` when that has to be found out.
-    fn ready(&self, why: Why<'_>) -> Option<Credential> {
-        let present = self.present();
-        match why {
-            Why::ToSend => present.credential().filter(|_| !present.is_ending()),
-            Why::Rejected { serial, .. } | Why::InsufficientScope { serial, .. } => {
-                present.credential().filter(|credential| Some(credential.serial) != serial)
-            }
-        }
-    }
-
     /// Tokens for the next message: stored ones, renewed when they are about to end.
     async fn to_send(&self) -> Result<Option<Credential>, Failed> {
-        let Some(stored) = self.stored().await? else {
+        let Some(tokens) = self.stored().await? else {
             // The server's challenge says how to log in.
             self.present().tokens = None;
             return Ok(None);
         };
-        let tokens = stored.clone();
-        self.adopt(stored, None);
-        if !is_ending(&tokens) {
-            return Ok(self.present().credential());
+        let credential = self.adopt(tokens.clone(), None);
+        if !is_ending(&tokens) || tokens.refresh_token.is_none() {
+            return Ok(Some(credential));
         }
-        if tokens.refresh_token.is_none() {
-            return Ok(self.present().credential());
-        }
-        match self.refresh(tokens.clone()).await {
+        let has_ended = tokens.expires_within(Duration::ZERO, now());
+        match self.refresh(tokens).await {
             Ok(Some(new)) => Ok(Some(self.adopt(new, Some(Instant::now())))),
             Ok(None) => {
                 self.present().tokens = None;
                 Ok(None)
             }
+            Err(failed) if has_ended => Err(failed),
             // What is in hand may still do.
-            Err(failed) if !tokens.expires_within(Duration::ZERO, now()) => {
+            Err(failed) => {
                 tracing::warn!(code = failed.code().as_str(), "the token was not renewed: {}", failed.what());
-                Ok(self.present().credential())
+                Ok(Some(credential))
             }
-            Err(failed) => Err(failed),
         }
     }
 
@@ -114,13 +178,12 @@ impl TokenManager {
             let present = self.present();
             (present.tokens.clone(), present.refreshed)
         };
-        let stored = self.stored().await?;
-        if let Some(stored) = stored {
+        if let Some(stored) = self.stored().await? {
             if !refused.as_ref().is_some_and(|own| same_row(own, &stored)) {
                 return Ok(self.adopt(stored, None));
             }
-            let is_new =
-                refreshed.is_some_and(|at| at.elapsed() < FRESH) && !stored.expires_within(Duration::ZERO, now());
+            let lives = !stored.expires_within(Duration::ZERO, now());
+            let is_new = lives && refreshed.is_some_and(|at| at.elapsed() < FRESH);
             if !is_new
                 && stored.refresh_token.is_some()
                 && let Some(new) = self.refresh(stored).await?
@@ -128,19 +191,35 @@ impl TokenManager {
                 return Ok(self.adopt(new, Some(Instant::now())));
             }
         }
-        self.log_in(headers, refused.as_ref()).await
+        let mut target = self.target.clone();
+        remember(&mut target, refused.as_ref());
+        let command = format!("doorward login {}", target.resource);
+        self.log_in(target, headers, refused.as_ref(), &command).await
     }
 
     /// Tokens with more scopes, by a login.
     async fn after_insufficient_scope(&self, headers: &HeaderMap) -> Result<Credential, Failed> {
-        let stored = self.stored().await?;
         let refused = self.present().tokens.clone();
-        if let (Some(stored), Some(refused)) = (&stored, &refused)
-            && !same_row(stored, refused)
+        if let (Some(stored), Some(refused)) = (self.stored().await?, &refused)
+            && !same_row(&stored, refused)
         {
-            return Ok(self.adopt(stored.clone(), None));
+            return Ok(self.adopt(stored, None));
         }
-        self.log_in(headers, refused.as_ref()).await
+        let mut target = self.target.clone();
+        remember(&mut target, refused.as_ref());
+        let before = target.requested_before.take();
+        let before = before.or_else(|| refused.as_ref().and_then(|tokens| tokens.granted.clone()));
+        let wanted = challenge::bearer(headers).and_then(|c| c.get("scope").map(str::to_owned)).unwrap_or_default();
+        let more = {
+            let mut counted = self.step_ups.lock().expect("counting does not panic");
+            if counted.len() >= MOST_CHALLENGES {
+                counted.clear();
+            }
+            counted.entry(wanted).or_default().next(before.as_ref(), headers)?
+        };
+        let command = format!("doorward login --force --scope \"{more}\" {}", target.resource);
+        target.requested_before = Some(more);
+        self.log_in(target, headers, refused.as_ref(), &command).await
     }
 
     async fn stored(&self) -> Result<Option<StoredTokens>, Failed> {
@@ -149,90 +228,41 @@ impl TokenManager {
         newest
     }
 
-    /// Refreshes in a task of its own: a request that is taken back must not lose the new tokens.
     async fn refresh(&self, tokens: StoredTokens) -> Result<Option<StoredTokens>, Failed> {
-        let (place, reach) = (self.place.clone(), self.target.reach);
-        let renewing = refresh::run(place, tokens, reach);
-        tokio::spawn(renewing).await.unwrap_or_else(|_| {
-            let what = "the refresh stopped in the middle";
-            Err(Failed::new(Code::OutOfOrder, what, "this is a defect of the program", "try again and report it"))
-        })
+        let _under_way = self.refreshing.lock().await;
+        refresh::run(&self.place, tokens, self.target.reach).await
     }
 
-    /// Logs in, or waits for another process that does. `refused` is what did not suffice.
-    async fn log_in(&self, headers: &HeaderMap, refused: Option<&StoredTokens>) -> Result<Credential, Failed> {
+    /// Logs in, or uses what another process has made of its login meanwhile. `refused` is what did not suffice;
+    /// `command` does the same where a person is.
+    async fn log_in(
+        &self,
+        target: Target,
+        headers: &HeaderMap,
+        refused: Option<&StoredTokens>,
+        command: &str,
+    ) -> Result<Credential, Failed> {
+        let resource = &self.target.resource;
         if self.manner.way == Way::Nobody {
             let why = "the server asks for a login, and nobody can look at a browser here";
-            return Err(fail::log_in_first(&self.target.resource, why));
+            return Err(fail::person_needed(resource, why, command));
         }
-        let _lock = match self.wait_for_turn(refused).await? {
-            Turn::Ours(lock) => lock,
-            Turn::Done(tokens) => return Ok(self.adopt(*tokens, None)),
-        };
-        let mut target = self.target.clone();
-        if let Some(refused) = refused {
-            target.known_issuer = Some(refused.server.issuer().clone());
-            target.requested_before.clone_from(&refused.requested);
+        let turn = turn::take(&self.place, resource, &self.manner).await?;
+        if let Some(stored) = self.stored().await?
+            && !refused.is_some_and(|own| same_row(own, &stored))
+        {
+            return Ok(self.adopt(stored, None));
         }
-        if http_asks_for_scope(headers) {
-            let requested = refused.and_then(|tokens| tokens.requested.as_ref().or(tokens.granted.as_ref()));
-            let more = self.step_ups.lock().expect("counting does not panic").next(requested, headers)?;
-            target.requested_before = Some(more);
+        if turn.waited {
+            let why = "another process opened a sign-in page, and nothing came of it";
+            return Err(fail::person_needed(resource, why, command));
+        }
+        if let Some(ago) = self.place.window(resource).opened_lately() {
+            let why = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
+            return Err(fail::person_needed(resource, &why, command));
         }
         let tokens = flow::log_in(&self.place, target, Some(headers), &self.manner).await?;
         Ok(self.adopt(tokens, None))
-    }
-
-    /// One window for all processes: the first one logs in, the others use what comes of it.
-    async fn wait_for_turn(&self, refused: Option<&StoredTokens>) -> Result<Turn, Failed> {
-        let lease = self.manner.patience + Duration::from_secs(60);
-        let lock = self.place.store.login_lock(&self.target.resource);
-        let attempt = match lock.try_acquire(lease).await.map_err(|fault| fail::store(&fault))? {
-            Attempt::Busy(holder) => {
-                output::tell(&format!("Another doorward (process {}) is signing in; waiting for it.", holder.pid));
-                lock.acquire(lease, lease).await.map_err(|fault| fail::store(&fault))?
-            }
-            held => held,
-        };
-        let Attempt::Held(lock) = attempt else {
-            let why = "another process has been signing in for too long";
-            return Err(fail::log_in_first(&self.target.resource, why));
-        };
-        // What another process has made in the meantime, or just before.
-        match self.stored().await? {
-            Some(stored) if !refused.is_some_and(|own| same_row(own, &stored)) => Ok(Turn::Done(Box::new(stored))),
-            _ => Ok(Turn::Ours(lock)),
-        }
-    }
-
-    /// Waits for a refresh that is under way, so that its tokens are not lost at the end of the process.
-    pub(crate) async fn settle(&self, patience: Duration) {
-        let _ = tokio::time::timeout(patience, self.renewing.lock()).await;
-    }
-}
-
-/// Whose turn it is to log in.
-enum Turn {
-    Ours(Lock),
-    Done(Box<StoredTokens>),
-}
-
-#[async_trait]
-impl BearerSource for TokenManager {
-    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
-        if let Some(credential) = self.ready(why) {
-            return Ok(Some(credential));
-        }
-        let _one = self.renewing.lock().await;
-        // Whoever was before us may have done it.
-        if let Some(credential) = self.ready(why) {
-            return Ok(Some(credential));
-        }
-        match why {
-            Why::ToSend => self.to_send().await,
-            Why::Rejected { headers, .. } => self.after_rejection(headers).await.map(Some),
-            Why::InsufficientScope { headers, .. } => self.after_insufficient_scope(headers).await.map(Some),
-        }
     }
 }
 
@@ -241,24 +271,23 @@ impl Present {
         let tokens = self.tokens.as_ref()?;
         Some(Credential { bearer: tokens.bearer(), serial: self.serial })
     }
-
-    fn is_ending(&self) -> bool {
-        self.tokens.as_ref().is_some_and(is_ending)
-    }
 }
 
 /// Whether a token ends so soon that it is renewed before it is sent.
-pub(crate) fn is_ending(tokens: &StoredTokens) -> bool {
+pub(super) fn is_ending(tokens: &StoredTokens) -> bool {
     let life = tokens.expires_at.map_or(Duration::MAX, |at| at.since(tokens.issued_at));
     tokens.expires_within(AHEAD.min(life / 2), now())
+}
+
+/// Lets a login lose nothing of the one before.
+pub(super) fn remember(target: &mut Target, before: Option<&StoredTokens>) {
+    if let Some(before) = before {
+        target.known_issuer = Some(before.server.issuer().clone());
+        target.requested_before.clone_from(&before.requested);
+    }
 }
 
 /// Whether two readings of the store are of the same tokens.
 fn same_row(one: &StoredTokens, other: &StoredTokens) -> bool {
     one.generation == other.generation && one.key() == other.key()
-}
-
-/// Whether a refusal is a request for more scopes.
-fn http_asks_for_scope(headers: &HeaderMap) -> bool {
-    doorward_types::challenge::bearer(headers).is_some_and(|c| c.get("error") == Some("insufficient_scope"))
 }

@@ -12,12 +12,14 @@ mod place;
 mod probe;
 mod refresh;
 mod token;
+mod turn;
+mod window;
 
 use std::time::Duration;
 
 use doorward_client::{Code, Failed, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource as _, Why};
-use doorward_store::{Attempt, Held};
+use doorward_types::ScopeSet;
 use serde_json::json;
 
 pub(crate) use list::run as list;
@@ -26,7 +28,12 @@ pub(crate) use manager::TokenManager;
 pub(crate) use place::{Place, target};
 pub(crate) use token::run as token;
 
-use crate::{cli, failure::Failure, output, serve::now};
+use crate::{
+    cli,
+    failure::{Exit, Failure},
+    output,
+    serve::now,
+};
 use browser::Way;
 use flow::Manner;
 
@@ -37,7 +44,8 @@ pub(crate) fn manner(flags: &cli::SignIn) -> Manner {
 
 /// `doorward login`.
 pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure>> {
-    let target = target(&flags.url)?;
+    let mut target = target(&flags.url)?;
+    target.scope = flags.scope.as_deref().map(scopes).transpose()?;
     let place = Place::open(&flags.client).await?;
     let manner = manner(&flags.sign_in);
     if !flags.force
@@ -46,11 +54,13 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         report(&tokens, true, json);
         return Ok(());
     }
+    // A server that is not there is found out before anybody is asked for.
+    let answer = probe::send(&place, &target, None).await?;
     if manner.way == Way::Nobody {
         let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
         return Err(fail::log_in_first(&target.resource, why).into());
     }
-    let _lock = take_turn(&place, &target, &manner).await?;
+    let _turn = turn::take(&place, &target.resource, &manner).await?;
     // Another process may just have done it.
     if !flags.force
         && let Some(tokens) = present(&place, &target).await?
@@ -58,14 +68,23 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         report(&tokens, true, json);
         return Ok(());
     }
-    let tokens = log_in(&place, target, &manner).await?;
+    let tokens = log_in(&place, target, answer, &manner).await?;
     report(&tokens, false, json);
     Ok(())
 }
 
-/// The tokens that there are, if the server still takes them.
+/// The scopes that a person names.
+fn scopes(text: &str) -> Result<ScopeSet, Box<Failure>> {
+    ScopeSet::parse(text).map_err(|refusal| {
+        let next = "name them as the server does, parted by single spaces: --scope \"files:read files:write\"";
+        Failure::new("OA-001", Exit::Usage, format!("{text:?} is no list of scopes"), refusal, next)
+    })
+}
+
+/// The tokens that there are, if they cover what is wanted and the server still takes them.
 async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>, Failed> {
-    if place.newest(&target.resource).await?.is_none() {
+    let Some(stored) = place.newest(&target.resource).await? else { return Ok(None) };
+    if target.scope.as_ref().is_some_and(|wanted| !stored.granted.is_some_and(|granted| granted.covers(wanted))) {
         return Ok(None);
     }
     let nobody = Manner { way: Way::Nobody, patience: Duration::ZERO };
@@ -83,30 +102,14 @@ async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>,
     place.newest(&target.resource).await
 }
 
-async fn take_turn(place: &Place, target: &Target, manner: &Manner) -> Result<Held, Failed> {
-    let lease = manner.patience + Duration::from_secs(60);
-    let lock = place.store.login_lock(&target.resource);
-    let attempt = match lock.try_acquire(lease).await.map_err(|fault| fail::store(&fault))? {
-        Attempt::Busy(holder) => {
-            output::tell(&format!("Another doorward (process {}) is signing in; waiting for it.", holder.pid));
-            lock.acquire(lease, lease).await.map_err(|fault| fail::store(&fault))?
-        }
-        held => held,
-    };
-    match attempt {
-        Attempt::Held(lock) => Ok(lock),
-        Attempt::Busy(_) => {
-            Err(fail::log_in_first(&target.resource, "another process has been signing in for too long"))
-        }
-    }
-}
-
-async fn log_in(place: &Place, mut target: Target, manner: &Manner) -> Result<StoredTokens, Failed> {
-    let answer = probe::send(place, &target, None).await?;
-    if let Some(before) = place.newest(&target.resource).await? {
-        target.known_issuer = Some(before.server.issuer().clone());
-        target.requested_before = before.requested;
-    }
+async fn log_in(
+    place: &Place,
+    mut target: Target,
+    answer: probe::Answer,
+    manner: &Manner,
+) -> Result<StoredTokens, Failed> {
+    let before = place.newest(&target.resource).await?;
+    manager::remember(&mut target, before.as_ref());
     let resource = target.resource.clone();
     let challenge = answer.asks_for_login().then_some(&answer.headers);
     flow::log_in(place, target, challenge, manner).await.map_err(|failed| {

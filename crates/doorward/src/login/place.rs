@@ -7,7 +7,7 @@ use doorward_fetch::{Fetcher, Options};
 use doorward_store::SealedFile;
 use doorward_types::ResourceId;
 
-use super::fail;
+use super::{fail, window::Window};
 use crate::{
     cli,
     failure::{Exit, Failure},
@@ -21,6 +21,7 @@ const CLIENT_NAME: &str = "doorward";
 pub(crate) struct Place {
     pub(crate) store: SealedFile,
     pub(crate) fetcher: Fetcher,
+    folder: PathBuf,
 }
 
 impl Place {
@@ -30,7 +31,7 @@ impl Place {
         let fetcher = Fetcher::new(Options::default()).map_err(|error| {
             Failure::new("NET-02", Exit::Configuration, "no requests can be sent", error, "check the certificates")
         })?;
-        let place = Self { store, fetcher };
+        let place = Self { store, fetcher, folder };
         place.warn();
         Ok(place)
     }
@@ -40,6 +41,11 @@ impl Place {
         for warning in self.store.take_warnings() {
             tracing::warn!("{warning}");
         }
+    }
+
+    /// The mark of a server's sign-in page.
+    pub(crate) fn window(&self, resource: &ResourceId) -> Window {
+        Window::new(&self.folder, resource)
     }
 
     /// The newest login at a server, if there is one.

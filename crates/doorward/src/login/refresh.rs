@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(75);
 ///
 /// # Errors
 /// When nothing is lost and nothing was gained: trying later may help.
-pub(crate) async fn run(place: Place, tokens: StoredTokens, reach: Reach) -> Result<Option<StoredTokens>, Failed> {
+pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Option<StoredTokens>, Failed> {
     let store_failed = |fault| fail::store(&fault);
     let key = tokens.key();
     let lock = place.store.refresh_lock(&key).acquire(LEASE, PATIENCE).await.map_err(store_failed)?;
@@ -53,10 +53,10 @@ pub(crate) async fn run(place: Place, tokens: StoredTokens, reach: Reach) -> Res
             Err(SaveFailed::Fault(fault)) => Err(fail::store(&fault)),
         },
         Refreshed::Later(failed) => Err(failed),
-        Refreshed::Ended(failed) => over(&place, &key, generation, &failed).await,
+        Refreshed::Ended(failed) => over(place, &key, generation, &failed).await,
         Refreshed::ClientGone(failed) => {
             place.store.remove_client(&key.issuer, &key.client_id).await.map_err(store_failed)?;
-            over(&place, &key, generation, &failed).await
+            over(place, &key, generation, &failed).await
         }
     }
 }

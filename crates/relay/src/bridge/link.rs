@@ -128,7 +128,7 @@ impl Link {
 
     async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, NoAnswer> {
         self.source.bearer(why).await.map_err(|failed| {
-            tracing::warn!(code = failed.code().as_str(), "no access token: {}", failed.what());
+            tracing::debug!(code = failed.code().as_str(), "no access token: {}", failed.what());
             NoAnswer::NotAuthorized(failed)
         })
     }

@@ -1,0 +1,41 @@
+//! One sign-in page at a time, and not one after the other: across all processes of this person.
+
+use std::time::Duration;
+
+use doorward_client::Failed;
+use doorward_store::{Attempt, Held};
+
+use super::{fail, flow::Manner, place::Place};
+use crate::output;
+use doorward_types::ResourceId;
+
+/// How much longer than the person's time a login may keep others waiting.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// The right to log in.
+pub(super) struct Turn {
+    pub(super) _lock: Held,
+    /// Whether another process was logging in when this one wanted to.
+    pub(super) waited: bool,
+}
+
+/// Waits for whoever is logging in at this server.
+///
+/// # Errors
+/// When they take longer than they may.
+pub(super) async fn take(place: &Place, resource: &ResourceId, manner: &Manner) -> Result<Turn, Failed> {
+    let lease = manner.patience + MARGIN;
+    let lock = place.store.login_lock(resource);
+    let first = lock.try_acquire(lease).await.map_err(|fault| fail::store(&fault))?;
+    let (attempt, waited) = match first {
+        Attempt::Held(_) => (first, false),
+        Attempt::Busy(holder) => {
+            output::tell(&format!("Another doorward (process {}) is signing in; waiting for it.", holder.pid));
+            (lock.acquire(lease, lease).await.map_err(|fault| fail::store(&fault))?, true)
+        }
+    };
+    match attempt {
+        Attempt::Held(lock) => Ok(Turn { _lock: lock, waited }),
+        Attempt::Busy(_) => Err(fail::log_in_first(resource, "another process has been signing in for too long")),
+    }
+}

@@ -1,0 +1,72 @@
+//! When a sign-in page was last opened in vain, so that a host which starts its servers again and again does not
+//! fill the screen.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use aws_lc_rs::digest;
+use doorward_types::ResourceId;
+
+/// How long after a page that nobody finished no other is opened unasked.
+const PAUSE: Duration = Duration::from_secs(120);
+
+/// The mark of one server's page.
+pub(crate) struct Window(PathBuf);
+
+impl Window {
+    pub(super) fn new(folder: &std::path::Path, resource: &ResourceId) -> Self {
+        let digest = digest::digest(&digest::SHA256, resource.as_str().as_bytes());
+        let name: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(folder.join(format!("window-{name}")))
+    }
+
+    /// How long ago a page was opened that was not finished; `None` when that is long ago.
+    pub(super) fn opened_lately(&self) -> Option<Duration> {
+        let opened = fs::symlink_metadata(&self.0).ok()?.modified().ok()?;
+        // A time to come was written by a clock that was wrong.
+        SystemTime::now().duration_since(opened).ok().filter(|ago| *ago < PAUSE)
+    }
+
+    /// A page is being opened. That it cannot be noted is no reason not to open it.
+    pub(super) fn opening(&self) {
+        let _ = fs::remove_file(&self.0);
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        if let Err(error) = options.open(&self.0) {
+            tracing::debug!("the opening of a page was not noted: {error}");
+        }
+    }
+
+    /// The login is complete.
+    pub(super) fn done(&self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_was_not_finished_is_remembered_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let window = |url: &str| Window::new(folder.path(), &ResourceId::parse(url).unwrap());
+        let (one, other) = (window("https://a.example/mcp"), window("https://b.example/mcp"));
+        assert!(one.opened_lately().is_none());
+        one.opening();
+        assert!(one.opened_lately().is_some() && other.opened_lately().is_none());
+        let file = fs::File::options().write(true).open(&one.0).unwrap();
+        for wrong in [SystemTime::now() - PAUSE, SystemTime::now() + PAUSE] {
+            file.set_modified(wrong).unwrap();
+            assert!(one.opened_lately().is_none(), "{wrong:?}");
+        }
+        one.opening();
+        one.done();
+        assert!(one.opened_lately().is_none());
+    }
+}
