@@ -156,6 +156,7 @@ async fn what_is_not_strict_json_is_not_read() {
         "{\"x\":1e999}",
         "{\"x\":\"\\ud800\"}",
         &format!("{{\"redirect_uris\":[\"{CALLBACK}\"],\"x\":{}}}", deep("[", "]", 1000)),
+        &format!("{{\"redirect_uris\":[\"{CALLBACK}\"],\"x\":{}}}", deep("[", "]", 65)),
         &format!("{{\"redirect_uris\":[\"{CALLBACK}\"],\"x\":{}1{}}}", "{\"a\":".repeat(1000), "}".repeat(1000)),
         &deep("[", "]", 30_000),
         &"[".repeat(60_000),
