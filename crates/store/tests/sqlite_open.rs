@@ -120,10 +120,17 @@ async fn a_damaged_file_is_refused_and_kept() {
     let (_directory, path) = place();
     make(&path).await;
     let sound = fs::read(&path).unwrap();
+    let mut connection = raw(&path).await;
+    let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_master WHERE name = 'setup'")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
     let truncated = &sound[..sound.len() / 2];
+    // A page that nothing but the check looks at when the store is opened.
     let mut overwritten = sound.clone();
-    // The page of a table, not the header.
-    overwritten[4096..8192].fill(0x5a);
+    let start = usize::try_from(page - 1).unwrap() * 4096;
+    overwritten[start..start + 4096].fill(0x5a);
     for damaged in [truncated, &overwritten] {
         fs::write(&path, damaged).unwrap();
         let error = refused(&path).await;

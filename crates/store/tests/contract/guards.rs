@@ -79,6 +79,7 @@ pub async fn a_refresh_token_is_rotated_once(engine: &impl Engine) {
     let to_left = rotate(&mut draw, &head, &left);
     let to_right = rotate(&mut draw, &head, &right);
     done(&store, vec![to_left, Write::InsertRefresh(left.clone())]).await;
+    conflict(&store, vec![to_right.clone()]).await;
     conflict(&store, vec![to_right, Write::InsertRefresh(right.clone())]).await;
     assert!(store.refresh(&right.digest).await.unwrap().is_none());
     let rotated = store.refresh(&head.digest).await.unwrap().unwrap().token.rotated.unwrap();
