@@ -3,14 +3,16 @@
 //! What the relay does not understand stays as the text it was: members keep their order, numbers their
 //! digits, and an id comes back byte for byte. Only what must change on the way is replaced.
 
-use std::{borrow::Cow, fmt};
+mod line;
+mod members;
+
+use std::fmt;
 
 use doorward_types::json;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
-};
 use serde_json::{Value, value::RawValue};
+
+use line::{one_line, quoted};
+pub(crate) use members::Members;
 
 /// Not JSON.
 pub(crate) const PARSE_ERROR: i64 = -32700;
@@ -49,93 +51,6 @@ impl Id {
             Ok(text) => format!("\"{text}"),
             Err(_) => self.0.get().to_owned(),
         }
-    }
-}
-
-/// An object's members in their order, each value as it was written (on one line).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Members(Vec<(String, Box<RawValue>)>);
-
-impl Members {
-    /// Reads an object.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
-    /// The value of a member.
-    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
-    }
-
-    /// The value of a member that is a string.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.get(name)?.get()).ok()
-    }
-
-    /// A member that is an object.
-    pub(crate) fn object(&self, name: &str) -> Option<Self> {
-        Self::parse(self.get(name)?.get())
-    }
-
-    /// Replaces a member where it stands, or adds it at the end.
-    pub(crate) fn set(&mut self, name: &str, value: Box<RawValue>) {
-        match self.0.iter_mut().find(|(own, _)| own == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
-    }
-
-    /// Takes a member out.
-    pub(crate) fn remove(&mut self, name: &str) {
-        self.0.retain(|(own, _)| own != name);
-    }
-
-    /// The members' names.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// Whether there is no member.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The object as a value of its own.
-    pub(crate) fn to_raw(&self) -> Box<RawValue> {
-        RawValue::from_string(self.to_string()).expect("an object of JSON values is JSON")
-    }
-}
-
-impl fmt::Display for Members {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        for (at, (name, value)) in self.0.iter().enumerate() {
-            write!(f, "{}{}:{}", if at > 0 { "," } else { "" }, quoted(name), one_line(value.get()))?;
-        }
-        f.write_str("}")
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
-                let mut out = Members::default();
-                while let Some(name) = members.next_key::<String>()? {
-                    if out.get(&name).is_some() {
-                        return Err(A::Error::custom("a member of an object is repeated"));
-                    }
-                    out.0.push((name, members.next_value()?));
-                }
-                Ok(out)
-            }
-        }
-        reader.deserialize_map(Reader)
     }
 }
 
@@ -341,65 +256,8 @@ pub(crate) fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).expect("a value of ours serialises")
 }
 
-/// A JSON string, with the characters escaped that some readers of lines take for a line's end.
-fn quoted(text: &str) -> String {
-    let json = serde_json::to_string(text).expect("a string serialises");
-    if !json.contains(LINE_ENDS) {
-        return json;
-    }
-    json.chars().fold(String::with_capacity(json.len() + 16), |mut out, c| {
-        match LINE_ENDS.contains(&c) {
-            true => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => out.push(c),
-        }
-        out
-    })
-}
-
-const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
-
-/// The same JSON without line breaks: space between tokens goes, a string that holds escapes is written
-/// anew. `text` must be valid JSON.
-pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|b| b < 0x20 || b == b'\\' || b == 0xc2 || b == 0xe2) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('"') {
-        let (between, string) = rest.split_at(start);
-        out.extend(between.split_ascii_whitespace());
-        let end = string_end(string);
-        let (literal, after) = string.split_at(end);
-        // A lone surrogate has no text to write anew; its escape is left.
-        match serde_json::from_str::<String>(literal) {
-            Ok(decoded) => out.push_str(&quoted(&decoded)),
-            Err(_) => out.push_str(literal),
-        }
-        rest = after;
-    }
-    out.extend(rest.split_ascii_whitespace());
-    Cow::Owned(out)
-}
-
-/// Where the string literal at the start of `text` ends.
-fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn code(text: &[u8]) -> i64 {
@@ -483,33 +341,5 @@ mod tests {
         assert_eq!(id(r#""\u0041""#).unwrap().key(), id(r#""A""#).unwrap().key());
         assert_ne!(id(r#""1""#).unwrap().key(), id("1").unwrap().key());
         assert!(id(&format!("\"{}\"", "a".repeat(2000))).is_none());
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 6, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::hash_map(any::<String>(), inner, 0..6)
-                    .prop_map(|members| Value::Object(members.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn one_line_is_one_line_and_means_the_same(value in any_json()) {
-            // proves: STDIO-11
-            for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
-                let line = one_line(&text);
-                prop_assert!(!line.contains(['\n', '\r']) && !line.contains(LINE_ENDS), "{line}");
-                prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value.clone());
-            }
-        }
     }
 }

@@ -7,6 +7,7 @@ mod headers;
 mod http;
 mod message;
 mod origin;
+mod request;
 mod session;
 
 pub use body::RelayBody;

@@ -72,7 +72,7 @@ impl Gateway {
     pub async fn tools(&self, subject: &str) -> Result<Vec<ToolSummary>, RelayError> {
         let (_, child) = self.parts.pool.child(subject).await.map_err(|why| RelayError(why.to_string()))?;
         let tools = child.tools().await.map_err(|why| RelayError(why.to_string()))?;
-        Ok(tools.to_vec())
+        Ok(tools.iter().map(|tool| tool.summary.clone()).collect())
     }
 
     /// Ends all streams, stops all children and waits until they have ended: at most twice

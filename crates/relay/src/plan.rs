@@ -68,8 +68,10 @@ pub(crate) enum Plan {
 /// How a server's reply is written for a caller of the other era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Translation {
-    /// Not at all: both speak the same.
+    /// Not at all: both are legacy.
     None,
+    /// Both are modern; only what is said about caching is looked at.
+    Private,
     /// A legacy server's reply for a modern caller.
     ToModern {
         /// Whether results of this method say how long they may be kept.
@@ -93,7 +95,8 @@ fn decide(route: &Route<'_>, method: String, mut params: Members) -> Result<Plan
         return Err(RpcError::new(INVALID_PARAMS, format!("{method} needs params.{member}, a string")));
     }
     let translation = match (route.caller, route.server.era) {
-        (Era::Modern, Era::Modern) | (Era::Legacy, Era::Legacy) => Translation::None,
+        (Era::Legacy, Era::Legacy) => Translation::None,
+        (Era::Modern, Era::Modern) => Translation::Private,
         (Era::Modern, Era::Legacy) => Translation::ToModern { cacheable: is_cacheable(&method) },
         (Era::Legacy, Era::Modern) => Translation::ToLegacy,
     };
@@ -216,7 +219,8 @@ mod tests {
         let (params, progress, translation) = forwarded(Era::Modern, Era::Legacy, modern.clone());
         assert_eq!(((params, progress), translation), (same, Translation::ToModern { cacheable: false }));
 
-        let (params, ..) = forwarded(Era::Modern, Era::Modern, modern.clone());
+        let (params, _, translation) = forwarded(Era::Modern, Era::Modern, modern.clone());
+        assert_eq!(translation, Translation::Private);
         modern["_meta"].as_object_mut().unwrap().remove("progressToken");
         assert_eq!(serde_json::from_str::<Value>(&params).unwrap(), modern);
 

@@ -9,6 +9,8 @@ use crate::{
 pub(crate) fn reply(reply: Reply, translation: Translation) -> Reply {
     match (translation, reply) {
         (Translation::None, reply) => reply,
+        (Translation::Private, Reply::Result(result)) => Reply::Result(to_private(result)),
+        (Translation::Private, reply) => reply,
         (Translation::ToModern { cacheable }, Reply::Result(result)) => Reply::Result(to_modern(result, cacheable)),
         (Translation::ToModern { .. }, Reply::Error(error)) => Reply::Error(error_to_modern(error)),
         (Translation::ToLegacy, Reply::Result(result)) if asks_for_input(&result) => {
@@ -33,6 +35,21 @@ fn to_modern(result: Box<RawValue>, cacheable: bool) -> Box<RawValue> {
         add("ttlMs", raw(&0));
         add("cacheScope", raw(&"private"));
     }
+    members.to_raw()
+}
+
+/// Each subject has a server of its own, so what it says may be kept for nobody else, whatever it says itself.
+///
+/// Source: MCP 2026-07-28 caching, "Security".
+fn to_private(result: Box<RawValue>) -> Box<RawValue> {
+    if !result.get().contains("cacheScope") {
+        return result;
+    }
+    let Some(mut members) = Members::parse(result.get()) else { return result };
+    if members.get("cacheScope").is_none() {
+        return result;
+    }
+    members.set("cacheScope", raw(&"private"));
     members.to_raw()
 }
 
@@ -84,6 +101,10 @@ mod tests {
         );
         assert_eq!(translated(json!({ "x": 1 }), call, false).1, json!({ "x": 1, "resultType": "complete" }));
         assert_eq!(translated(json!({ "resultType": "complete", "ttlMs": 5 }), list, false).1["ttlMs"], 5);
+        let public = json!({ "tools": [], "ttlMs": 5, "cacheScope": "public" });
+        assert_eq!(translated(public, Translation::Private, false).1["cacheScope"], "private");
+        let inner = json!({ "contents": [{ "cacheScope": "public" }] });
+        assert_eq!(translated(inner.clone(), Translation::Private, false).1, inner);
     }
 
     #[test]

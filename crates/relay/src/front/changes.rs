@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use doorward_resource_server::Authorized;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -43,7 +43,7 @@ pub(super) enum Listener {
     /// A modern caller's `subscriptions/listen`.
     Subscription(Id, Filter),
     /// A legacy caller's stream.
-    Session(Arc<Session>),
+    Session(Arc<Session>, watch::Receiver<()>),
 }
 
 /// How many changes wait for a caller who reads slowly.
@@ -72,7 +72,7 @@ impl Source {
 async fn ask(child: &Arc<Child>, session: &Session) -> Option<Call> {
     let mut params: Members = era::own_params();
     params.set("notifications", raw(&Filter::all(session.watched()).to_json()));
-    child.listen(Outgoing::own("subscriptions/listen", params)).await.ok()
+    child.listen(&Outgoing::own("subscriptions/listen", params)).await.ok()
 }
 
 impl Changes {
@@ -89,7 +89,7 @@ impl Changes {
                 let ack = acknowledged(filter, id.as_raw());
                 Out::Note(envelope::notification(&ack.method, &ack.params))
             }
-            Listener::Session(_) => Out::Open,
+            Listener::Session(..) => Out::Open,
         };
         let _ = out.try_send(first);
         let limits = &self.parts.settings.limits;
@@ -97,10 +97,12 @@ impl Changes {
         let stopping = self.parts.stopping.clone();
         loop {
             let watches_changed = async {
-                match &self.listener {
-                    Listener::Session(session) => session.watches_changed.notified().await,
+                let changed = match &mut self.listener {
+                    Listener::Session(_, watches) => watches.changed().await,
                     Listener::Subscription(..) => std::future::pending().await,
-                }
+                };
+                // The session that tells is held by the listener.
+                changed.unwrap_or(())
             };
             let piece = tokio::select! {
                 biased;
@@ -117,7 +119,7 @@ impl Changes {
                     None => continue,
                 },
                 () = watches_changed => {
-                    if let (Listener::Session(session), Source::Asked(child, call)) = (&self.listener, &mut self.source) {
+                    if let (Listener::Session(session, _), Source::Asked(child, call)) = (&self.listener, &mut self.source) {
                         match ask(child, session).await {
                             Some(new) => *call = new,
                             None => return,
@@ -148,7 +150,7 @@ impl Changes {
             Listener::Subscription(id, filter) => {
                 filter.wants(&change).then(|| tagged(change.params, Some(id.as_raw())))?
             }
-            Listener::Session(session) => {
+            Listener::Session(session, _) => {
                 let wanted = match change.method.as_str() {
                     "notifications/resources/updated" => {
                         change.params.text("uri").is_some_and(|uri| session.watched().contains(&uri))

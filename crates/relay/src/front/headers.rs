@@ -1,12 +1,13 @@
 use base64ct::{Base64, Encoding};
 use doorward_types::Revision;
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     envelope::{INVALID_PARAMS, Members, Message, RpcError},
     era::{Era, META_CAPABILITIES, META_VERSION, served},
     plan::name_member,
+    upstream::stdio::Mirrored,
 };
 
 /// A header differs from what the body says, is missing or cannot be read.
@@ -65,6 +66,39 @@ pub(super) fn check(headers: &HeaderMap, message: &Message) -> Result<Era, RpcEr
         return Err(mismatch("Mcp-Name"));
     }
     Ok(Era::Modern)
+}
+
+/// Whether the headers repeat the arguments that the tool wants repeated. Headers that it does not name are
+/// nobody's business here.
+///
+/// # Errors
+/// With a JSON-RPC error, for an answer with status 400.
+/// Source: MCP 2026-07-28 Streamable HTTP, "Custom Headers", "Server Validation".
+pub(super) fn check_arguments(headers: &HeaderMap, mirrored: &[Mirrored], params: &Members) -> Result<(), RpcError> {
+    if mirrored.is_empty() {
+        return Ok(());
+    }
+    let arguments: Value =
+        params.get("arguments").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    for Mirrored { header, path } in mirrored {
+        let argument = path.iter().try_fold(&arguments, |value, name| value.get(name)).unwrap_or(&Value::Null);
+        let sent = once(headers, header.as_str())?;
+        let agrees = match (argument, sent.map(decoded)) {
+            (_, Some(None)) => false,
+            (Value::Null, sent) => sent.is_none(),
+            (Value::String(own), sent) => sent.flatten().as_ref() == Some(own),
+            (Value::Bool(own), sent) => sent.flatten() == Some(own.to_string()),
+            // A whole number that every reader can hold; of others there is no agreed text.
+            (Value::Number(own), sent) if own.as_i64().is_some_and(|own| own.unsigned_abs() < 1 << 53) => {
+                sent.flatten().and_then(|sent| sent.parse::<f64>().ok()) == own.as_f64()
+            }
+            (_, sent) => sent.is_none(),
+        };
+        if !agrees {
+            return Err(mismatch(header.as_str()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a legacy caller's version header, if there is one, names a revision with sessions.
@@ -128,7 +162,6 @@ fn unsupported(requested: &str) -> RpcError {
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
-    use serde_json::Value;
 
     use super::*;
     use crate::envelope::{self, Incoming};
@@ -248,5 +281,49 @@ mod tests {
         let data = error.data.unwrap();
         assert_eq!(data["requested"], "1999-01-01");
         assert_eq!(data["supported"], json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]));
+    }
+
+    #[test]
+    fn arguments_that_a_tool_wants_repeated_are_repeated() {
+        // proves: MCPP-03, MCP-PX-01, MCP-PX-03
+        let mirrored = |name: &str, path: &[&str]| Mirrored {
+            header: HeaderName::try_from(format!("mcp-param-{name}")).unwrap(),
+            path: path.iter().map(|part| (*part).to_owned()).collect(),
+        };
+        let tool = [mirrored("city", &["city"]), mirrored("days", &["when", "days"]), mirrored("dry", &["dry"])];
+        let judge = |arguments: Value, pairs: &[(&str, &str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap()));
+            let params = Members::parse(&json!({ "arguments": arguments }).to_string()).unwrap();
+            let mut map = HeaderMap::new();
+            map.extend(headers);
+            check_arguments(&map, &tool, &params).is_ok()
+        };
+        let all = json!({ "city": "Oslo", "when": { "days": 3 }, "dry": true });
+        let headers = [("Mcp-Param-City", "Oslo"), ("mcp-param-days", "3"), ("MCP-PARAM-DRY", "true")];
+        assert!(judge(all.clone(), &headers));
+        assert!(judge(all.clone(), &[headers[0], ("mcp-param-days", "3.0"), headers[2], ("mcp-param-other", "x")]));
+        assert!(judge(json!({}), &[]) && judge(json!({ "city": null }), &[]));
+        assert!(judge(json!({ "city": "Tromsø" }), &[("mcp-param-city", "=?base64?VHJvbXPDuA==?=")]));
+        assert!(judge(json!({ "when": { "days": 0.5 } }), &[]) && judge(json!({ "when": 7 }), &[]));
+        for wrong in [
+            &headers[..2],
+            &headers[1..],
+            &[("mcp-param-city", "oslo"), headers[1], headers[2]],
+            &[("mcp-param-city", "=?base64?!?="), headers[1], headers[2]],
+            &[headers[0], ("mcp-param-days", "4"), headers[2]],
+            &[headers[0], ("mcp-param-days", "three"), headers[2]],
+            &[headers[0], headers[1], ("mcp-param-dry", "True")],
+            &[headers[0], headers[1], headers[2], headers[2]],
+        ] {
+            let mut repeated = HeaderMap::new();
+            for (name, value) in wrong {
+                repeated.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+            }
+            let params = Members::parse(&json!({ "arguments": all }).to_string()).unwrap();
+            assert!(check_arguments(&repeated, &tool, &params).is_err(), "{wrong:?}");
+        }
+        assert!(!judge(json!({}), &[headers[0]]) && !judge(json!({ "city": [] }), &[headers[0]]));
     }
 }

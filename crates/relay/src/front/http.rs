@@ -168,6 +168,7 @@ async fn get(parts: &Arc<Parts>, look: AuthorizedRequest<()>, asked: &HeaderMap)
         Ok(found) => found,
         Err(why) => return message::unavailable(&why, None),
     };
+    let watches = session.watches_changed();
     let Some(source) = Source::of(&slot, &child, &session).await else {
         return text(StatusCode::METHOD_NOT_ALLOWED, "this server sends nothing by itself");
     };
@@ -176,7 +177,7 @@ async fn get(parts: &Arc<Parts>, look: AuthorizedRequest<()>, asked: &HeaderMap)
         parts: parts.clone(),
         authorized,
         source,
-        listener: Listener::Session(session),
+        listener: Listener::Session(session, watches),
         ended,
         watches: Vec::new(),
     };

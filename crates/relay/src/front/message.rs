@@ -4,25 +4,20 @@ use doorward_resource_server::{AuthorizedRequest, Principal, Refusal};
 use doorward_types::{Permission, Revision};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::{sync::mpsc, time::timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     RelayBody,
-    answer::{Final, Job, Out, failure},
-    changes::{Changes, Listener, Source},
+    answer::{Final, Out},
     headers,
     http::{Accepts, SESSION, admit, events, json, plain, problem, refuse, whole},
+    request::Progress,
     session::Session,
 };
 use crate::{
-    envelope::{
-        INTERNAL_ERROR, INVALID_REQUEST, Id, Incoming, METHOD_NOT_FOUND, Message, Reply, Request, RpcError, raw,
-    },
-    era::{Era, META_LOG_LEVEL},
+    envelope::{INTERNAL_ERROR, INVALID_REQUEST, Id, Incoming, Members, Message, Reply, Request, RpcError},
+    era::Era,
     gateway::Parts,
-    permission::{self, Needs},
-    plan::{LEVELS, Plan, Remembered, Route, plan},
-    upstream::stdio::{CallFailed, Child, Slot, Unavailable},
+    upstream::stdio::Unavailable,
 };
 
 /// Answers what a caller posted.
@@ -77,21 +72,12 @@ pub(super) fn unavailable(why: &Unavailable, id: Option<&Id>) -> Response<RelayB
     response
 }
 
-struct Caller<'a> {
-    parts: &'a Arc<Parts>,
-    asked: &'a HeaderMap,
-    principal: &'a Principal,
-    accepts: Accepts,
-}
-
-/// How far a request got.
-enum Progress {
-    /// There is an answer.
-    Answered(Final),
-    /// There will be one.
-    Open(mpsc::Receiver<Out>),
-    /// There is an answer that no JSON-RPC message can give.
-    Refused(Response<RelayBody>),
+/// Who sends a message, and how.
+pub(super) struct Caller<'a> {
+    pub(super) parts: &'a Arc<Parts>,
+    pub(super) asked: &'a HeaderMap,
+    pub(super) principal: &'a Principal,
+    pub(super) accepts: Accepts,
 }
 
 impl Caller<'_> {
@@ -165,14 +151,11 @@ impl Caller<'_> {
             }
         }
         for request in &requests {
-            match self.needs(request, Era::Legacy).await {
-                Ok(Some(needed)) => {
-                    if let Err(refusal) = admit(self.parts, self.asked, (), needed) {
-                        return refuse(self.parts, &refusal);
-                    }
-                }
-                Ok(None) => {}
-                Err(why) => return unavailable(&why, None),
+            // What cannot be done at all is told by its own answer.
+            if let Ok((needed, _)) = self.needs(request, Era::Legacy).await
+                && let Err(refusal) = admit(self.parts, self.asked, (), needed)
+            {
+                return refuse(self.parts, &refusal);
             }
         }
         let answers = requests.into_iter().map(|request| async {
@@ -216,139 +199,6 @@ impl Caller<'_> {
         let session = HeaderValue::from_str(&session).expect("a session's id is base64url");
         response.headers_mut().insert(SESSION, session);
         response
-    }
-
-    /// What a request needs; `None` when its method is not served.
-    async fn needs(&self, request: &Request, era: Era) -> Result<Option<Permission>, Unavailable> {
-        match permission::of_request(&request.method, era) {
-            Needs::Permission(permission) => Ok(Some(permission)),
-            Needs::NotServed => Ok(None),
-            Needs::Tool => {
-                let name = request.params.text("name").unwrap_or_default();
-                let (_, child) = self.parts.pool.child(&self.principal.subject).await?;
-                // A server that cannot tell about its tools is not trusted with any.
-                let tools = child.tools().await.unwrap_or_default();
-                let same_name = tools.iter().filter(|tool| tool.name == name);
-                Ok(Some(same_name.map(|tool| tool.permission).max().unwrap_or(Permission::Danger)))
-            }
-        }
-    }
-
-    /// Decides about a request and sets it going.
-    async fn request(&self, request: Request, era: Era, session: Option<&Arc<Session>>, streams: bool) -> Progress {
-        let id = request.id.clone();
-        let answered = |error: RpcError| Progress::Answered(Final::error(&id, &error, era));
-        let needed = match self.needs(&request, era).await {
-            Ok(Some(needed)) => needed,
-            Ok(None) => return answered(RpcError::new(METHOD_NOT_FOUND, "this method is not served here")),
-            Err(why) => return Progress::Refused(unavailable(&why, Some(&id))),
-        };
-        let level = match (era, session) {
-            (Era::Modern, _) => request
-                .params
-                .object("_meta")
-                .and_then(|meta| meta.text(META_LOG_LEVEL))
-                .and_then(|level| LEVELS.iter().position(|known| *known == level)),
-            (Era::Legacy, session) => Some(session.and_then(|session| session.level()).unwrap_or(0)),
-        };
-        let admitted = match admit(self.parts, self.asked, request, needed) {
-            Ok(admitted) => admitted,
-            Err(refusal) => return Progress::Refused(refuse(self.parts, &refusal)),
-        };
-        if admitted.body().method == "ping" {
-            return Progress::Answered(Final::new(&id, &Reply::Result(raw(&serde_json::json!({}))), era));
-        }
-        let (slot, child) = match self.parts.pool.child(&self.principal.subject).await {
-            Ok(found) => found,
-            Err(why) => return Progress::Refused(unavailable(&why, Some(&id))),
-        };
-        let route = Route {
-            caller: era,
-            server: child.identity(),
-            session: session.map_or_else(Remembered::default, |session| session.remembered()),
-        };
-        let listens = admitted.body().method == "subscriptions/listen";
-        let (authorized, id, plan) = plan(&route, admitted);
-        let reply = match plan {
-            Plan::Answer(reply) => reply,
-            Plan::SetLevel(level) => self.set_level(&child, session, &level).await,
-            Plan::Watch { uri, on } => watch(&slot, &child, session, uri, on).await,
-            Plan::Listen(_) | Plan::Forward(..) if listens && !streams => {
-                return answered(RpcError::new(INVALID_REQUEST, "the answer is a stream: accept text/event-stream"));
-            }
-            Plan::Listen(filter) => {
-                let filter = filter.granted_by(child.identity());
-                let mut watches = Vec::new();
-                // Before the first change can be missed.
-                let source = Source::Told(slot.changes());
-                for uri in &filter.resource_subscriptions {
-                    match slot.watch(&child, uri).await {
-                        Ok(Ok(watch)) => watches.push(watch),
-                        Ok(Err(error)) => {
-                            return Progress::Answered(Final::new(&id, &Reply::Error(error), era));
-                        }
-                        Err(failed) => return answered(failure(&failed)),
-                    }
-                }
-                let changes = Changes {
-                    parts: self.parts.clone(),
-                    authorized,
-                    source,
-                    listener: Listener::Subscription(id, filter),
-                    ended: CancellationToken::new(),
-                    watches,
-                };
-                return Progress::Open(changes.start());
-            }
-            Plan::Forward(outgoing, translation) => {
-                let open = match session.map(|session| session.opened(&id)) {
-                    Some(None) => {
-                        return answered(RpcError::new(INVALID_REQUEST, "a call with this id is open already"));
-                    }
-                    Some(open) => open,
-                    None => None,
-                };
-                let called = if listens { child.listen(outgoing).await } else { child.call(outgoing).await };
-                match called {
-                    Ok(call) => {
-                        let job = Job {
-                            parts: self.parts.clone(),
-                            authorized,
-                            id,
-                            caller: era,
-                            call,
-                            translation,
-                            streams,
-                            subscription: listens,
-                            level,
-                            open,
-                        };
-                        return Progress::Open(job.start());
-                    }
-                    Err(busy @ CallFailed::Busy(_)) => {
-                        let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Some(&id), &failure(&busy));
-                        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
-                        return Progress::Refused(response);
-                    }
-                    Err(failed) => Reply::Error(failure(&failed).to_raw()),
-                }
-            }
-        };
-        Progress::Answered(Final::new(&id, &reply, era))
-    }
-
-    /// Sets the level that the server logs at: the most talkative that any of the subject's sessions wants.
-    async fn set_level(&self, child: &Arc<Child>, session: Option<&Arc<Session>>, level: &str) -> Reply {
-        if let Some(session) = session {
-            session.set_level(level);
-        }
-        if child.identity().era == Era::Legacy && child.identity().capability("logging").is_some() {
-            let lowest = self.parts.sessions.lowest_level(&self.principal.subject).map_or(level, |at| LEVELS[at]);
-            let mut params = crate::envelope::Members::default();
-            params.set("level", raw(&lowest));
-            return child.ask("logging/setLevel", params).await.unwrap_or_else(|f| Reply::Error(failure(&f).to_raw()));
-        }
-        Reply::Result(raw(&serde_json::json!({})))
     }
 
     /// Answers with JSON when the answer comes first, and with a stream when something else does or when it
@@ -400,31 +250,10 @@ async fn last(pieces: &mut mpsc::Receiver<Out>) -> Result<Final, Refusal> {
 }
 
 /// Does what a legacy caller's notification says. Nothing of it reaches the server, which is shared.
-fn heed(session: &Session, method: &str, params: &crate::envelope::Members) {
+fn heed(session: &Session, method: &str, params: &Members) {
     if method == "notifications/cancelled"
         && let Some(id) = params.get("requestId").and_then(Id::read)
     {
         session.cancel(&id);
-    }
-}
-
-async fn watch(slot: &Arc<Slot>, child: &Arc<Child>, session: Option<&Arc<Session>>, uri: String, on: bool) -> Reply {
-    let done = Reply::Result(raw(&serde_json::json!({})));
-    let Some(session) = session else { return done };
-    if !on {
-        session.unwatch(&uri);
-        return done;
-    }
-    let watch = match child.identity().era {
-        Era::Modern => None,
-        Era::Legacy => match slot.watch(child, &uri).await {
-            Ok(Ok(watch)) => Some(watch),
-            Ok(Err(error)) => return Reply::Error(error),
-            Err(failed) => return Reply::Error(failure(&failed).to_raw()),
-        },
-    };
-    match session.watch(uri, watch) {
-        true => done,
-        false => Reply::Error(RpcError::new(INVALID_REQUEST, "this session watches too many resources").to_raw()),
     }
 }

@@ -8,7 +8,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use doorward_resource_server::Principal;
 use doorward_types::{ClientId, Revision};
 use serde_json::value::RawValue;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) struct Session {
     client_info: Option<Box<RawValue>>,
     state: Mutex<State>,
     /// Tells the open stream that the watched resources are others now.
-    pub(super) watches_changed: Notify,
+    watches_changed: watch::Sender<()>,
     /// Cancelled when the session ends.
     pub(super) ended: CancellationToken,
 }
@@ -75,7 +75,7 @@ impl Session {
 
     /// Notes a call that is open, so that the caller can cancel it; `None` when a call with this id is open.
     pub(super) fn opened(self: &Arc<Self>, id: &Id) -> Option<OpenCall> {
-        let (key, cancelled) = (id.key(), CancellationToken::new());
+        let (key, cancelled) = (id.key(), self.ended.child_token());
         let mut state = self.state();
         if state.open.contains_key(&key) {
             return None;
@@ -98,18 +98,23 @@ impl Session {
         let replaced = fits.then(|| state.watched.insert(uri, watch));
         drop(state);
         drop(replaced);
-        self.watches_changed.notify_waiters();
+        self.watches_changed.send_replace(());
         fits
     }
 
     pub(super) fn unwatch(&self, uri: &str) {
         let removed = self.state().watched.remove(uri);
         drop(removed);
-        self.watches_changed.notify_waiters();
+        self.watches_changed.send_replace(());
     }
 
     pub(super) fn watched(&self) -> Vec<String> {
         self.state().watched.keys().cloned().collect()
+    }
+
+    /// Tells of each change of [`watched`](Self::watched) from now on.
+    pub(super) fn watches_changed(&self) -> watch::Receiver<()> {
+        self.watches_changed.subscribe()
     }
 
     /// Opens the session's stream. An older one ends: the caller has lost it, or has no use for two.
@@ -131,7 +136,7 @@ impl Session {
 pub(super) struct OpenCall {
     session: Arc<Session>,
     key: String,
-    /// Cancelled when the caller cancels the call.
+    /// Cancelled when the caller cancels the call, or ends the session.
     pub(super) cancelled: CancellationToken,
 }
 
@@ -174,7 +179,7 @@ impl Sessions {
         let mut all = self.all();
         let age = |session: &Session| session.state().last_used.elapsed();
         let before = all.len();
-        if before >= self.most || before % 64 == 0 {
+        if before >= self.most || before.is_multiple_of(64) {
             all.retain(|_, session| age(session) < self.idle || session.is_in_use());
         }
         let own: Vec<_> = all.iter().filter(|(_, session)| session.owner.subject == principal.subject).collect();
@@ -201,7 +206,7 @@ impl Sessions {
             revision,
             client_info,
             state: Mutex::new(state),
-            watches_changed: Notify::new(),
+            watches_changed: watch::Sender::new(()),
             ended: CancellationToken::new(),
         };
         all.insert(id.clone(), Arc::new(session));

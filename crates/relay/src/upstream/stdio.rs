@@ -17,5 +17,6 @@ mod writer;
 pub(crate) use calls::{Call, CallFailed, Event, Note};
 pub(crate) use child::Child;
 pub(crate) use pool::{Pool, Slot, Unavailable, Watch};
+pub(crate) use tools::Mirrored;
 pub use tools::ToolSummary;
 pub use watch::watch_children;

@@ -26,7 +26,10 @@ TOOLS = {
     "crash": READ, "exit": READ, "noise": READ, "long_line": READ, "partial": READ, "duplicate": READ,
     "ask": READ, "stop": READ, "env": READ, "daemon": READ, "log": READ, "change": READ, "flood": READ,
     "unreading": READ, "last_words": READ, "stderr": READ, "need_input": READ, "code": READ, "close": READ,
-    "note": WRITE, "wipe": None,
+    "note": WRITE, "wipe": None, "weather": READ,
+}
+SCHEMAS = {
+    "weather": {"type": "object", "properties": {"city": {"type": "string", "x-mcp-header": "City"}}},
 }
 
 
@@ -196,9 +199,11 @@ def answer(message, line):
         page = int(params.get("cursor", "0"))
         names = sorted(TOOLS)
         result = {"tools": [
-            {"name": name, "description": f"The tool {name}", "inputSchema": {"type": "object"}, "xVendor": 1.10}
+            {"name": name, "description": f"The tool {name}", "inputSchema": SCHEMAS.get(name, {"type": "object"}), "xVendor": 1.10}
             | ({"annotations": TOOLS[name]} if TOOLS[name] else {}) for name in names[page:page + 10]
         ]}
+        if ERA == "modern":
+            result |= {"ttlMs": 1000, "cacheScope": "public"}
         if page + 10 < len(names):
             result["nextCursor"] = str(page + 10)
         return result

@@ -287,6 +287,22 @@ async fn children_calls_and_sessions_are_counted() {
 }
 
 #[tokio::test]
+async fn a_call_that_meets_the_end_of_an_idle_child_gets_a_new_one() {
+    // proves: STDIO-06
+    let world = World::limited(&["legacy"], |limits| {
+        limits.idle_child = Duration::from_millis(20);
+        limits.max_starts_per_minute = 1000;
+    });
+    let caller = world.caller("ann");
+    let mut pids = std::collections::BTreeSet::new();
+    for round in 0..25 {
+        pids.insert(caller.tool("who", json!({})).await);
+        tokio::time::sleep(Duration::from_millis(15 + round % 10)).await;
+    }
+    assert!(pids.len() > 1, "{pids:?}");
+}
+
+#[tokio::test]
 async fn the_start_goes_on_when_the_first_caller_has_gone() {
     // proves: STDIO-06
     let world =

@@ -149,6 +149,24 @@ async fn the_body_decides_and_the_headers_must_agree() {
 }
 
 #[tokio::test]
+async fn an_argument_that_a_tool_wants_in_a_header_is_there() {
+    // proves: MCPP-03, MCP-PX-01
+    let world = World::new(&["legacy"]);
+    let caller = world.caller("ann");
+    let body = modern(1, "tools/call", tool("weather", json!({ "city": "Oslo" })));
+    let with = |city: &str| caller.mirrored(&body).header("mcp-param-city", city).header("mcp-param-other", "x");
+    assert_eq!(status(&caller, with("Oslo"), &body.to_string()).await, 200);
+    let refused = caller.send(with("Bergen"), body.to_string()).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(parsed(&text(refused).await)["error"]["code"], -32020);
+    assert_eq!(status(&caller, caller.mirrored(&body), &body.to_string()).await, 400);
+    // Older revisions know nothing of this.
+    let mut session = world.caller("ann");
+    session.initialize("2025-11-25").await;
+    assert_eq!(session.tool("weather", json!({ "city": "Oslo" })).await, "weather");
+}
+
+#[tokio::test]
 async fn a_call_needs_what_its_tool_needs() {
     // proves: MCPP-13, STEP-01, STEP-02, MCP-AUTH-115
     let world = World::new(&["legacy"]);

@@ -24,6 +24,7 @@ fn as_watcher() {
 
 #[tokio::test]
 #[ignore = "the gateway that another test kills"]
+#[expect(clippy::print_stdout, reason = "the other test reads it")]
 async fn as_gateway() {
     let mut settings = settings(&["legacy", "--ignore-eof"]);
     settings.watcher = Some(this_test("killed::as_watcher"));

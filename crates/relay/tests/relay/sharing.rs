@@ -194,12 +194,25 @@ async fn modern_listeners_hear_what_they_asked_for() {
 #[tokio::test]
 async fn a_changed_tool_is_judged_anew() {
     // proves: MCPP-18
-    let world = World::new(&["legacy"]);
-    let caller = world.caller("ann");
-    let listed = || async { caller.seen().await["seen"].to_string().matches("tools/list").count() };
-    let pages = listed().await;
-    assert!(pages > 0);
-    assert_eq!(listed().await, pages);
-    caller.tool("change", json!({ "what": "notifications/tools/list_changed" })).await;
-    assert_eq!(listed().await, 2 * pages);
+    for era in ["legacy", "modern"] {
+        let world = World::new(&[era]);
+        let caller = world.caller("ann");
+        let listed = || async { caller.seen().await["seen"].to_string().matches("tools/list").count() };
+        let pages = listed().await;
+        assert!(pages > 0);
+        assert_eq!(listed().await, pages);
+        if era == "modern" {
+            until("the gateway listens", || async { caller.seen().await["seen"].to_string().contains("listen") }).await;
+        }
+        caller.tool("change", json!({ "what": "notifications/tools/list_changed" })).await;
+        assert_eq!(listed().await, 2 * pages, "{era}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_subjects_server_says_is_kept_for_nobody_else() {
+    // proves: MCPP-12, MCP-ADJ-004, MCP-PX-07
+    let world = World::new(&["modern"]);
+    let (_, answer) = world.caller("ann").post(&modern(1, "tools/list", json!({}))).await;
+    assert_eq!((&answer["result"]["cacheScope"], &answer["result"]["ttlMs"]), (&json!("private"), &json!(1000)));
 }

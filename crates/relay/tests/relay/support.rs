@@ -292,6 +292,11 @@ impl Stream {
         }
     }
 
+    /// The next message, if it comes within a moment.
+    pub async fn soon(&mut self) -> Option<Value> {
+        tokio::time::timeout(Duration::from_millis(300), self.next()).await.ok().flatten()
+    }
+
     /// All that has come so far.
     pub fn text(&self) -> &str {
         &self.text
@@ -299,7 +304,7 @@ impl Stream {
 }
 
 /// Waits until something is so.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(WAIT, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;

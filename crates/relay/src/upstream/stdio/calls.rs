@@ -28,6 +28,9 @@ pub(crate) enum CallFailed {
     /// The child's end.
     #[error("the MCP server {0}; the call may or may not have had effect")]
     Ended(Ended),
+    /// The child had ended before the call reached it.
+    #[error("the MCP server {0}")]
+    NotSent(Ended),
     /// No answer in time.
     #[error("the MCP server did not answer within {} s; the call was cancelled", .0.as_secs_f32())]
     TimedOut(Duration),
@@ -54,6 +57,9 @@ pub(crate) enum Ended {
     /// It closed its output, so that no answer can come, and was stopped.
     #[error("was stopped: it closed its output")]
     ClosedOutput,
+    /// It closed its input, so that it can be asked nothing, and was stopped.
+    #[error("was stopped: it closed its input")]
+    ClosedInput,
     /// The gateway stopped it.
     #[error("was stopped by the gateway")]
     Stopped,
@@ -77,6 +83,14 @@ pub(super) enum Kind {
     Listen,
     /// The gateway's own.
     Own,
+    /// The gateway's own `subscriptions/listen`: open for as long as the child runs.
+    OwnListen,
+}
+
+impl Kind {
+    fn listens(self) -> bool {
+        matches!(self, Self::Listen | Self::OwnListen)
+    }
 }
 
 struct Open {
@@ -119,7 +133,7 @@ impl Calls {
     ) -> Result<Call, CallFailed> {
         let mut table = self.table();
         if let Some(ended) = &table.ended {
-            return Err(CallFailed::Ended(ended.clone()));
+            return Err(CallFailed::NotSent(ended.clone()));
         }
         if table.open.len() >= most {
             return Err(CallFailed::Busy(most));
@@ -162,7 +176,7 @@ impl Calls {
     /// everything is ended, so that it knows that it missed something.
     pub(super) fn heard(&self, number: u64, note: Note) -> bool {
         let mut table = self.table();
-        let Some(open) = table.open.get(&number).filter(|open| open.kind == Kind::Listen) else { return false };
+        let Some(open) = table.open.get(&number).filter(|open| open.kind.listens()) else { return false };
         let taken = open.notes.try_send(note).is_ok();
         if !taken {
             table.open.remove(&number);
@@ -173,7 +187,7 @@ impl Calls {
     /// Passes on a notification that names no call, if there is only one that it can belong to.
     pub(super) fn only(&self, note: Note) -> bool {
         let table = self.table();
-        let mut ordinary = table.open.values().filter(|open| open.kind != Kind::Listen);
+        let mut ordinary = table.open.values().filter(|open| !open.kind.listens());
         match (ordinary.next(), ordinary.next()) {
             (Some(only), None) if only.kind == Kind::Ordinary => only.notes.try_send(note).is_ok(),
             _ => false,
@@ -196,10 +210,15 @@ impl Calls {
         self.table().ended.clone()
     }
 
-    /// How many calls are open, and since when nothing happened.
-    pub(super) fn idle_since(&self) -> (usize, Instant) {
-        let table = self.table();
-        (table.open.len(), table.last_used)
+    /// Refuses new calls if none is open for a caller and nothing happened for so long; says whether it does.
+    pub(super) fn close_when_idle(&self, limit: Duration) -> bool {
+        let mut table = self.table();
+        let needed = table.open.values().any(|open| open.kind != Kind::OwnListen);
+        let idle = !needed && table.last_used.elapsed() >= limit;
+        if idle {
+            table.ended = Some(Ended::Stopped);
+        }
+        idle
     }
 }
 

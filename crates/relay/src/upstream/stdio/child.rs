@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     io,
     sync::{
         Arc, OnceLock,
@@ -14,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Call, CallFailed,
+    Call, CallFailed, Event,
     calls::{Calls, Ended, Kind},
     process::{Pipes, Process},
     reader, stderr,
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     Settings,
     envelope::{self, Members, raw},
-    era::Identity,
+    era::{self, Era, Identity},
     listen::Change,
     plan::Outgoing,
     settings::Limits,
@@ -87,55 +88,60 @@ impl Child {
         self.identity.get().expect("a child is handed out after its handshake")
     }
 
-    pub(super) fn identify(&self, identity: Identity) {
+    pub(super) fn identify(self: &Arc<Self>, identity: Identity) {
+        let tells_of_tools = identity.era == Era::Modern && identity.has("tools", "listChanged");
         // The handshake is done once.
         let _ = self.identity.set(identity);
+        if tells_of_tools {
+            tokio::spawn(hear_of_tools(self.clone()));
+        }
     }
 
     /// Whether calls may still be made.
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         !self.stop.is_cancelled() && self.calls.ended().is_none()
     }
 
     /// Calls the server for a caller.
-    pub(crate) async fn call(self: &Arc<Self>, outgoing: Outgoing) -> Result<Call, CallFailed> {
+    pub(crate) async fn call(self: &Arc<Self>, outgoing: &Outgoing) -> Result<Call, CallFailed> {
         self.start_call(outgoing, Kind::Ordinary, Some(self.limits.request_timeout)).await
     }
 
     /// Opens a `subscriptions/listen`.
-    pub(crate) async fn listen(self: &Arc<Self>, outgoing: Outgoing) -> Result<Call, CallFailed> {
+    pub(crate) async fn listen(self: &Arc<Self>, outgoing: &Outgoing) -> Result<Call, CallFailed> {
         self.start_call(outgoing, Kind::Listen, None).await
     }
 
     /// Makes a call of the gateway's own and waits for the answer.
     pub(crate) async fn ask(self: &Arc<Self>, method: &str, params: Members) -> Result<envelope::Reply, CallFailed> {
-        self.start_call(Outgoing::own(method, params), Kind::Own, Some(self.limits.request_timeout))
-            .await?
-            .answer()
-            .await
+        let own = Outgoing::own(method, params);
+        self.start_call(&own, Kind::Own, Some(self.limits.request_timeout)).await?.answer().await
     }
 
     pub(super) async fn start_call(
         self: &Arc<Self>,
-        outgoing: Outgoing,
+        outgoing: &Outgoing,
         kind: Kind,
         limit: Option<Duration>,
     ) -> Result<Call, CallFailed> {
-        let Outgoing { method, mut params, progress } = outgoing;
-        let wants_progress = progress.is_some();
-        let most = if kind == Kind::Own { usize::MAX } else { self.limits.max_in_flight };
-        let call = self.calls.open(self, kind, progress, most, limit)?;
-        if wants_progress {
+        let Outgoing { method, params, progress } = outgoing;
+        let most = match kind {
+            Kind::Own | Kind::OwnListen => usize::MAX,
+            Kind::Ordinary | Kind::Listen => self.limits.max_in_flight,
+        };
+        let call = self.calls.open(self, kind, progress.clone(), most, limit)?;
+        let mut params = Cow::Borrowed(params);
+        if progress.is_some() {
             let mut meta = params.object("_meta").unwrap_or_default();
             meta.set("progressToken", raw(&call.number()));
-            params.set("_meta", meta.to_raw());
+            params.to_mut().set("_meta", meta.to_raw());
         }
-        let mut line = envelope::request(&call.number(), &method, &params);
+        let mut line = envelope::request(&call.number(), method, &params);
         line.push('\n');
         match timeout(self.limits.write_timeout, self.lines.send(line)).await {
             Ok(Ok(())) => Ok(call),
-            Ok(Err(_)) => Err(CallFailed::Ended(self.calls.ended().unwrap_or(Ended::Stopped))),
-            Err(_) => Err(CallFailed::Ended(Ended::NotReading(self.limits.write_timeout))),
+            Ok(Err(_)) => Err(CallFailed::NotSent(self.calls.ended().unwrap_or(Ended::Stopped))),
+            Err(_) => Err(CallFailed::NotSent(Ended::NotReading(self.limits.write_timeout))),
         }
     }
 
@@ -175,10 +181,19 @@ impl Child {
         self.gone.cancelled().await;
     }
 
-    /// Whether nobody has needed it for `limit`.
-    fn is_idle(&self, limit: Duration) -> bool {
-        let (open, since) = self.calls.idle_since();
-        open == 0 && self.changes.receiver_count() == 0 && since.elapsed() >= limit
+    /// Closes itself to new calls when nobody has needed it for `limit`.
+    fn close_when_idle(&self, limit: Duration) -> bool {
+        self.changes.receiver_count() == 0 && self.calls.close_when_idle(limit)
+    }
+}
+
+/// Keeps a modern server telling when its tools change: what a call needs depends on them. The reader heeds it.
+async fn hear_of_tools(child: Arc<Child>) {
+    let mut params = era::own_params();
+    params.set("notifications", raw(&serde_json::json!({ "toolsListChanged": true })));
+    let listen = Outgoing::own("subscriptions/listen", params);
+    if let Ok(mut call) = child.start_call(&listen, Kind::OwnListen, None).await {
+        while let Event::Note(_) = call.next().await {}
     }
 }
 
@@ -193,7 +208,7 @@ async fn supervise(
     let mut reading = tokio::spawn(reader::read(stdout, child.clone(), child.limits.max_line));
     let idle = async {
         let limit = child.limits.idle_child;
-        while !child.is_idle(limit) {
+        while !child.close_when_idle(limit) {
             sleep((limit / 4).clamp(Duration::from_millis(20), Duration::from_secs(30))).await;
         }
     };
@@ -203,18 +218,18 @@ async fn supervise(
         Some(ended) = broken.recv() => ended,
         read = &mut reading => {
             read_all = true;
-            match read {
-                // A process that ends closes its output a moment before.
-                Ok(Ended::ClosedOutput) => match timeout(Duration::from_secs(1), process.ended()).await {
-                    Ok(status) => Ended::Exited(status),
-                    Err(_) => Ended::ClosedOutput,
-                },
-                Ok(ended) => ended,
-                Err(_) => Ended::ClosedOutput,
-            }
+            read.unwrap_or(Ended::ClosedOutput)
         }
         () = child.stop.cancelled() => Ended::Stopped,
         () = idle => Ended::Stopped,
+    };
+    let ended = match ended {
+        // A process that ends closes its pipes a moment before.
+        Ended::ClosedOutput | Ended::ClosedInput => match timeout(Duration::from_millis(300), process.ended()).await {
+            Ok(status) => Ended::Exited(status),
+            Err(_) => ended,
+        },
+        other => other,
     };
     child.stop.cancel();
     match &ended {

@@ -95,13 +95,13 @@ async fn initialize(child: &Arc<Child>) -> Result<Identity, NoHandshake> {
 }
 
 async fn ask(child: &Arc<Child>, method: &str, params: Members) -> Result<Reply, NoHandshake> {
-    let asked = child.start_call(Outgoing::own(method, params), Kind::Own, None).await;
+    let asked = child.start_call(&Outgoing::own(method, params), Kind::Own, None).await;
     let outcome = match asked {
         Ok(call) => call.answer().await,
         Err(failed) => Err(failed),
     };
     outcome.map_err(|failed| match failed {
-        CallFailed::Ended(ended) => NoHandshake::Ended(ended),
+        CallFailed::Ended(ended) | CallFailed::NotSent(ended) => NoHandshake::Ended(ended),
         CallFailed::TimedOut(after) => NoHandshake::TimedOut(after),
         other => NoHandshake::Refused(other.to_string()),
     })

@@ -66,6 +66,8 @@ pub(crate) struct Slot {
     changes: broadcast::Sender<Change>,
     state: Mutex<State>,
     watched: Mutex<HashMap<String, usize>>,
+    // Held while the server is told, so that it hears of each change in its order.
+    telling: tokio::sync::Mutex<()>,
 }
 
 type Starting = Shared<BoxFuture<'static, Result<Arc<Child>, Unavailable>>>;
@@ -102,6 +104,7 @@ impl Pool {
             changes: broadcast::channel(MOST_CHANGES).0,
             state: Mutex::default(),
             watched: Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
         });
         slots.insert(subject.to_owned(), slot.clone());
         slot
@@ -242,17 +245,37 @@ impl Slot {
         child: &Arc<Child>,
         uri: &str,
     ) -> Result<Result<Watch, Box<serde_json::value::RawValue>>, CallFailed> {
+        let _telling = self.telling.lock().await;
         let first = {
             let mut watched = self.watched();
-            let count = watched.entry(uri.to_owned()).or_default();
-            *count += 1;
-            *count == 1
+            let known = watched.contains_key(uri);
+            *watched.entry(uri.to_owned()).or_default() += 1;
+            !known
         };
         let watch = Watch { slot: self.clone(), uri: uri.to_owned() };
         if first && let Reply::Error(error) = child.ask("resources/subscribe", about(uri)).await? {
             return Ok(Err(error));
         }
         Ok(Ok(watch))
+    }
+}
+
+impl Slot {
+    /// Ends the subscription to a resource that nobody watches any more.
+    async fn unwatch(&self, uri: &str) {
+        let _telling = self.telling.lock().await;
+        let unwatched = {
+            let mut watched = self.watched();
+            let unwatched = watched.get(uri) == Some(&0);
+            if unwatched {
+                watched.remove(uri);
+            }
+            unwatched
+        };
+        let running = self.state().current().and_then(|starting| starting.peek().cloned());
+        if let (true, Some(Ok(child))) = (unwatched, running) {
+            let _ = child.ask("resources/unsubscribe", about(uri)).await;
+        }
     }
 }
 
@@ -276,19 +299,12 @@ pub(crate) struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut watched = self.slot.watched();
-        if let Some(count) = watched.get_mut(&self.uri) {
+        if let Some(count) = self.slot.watched().get_mut(&self.uri) {
             *count -= 1;
-            if *count > 0 {
-                return;
-            }
         }
-        watched.remove(&self.uri);
-        drop(watched);
-        let running = self.slot.state().current().and_then(|starting| starting.peek().cloned());
-        if let (Some(Ok(child)), Ok(runtime)) = (running, tokio::runtime::Handle::try_current()) {
-            let params = about(&self.uri);
-            runtime.spawn(async move { child.ask("resources/unsubscribe", params).await });
+        let (slot, uri) = (self.slot.clone(), std::mem::take(&mut self.uri));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { slot.unwatch(&uri).await });
         }
     }
 }

@@ -35,9 +35,8 @@ pub(super) async fn write(
         };
         match written {
             Ok(Ok(())) => {}
-            // The child has closed its input. If it still answers, fine; if it ends, that is noticed elsewhere.
             Ok(Err(_)) => {
-                stop.cancelled().await;
+                let _ = broken.try_send(Ended::ClosedInput);
                 return;
             }
             Err(_) => {
