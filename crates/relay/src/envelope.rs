@@ -11,7 +11,8 @@ use std::fmt;
 use doorward_types::json;
 use serde_json::{Value, value::RawValue};
 
-use line::{one_line, quoted};
+pub(crate) use line::one_line;
+use line::quoted;
 pub(crate) use members::Members;
 
 /// Not JSON.
