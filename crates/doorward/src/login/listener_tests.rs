@@ -36,7 +36,7 @@ fn status(answer: &str) -> &str {
 
 #[tokio::test]
 async fn the_browser_waits_for_its_page_and_gets_no_word_of_its_own_back() {
-    // proves: BRW-08, MCP-AUTH-071
+    // proves: BRW-08
     let (mut listener, port) = hold().await;
     assert_eq!(listener.redirect_uri(), format!("http://127.0.0.1:{port}{PATH}"));
     let query = "error=x&error_description=%3Cscript%3Ealert(1)%3C/script%3E&state=%3Cimg%20src=x%3E&code=S3CRET";

@@ -11,6 +11,8 @@ mod pages;
 mod place;
 mod probe;
 mod refresh;
+#[cfg(test)]
+mod tests;
 mod token;
 mod turn;
 mod window;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     headers,
-    incoming::{Broken, Incoming},
+    incoming::{self, Broken, Incoming},
     link::{Body, Link, NoAnswer, Outgoing},
     session::Which,
 };
@@ -16,6 +16,11 @@ use crate::envelope::{self, INTERNAL_ERROR, Id, Message, Reply, RpcError};
 
 /// How long a stream is given to end by itself after its answer, so that the connection can be used again.
 const AFTER_ANSWER: Duration = Duration::from_secs(1);
+
+/// The headers are not what the body says.
+///
+/// Source: MCP 2026-07-28 basic, "Error Codes".
+const HEADER_MISMATCH: i64 = -32020;
 
 /// What a message of the host is to the bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +46,15 @@ impl Call {
     /// The request that carries it, and the session that it is in.
     fn outgoing(&self, link: &Link) -> (Outgoing, Option<Which>) {
         let (headers, session) = match &self.speech {
-            Speech::Modern(version) => (headers::mirrored(version, &self.message), None),
+            Speech::Modern(version) => {
+                let mut headers = headers::mirrored(version, &self.message);
+                if let Message::Request(request) = &self.message
+                    && request.method == "tools/call"
+                {
+                    link.tools.repeat(&request.params, &mut headers);
+                }
+                (headers, None)
+            }
             Speech::Initialize => (headers::of_post(), None),
             Speech::Initialized | Speech::Legacy => {
                 let mut headers = headers::of_post();
@@ -56,12 +69,28 @@ impl Call {
     async fn send(&self, link: &Arc<Link>) -> Result<Response<Body>, NoAnswer> {
         let (outgoing, session) = self.outgoing(link);
         let answer = link.send(&outgoing).await?;
+        if let (Speech::Modern(version), Message::Request(request), StatusCode::BAD_REQUEST) =
+            (&self.speech, &self.message, answer.status())
+            && request.method == "tools/call"
+        {
+            let (answer, wants_headers) = wants_headers(answer).await;
+            if !wants_headers {
+                return Ok(answer);
+            }
+            // Refused before it ran. The list of tools says which arguments the headers must repeat.
+            link.list_tools(version, &request.params).await;
+            return link.send(&self.outgoing(link).0).await;
+        }
         match session {
             Some(session) if answer.status() == StatusCode::NOT_FOUND && link.renew(session).await => {
                 link.send(&self.outgoing(link).0).await
             }
             _ => Ok(answer),
         }
+    }
+
+    fn lists_tools(&self) -> bool {
+        matches!(&self.message, Message::Request(request) if request.method == "tools/list")
     }
 
     /// Sends a notification, or an answer of the host. Nothing comes back of it.
@@ -126,6 +155,10 @@ impl Call {
                     {
                         link.session.began(&self.body, session_id(&headers), result);
                     }
+                    if let (Speech::Modern(_), Reply::Result(result), true) = (&self.speech, &reply, self.lists_tools())
+                    {
+                        link.tools.learn(result);
+                    }
                     // The host's own spelling of its id.
                     link.host.say(&envelope::response(Some(id), &reply)).await;
                     break;
@@ -178,6 +211,18 @@ impl Call {
         }
         Err(refused(link, status, headers, &incoming.words().await))
     }
+}
+
+/// Whether an answer says that headers and body differ; the answer itself stays whole.
+///
+/// Source: MCP 2026-07-28 Streamable HTTP, "Server Validation".
+async fn wants_headers(answer: Response<Body>) -> (Response<Body>, bool) {
+    let (parts, body) = answer.into_parts();
+    let bytes = incoming::beginning(body).await;
+    let wants = serde_json::from_slice::<serde_json::Value>(&bytes)
+        .is_ok_and(|message| message["error"]["code"] == HEADER_MISMATCH);
+    let body: Body = Box::pin(futures_util::stream::iter([Ok(bytes)]));
+    (Response::from_parts(parts, body), wants)
 }
 
 fn session_id(headers: &HeaderMap) -> Option<HeaderValue> {

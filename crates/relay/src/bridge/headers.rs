@@ -61,7 +61,7 @@ pub(super) fn mirrored(version: &str, message: &Message) -> HeaderMap {
 /// A text as a header's value; in Base64 when it could not arrive as it is, or would be taken for Base64.
 ///
 /// Source: MCP 2026-07-28 Streamable HTTP, "Value Encoding".
-fn safe(text: &str) -> HeaderValue {
+pub(super) fn safe(text: &str) -> HeaderValue {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
         && text.trim_matches([' ', '\t']) == text
         && !(text.starts_with("=?base64?") && text.ends_with("?="));

@@ -2,12 +2,16 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{Response, header::CONTENT_TYPE};
 use serde_json::value::RawValue;
 
 use super::{events::Events, link::Body};
 use crate::envelope::{self, Message};
+
+/// How much of a short body is read.
+const MOST_WORDS: usize = 64 << 10;
 
 /// How an answer's body is to be read.
 enum Form {
@@ -92,8 +96,8 @@ impl Incoming {
     }
 
     /// The beginning of the body as text for people, when it is no message.
-    pub(super) async fn words(mut self) -> String {
-        let bytes = whole(&mut self.body, 64 << 10).await.unwrap_or_default();
+    pub(super) async fn words(self) -> String {
+        let bytes = beginning(self.body).await;
         let text = String::from_utf8_lossy(&bytes);
         if text.trim_start().starts_with('<') {
             return String::new();
@@ -114,6 +118,18 @@ fn messages(text: &str) -> Result<Vec<(Message, String)>, Broken> {
     let items: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|_| Broken::NoMessage("it is not JSON".to_owned()))?;
     items.into_iter().map(|item| read(item.get())).collect()
+}
+
+/// The beginning of a short body.
+pub(super) async fn beginning(mut body: Body) -> Bytes {
+    let mut bytes = Vec::new();
+    while let Some(Ok(chunk)) = body.next().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MOST_WORDS {
+            break;
+        }
+    }
+    bytes.into()
 }
 
 async fn whole(body: &mut Body, most: usize) -> Result<Vec<u8>, Broken> {

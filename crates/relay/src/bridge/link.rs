@@ -16,7 +16,9 @@ use futures_util::Stream;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
 use tokio::sync::mpsc;
 
-use super::{Bridge, BridgeSettings, Credential, Why, bearer::BearerSource, host::Host, session::Session};
+use super::{
+    Bridge, BridgeSettings, Credential, Why, bearer::BearerSource, host::Host, session::Session, tools::KnownTools,
+};
 
 /// How often one message is sent again because the server did not take its token: once after a refresh, and once
 /// after a login.
@@ -49,6 +51,7 @@ pub(super) struct Link {
     pub(super) settings: BridgeSettings,
     pub(super) host: Host,
     pub(super) session: Session,
+    pub(super) tools: KnownTools,
     resource: ResourceId,
     url: String,
     source: Arc<dyn BearerSource>,
@@ -65,6 +68,7 @@ impl Link {
             settings: bridge.settings,
             host,
             session: Session::default(),
+            tools: KnownTools::default(),
             url: bridge.upstream.url().into(),
             resource: bridge.upstream,
             source: bridge.bearer,

@@ -17,6 +17,7 @@ mod listen;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod work;
 
 use std::{sync::Arc, time::Duration};

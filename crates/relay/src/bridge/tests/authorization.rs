@@ -8,7 +8,7 @@ const CHALLENGE: &str = "Bearer resource_metadata=\"http://127.0.0.1/x\", scope=
 
 #[tokio::test]
 async fn a_server_that_asks_for_a_token_gets_one_for_all_requests_at_once() {
-    // proves: MCP-AUTH-012, MCP-AUTH-126, MCP-AUTH-127
+    // proves: MCP-AUTH-126, MCP-AUTH-127
     let server = Server::start(|got, mut caller| async move {
         match got.token() {
             Some("t1") => caller.json(&got.result(&json!({}))).await,
@@ -34,7 +34,6 @@ async fn a_server_that_asks_for_a_token_gets_one_for_all_requests_at_once() {
 
 #[tokio::test]
 async fn more_scopes_are_asked_for_and_the_call_goes_on() {
-    // proves: MCP-AUTH-112, MCP-AUTH-114
     let challenge = "Bearer error=\"insufficient_scope\", scope=\"mcp:write\"";
     let server = Server::start(move |got, mut caller| async move {
         match got.token() {

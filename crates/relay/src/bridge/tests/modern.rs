@@ -60,7 +60,6 @@ async fn requests_run_at_once_and_each_has_its_answer() {
 
 #[tokio::test]
 async fn a_request_that_is_taken_back_ends_with_its_connection() {
-    // proves: MCP-PX-10
     let (closed, mut was_closed) = mpsc::channel(1);
     let server = Server::start(move |got, mut caller| {
         let closed = closed.clone();
@@ -167,4 +166,47 @@ async fn too_many_open_requests_are_refused_and_the_rest_is_told_at_the_end() {
         rest.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_i64().unwrap()).collect();
     ids.sort_unstable();
     assert_eq!(ids, [1, 2], "{rest:?}");
+}
+
+#[tokio::test]
+async fn arguments_that_the_server_wants_in_headers_are_repeated_there() {
+    let server = Server::start(|got, mut caller| async move {
+        let schema = json!({"type": "object", "properties": {
+            "city": {"type": "string", "x-mcp-header": "City"},
+            "days": {"type": "integer", "x-mcp-header": "Days"},
+            "share": {"type": "number", "x-mcp-header": "Share"},
+            "other": {"type": "string"},
+        }});
+        match got.rpc() {
+            "tools/list" if got.body["params"]["cursor"].is_null() => {
+                caller.json(&got.result(&json!({"tools": [], "nextCursor": "2"}))).await;
+            }
+            "tools/list" => {
+                caller.json(&got.result(&json!({"tools": [{"name": "weather", "inputSchema": schema}]}))).await;
+            }
+            _ if got.header("mcp-param-city").is_none() => {
+                let error = json!({"jsonrpc": "2.0", "id": got.body["id"], "error": {"code": -32020, "message": "x"}});
+                caller.status("400 Bad Request", &[("content-type", "application/json")], &error.to_string()).await;
+            }
+            _ => caller.json(&got.result(&json!({}))).await,
+        }
+    })
+    .await;
+    let mut call = modern(1, "tools/call", "weather");
+    call["params"]["arguments"] = json!({"city": "Tromsø", "days": 3, "share": 0.5, "other": "x"});
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    assert!(host.ask(&call).await["result"].is_object(), "the bridge asks for the list when it has none");
+    assert!(host.ask(&call).await["result"].is_object());
+    // Without the argument there is no header, and the refusal reaches the host.
+    let refused = host.ask(&modern(2, "tools/call", "weather")).await;
+    assert_eq!(refused["error"]["code"], -32020, "{refused}");
+    let (_, rest) = host.end().await;
+    assert!(rest.is_empty(), "the bridge's own requests are its own: {rest:?}");
+    let calls: Vec<_> = server.got().into_iter().filter(|got| got.rpc() == "tools/call").collect();
+    assert_eq!(calls.len(), 5, "{:?}", server.methods());
+    for good in &calls[1..3] {
+        let of = |name| good.header(name);
+        assert_eq!(of("mcp-param-city"), Some("=?base64?VHJvbXPDuA==?="));
+        assert_eq!((of("mcp-param-days"), of("mcp-param-share"), of("mcp-param-other")), (Some("3"), None, None));
+    }
 }

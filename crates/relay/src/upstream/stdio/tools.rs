@@ -115,9 +115,16 @@ fn read(tool: &Value) -> Option<Tool> {
         description: text(&tool["description"]),
         permission: permission::of_tool(tool.get("annotations")),
     };
-    let mut mirrored = Vec::new();
-    find_mirrored(&tool["inputSchema"], &mut Vec::new(), &mut mirrored);
-    Some(Tool { summary, mirrored })
+    Some(Tool { summary, mirrored: Mirrored::of(&tool["inputSchema"]) })
+}
+
+impl Mirrored {
+    /// The arguments that a tool's input schema wants repeated.
+    pub(crate) fn of(schema: &Value) -> Vec<Self> {
+        let mut found = Vec::new();
+        find_mirrored(schema, &mut Vec::new(), &mut found);
+        found
+    }
 }
 
 /// Finds the properties that say `x-mcp-header`. Only those that `properties` alone lead to can have one.

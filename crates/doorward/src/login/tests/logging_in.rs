@@ -1,0 +1,150 @@
+use super::*;
+use crate::login::browser::Way;
+
+const FIRST: &str = "Bearer scope=\"read\"";
+
+#[tokio::test]
+async fn a_login_is_said_to_be_complete_after_the_first_call() {
+    // proves: MCP-AUTH-012, MCP-AUTH-068, MCP-AUTH-070, MCP-AUTH-073, MCP-AUTH-126
+    let world = World::new().await;
+    let manager = world.manager(world.curl()).await;
+    assert!(manager.bearer(Why::ToSend).await.unwrap().is_none(), "nothing yet");
+    let headers = challenge(FIRST);
+    let credential = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap().unwrap();
+    assert_eq!(token(&credential, &world), "a1");
+    assert!(world.shown().await.contains("You are signed in"));
+    assert_eq!(world.seen().requests, ["register", "authorize", "code", "mcp Bearer a1"]);
+    // Another process starts with what this one has stored.
+    let other = world.manager(Way::Nobody).await;
+    assert_eq!(token(&other.bearer(Why::ToSend).await.unwrap().unwrap(), &world), "a1");
+    assert_eq!(world.seen().requests.len(), 4);
+}
+
+#[tokio::test]
+async fn a_token_that_the_server_does_not_take_is_no_login() {
+    // proves: MCP-AUTH-126
+    let world = World::new().await;
+    for (status, code, words) in [
+        (http::StatusCode::FORBIDDEN, Code::TokenRefused, "does not accept this sign-in"),
+        (http::StatusCode::SERVICE_UNAVAILABLE, Code::ServerFault, "did not complete"),
+    ] {
+        world.seen().mcp = status;
+        let _ = std::fs::remove_file(world.page());
+        world.place().await.window(&world.resource()).done();
+        let manager = world.manager(world.curl()).await;
+        let headers = challenge(FIRST);
+        let failed = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap_err();
+        assert_eq!(failed.code(), code, "{failed}");
+        assert!(world.shown().await.contains(words), "{}", world.shown().await);
+        let kept = world.stored().await.is_some();
+        assert_eq!(kept, code == Code::ServerFault, "only a login that may still do is kept");
+    }
+}
+
+#[tokio::test]
+async fn many_processes_open_one_page_and_register_one_client() {
+    // proves: KEY-10
+    let world = Arc::new(World::new().await);
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let world = Arc::clone(&world);
+        all.spawn(async move {
+            let manager = world.manager(world.curl()).await;
+            let headers = challenge(FIRST);
+            let credential = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+            token(&credential.unwrap(), &world)
+        });
+    }
+    let tokens = tokio::time::timeout(PATIENCE, all.join_all()).await.unwrap();
+    assert_eq!(tokens, ["a1"; 8]);
+    assert_eq!((world.count("register"), world.count("authorize"), world.count("code")), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_finished_is_not_followed_by_another() {
+    // proves: BRW-13
+    let world = World::new().await;
+    // A browser that does nothing at all.
+    let idle = || Way::Command(vec!["true".into()]);
+    let headers = challenge(FIRST);
+    let rejected = Why::Rejected { serial: None, headers: &headers };
+    let place = world.place().await;
+    let hasty = crate::login::flow::Manner { way: idle(), patience: Duration::from_millis(200) };
+    let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    let manager = crate::login::TokenManager::new(place, target, hasty);
+    assert_eq!(manager.bearer(rejected).await.unwrap_err().code(), Code::LoginTimedOut);
+    let again = world.manager(idle()).await.bearer(rejected).await.unwrap_err();
+    assert_eq!(again.code(), Code::LoginNeeded);
+    assert!(again.hint().contains(&format!("doorward login {}", world.url())), "{again}");
+}
+
+#[tokio::test]
+async fn a_no_is_shown_told_and_remembered() {
+    // proves: BRW-13, STEP-04
+    let world = World::new().await;
+    let manager = world.manager(world.curl()).await;
+    let headers = challenge(FIRST);
+    let serial = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap().unwrap().serial;
+    std::fs::remove_file(world.page()).unwrap();
+    world.seen().denies = true;
+    let headers = challenge("Bearer error=\"insufficient_scope\", scope=\"write\"");
+    let more = Why::InsufficientScope { serial: Some(serial), headers: &headers };
+    assert_eq!(manager.bearer(more).await.unwrap_err().code(), Code::Denied);
+    assert!(world.shown().await.contains("Access was not given"));
+    let before = world.count("authorize");
+    assert_eq!(manager.bearer(more).await.unwrap_err().code(), Code::LoginNeeded);
+    assert_eq!(world.count("authorize"), before, "no second page");
+    assert!(manager.bearer(Why::ToSend).await.unwrap().is_some(), "what there was is still there");
+}
+
+#[tokio::test]
+async fn with_nobody_there_no_page_is_opened() {
+    // proves: BRW-04
+    let world = World::new().await;
+    let headers = challenge(FIRST);
+    let manager = world.manager(Way::Nobody).await;
+    let failed = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap_err();
+    assert_eq!((failed.code(), failed.exit() as u8), (Code::LoginNeeded, 3));
+    assert!(failed.hint().contains(&format!("doorward login {}", world.url())), "{failed}");
+    assert!(world.seen().requests.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_the_server_has_forgotten_is_registered_once_more() {
+    // proves: KEY-12
+    let world = World::new().await;
+    let headers = challenge(FIRST);
+    let rejected = Why::Rejected { serial: None, headers: &headers };
+    world.manager(world.curl()).await.bearer(rejected).await.unwrap();
+    let old = world.stored().await.unwrap();
+    world.seen().forgotten.push(old.client.client_id().to_string());
+    assert!(world.place().await.store.remove(&old.key(), old.generation).await.unwrap());
+    world.manager(world.curl()).await.bearer(rejected).await.unwrap();
+    assert_eq!(world.count("register"), 2);
+    assert_ne!(world.stored().await.unwrap().client.client_id(), old.client.client_id());
+}
+
+#[tokio::test]
+async fn more_scopes_are_asked_for_with_those_that_there_are_and_not_for_ever() {
+    // proves: MCP-AUTH-112, MCP-AUTH-113, MCP-AUTH-114, STEP-03
+    let world = World::new().await;
+    let manager = world.manager(world.curl()).await;
+    let headers = challenge(FIRST);
+    let mut serial = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap().unwrap().serial;
+    let headers = challenge("Bearer error=\"insufficient_scope\", scope=\"write\"");
+    for _ in 0..2 {
+        let more = Why::InsufficientScope { serial: Some(serial), headers: &headers };
+        serial = manager.bearer(more).await.unwrap().unwrap().serial;
+    }
+    let more = Why::InsufficientScope { serial: Some(serial), headers: &headers };
+    assert_eq!(manager.bearer(more).await.unwrap_err().code(), Code::TooManyStepUps);
+    let mut scopes = world.seen().scopes.clone();
+    // Each page is looked at once before the browser does, since the client is known already.
+    scopes.dedup();
+    assert_eq!((scopes, world.count("code")), (vec!["read".to_owned(), "read write".to_owned()], 3));
+    let nobody = world.manager(Way::Nobody).await;
+    let serial = nobody.bearer(Why::ToSend).await.unwrap().unwrap().serial;
+    let more = Why::InsufficientScope { serial: Some(serial), headers: &headers };
+    let failed = nobody.bearer(more).await.unwrap_err();
+    assert!(failed.hint().contains("--scope \"read write\""), "{failed}");
+}

@@ -1,0 +1,149 @@
+use super::*;
+use crate::login::browser::Way;
+
+/// A world with a login whose access token has ended.
+async fn ended() -> World {
+    let world = World::new().await;
+    let headers = challenge("Bearer scope=\"read\"");
+    let manager = world.manager(world.curl()).await;
+    manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+    world.age(3600).await;
+    world
+}
+
+#[tokio::test]
+async fn many_processes_refresh_once() {
+    // proves: KEY-01
+    let world = Arc::new(ended().await);
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let world = Arc::clone(&world);
+        all.spawn(async move {
+            let manager = world.manager(Way::Nobody).await;
+            let twice = [manager.bearer(Why::ToSend), manager.bearer(Why::ToSend)];
+            let both = futures_util::future::join_all(twice).await;
+            both.into_iter().map(|got| token(&got.unwrap().unwrap(), &world)).collect::<Vec<_>>()
+        });
+    }
+    let tokens = tokio::time::timeout(PATIENCE, all.join_all()).await.unwrap();
+    assert!(tokens.iter().flatten().all(|token| token == "a2"), "{tokens:?}");
+    assert_eq!(world.count("refresh"), 1);
+    assert_eq!(world.count("refresh r1"), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_ahead_of_its_end() {
+    // proves: KEY-13
+    let world = World::new().await;
+    let headers = challenge("Bearer");
+    let manager = world.manager(world.curl()).await;
+    manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+    for (age, refreshes) in [(500, 0), (80, 1)] {
+        world.age(age).await;
+        let other = world.manager(Way::Nobody).await;
+        other.bearer(Why::ToSend).await.unwrap().unwrap();
+        assert_eq!(world.count("refresh"), refreshes, "after {age} s more");
+    }
+    // One that is good for a very short time is not renewed all the time.
+    world.seen().life = 1;
+    world.age(3600).await;
+    let hasty = world.manager(Way::Nobody).await;
+    for _ in 0..3 {
+        hasty.bearer(Why::ToSend).await.unwrap().unwrap();
+    }
+    assert!(world.count("refresh") <= 4, "{:?}", world.seen().requests);
+}
+
+#[tokio::test]
+async fn trouble_on_the_way_costs_no_login() {
+    // proves: KEY-03
+    let world = ended().await;
+    world.seen().refreshes = Refreshes::Unavailable;
+    let manager = world.manager(Way::Nobody).await;
+    let failed = manager.bearer(Why::ToSend).await.unwrap_err();
+    assert_eq!(failed.exit() as u8, 4, "{failed}");
+    assert!(world.stored().await.unwrap().refresh_token.is_some());
+    world.seen().refreshes = Refreshes::Good;
+    assert_eq!(token(&manager.bearer(Why::ToSend).await.unwrap().unwrap(), &world), "a2");
+    // A token that has not ended yet is used for as long as it lasts.
+    world.age(590).await;
+    world.seen().refreshes = Refreshes::Unavailable;
+    let other = world.manager(Way::Nobody).await;
+    assert_eq!(token(&other.bearer(Why::ToSend).await.unwrap().unwrap(), &world), "a2");
+}
+
+#[tokio::test]
+async fn only_the_servers_word_ends_a_login() {
+    // proves: KEY-02, KEY-12
+    for (word, client_kept) in [(Refreshes::InvalidGrant, true), (Refreshes::InvalidClient, false)] {
+        let world = ended().await;
+        world.seen().refreshes = word;
+        let manager = world.manager(Way::Nobody).await;
+        assert!(manager.bearer(Why::ToSend).await.unwrap().is_none());
+        assert!(world.stored().await.is_none());
+        let issuer = doorward_types::Issuer::parse(world.url().trim_end_matches("/mcp")).unwrap();
+        assert_eq!(world.place().await.store.load_client(&issuer).await.unwrap().is_some(), client_kept);
+    }
+}
+
+#[tokio::test]
+async fn what_another_process_has_saved_is_never_removed() {
+    // proves: KEY-02
+    let world = ended().await;
+    let gate = world.hold_refreshes();
+    world.seen().refreshes = Refreshes::InvalidGrant;
+    let manager = world.manager(Way::Nobody).await;
+    let loser = tokio::spawn(async move { manager.bearer(Why::ToSend).await.map(|got| got.map(|c| c.serial)) });
+    wait_for(&world, "refresh r1").await;
+    // Somebody logs in while the refresh is on its way.
+    let mut newer = world.stored().await.unwrap();
+    newer.access_token = doorward_types::Secret::parse("newer").unwrap();
+    newer.expires_at = None;
+    world.place().await.store.save(&newer, newer.generation).await.unwrap();
+    gate.add_permits(1);
+    assert!(loser.await.unwrap().unwrap().is_some(), "it goes on with what is there");
+    assert_eq!(world.stored().await.unwrap().access_token.expose(), "newer");
+}
+
+#[tokio::test]
+async fn a_request_that_is_taken_back_loses_no_tokens() {
+    // proves: KEY-03, STDIO-10
+    let world = ended().await;
+    let gate = world.hold_refreshes();
+    let manager = world.manager(Way::Nobody).await;
+    let asking = manager.clone();
+    let request = tokio::spawn(async move { asking.bearer(Why::ToSend).await.map(|_| ()) });
+    wait_for(&world, "refresh r1").await;
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
+    gate.add_permits(1);
+    manager.settle(PATIENCE).await;
+    assert_eq!(world.stored().await.unwrap().access_token.expose(), "a2");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_and_then_not_again() {
+    // proves: MCP-AUTH-113
+    let world = World::new().await;
+    let headers = challenge("Bearer error=\"invalid_token\"");
+    let manager = world.manager(world.curl()).await;
+    let first = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap().unwrap();
+    let rejected = |serial| Why::Rejected { serial: Some(serial), headers: &headers };
+    let second = manager.bearer(rejected(first.serial)).await.unwrap().unwrap();
+    assert_eq!(token(&second, &world), "a2");
+    // Whoever was refused with the first one, too, gets the second without another refresh.
+    assert_eq!(manager.bearer(rejected(first.serial)).await.unwrap().unwrap().serial, second.serial);
+    assert_eq!(world.count("refresh"), 1);
+    // Refused as well, it is not refreshed once more: a person is asked.
+    let third = manager.bearer(rejected(second.serial)).await.unwrap().unwrap();
+    assert_eq!((token(&third, &world).as_str(), world.count("refresh"), world.count("code")), ("a3", 1, 2));
+}
+
+async fn wait_for(world: &World, request: &str) {
+    let seen = async {
+        while world.count(request) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, seen).await.expect("the request is seen");
+}

@@ -1,0 +1,276 @@
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use doorward_client::{CredentialStore as _, StoredTokens, Target};
+use doorward_types::{CodeVerifier, ResourceId, Timestamp};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+use super::super::{browser::Way, flow::Manner, manager::TokenManager, place::Place};
+use crate::cli::ClientDir;
+
+/// What the token endpoint does with a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refreshes {
+    Good,
+    Unavailable,
+    InvalidGrant,
+    InvalidClient,
+}
+
+/// What the server has seen, and what it is told to do.
+pub(super) struct Seen {
+    /// Every request, such as `authorize` or `refresh r1`, in order.
+    pub(super) requests: Vec<String>,
+    /// The scopes of the authorization requests.
+    pub(super) scopes: Vec<String>,
+    pub(super) refreshes: Refreshes,
+    /// Seconds that an access token is good.
+    pub(super) life: i64,
+    /// How the MCP endpoint answers a good token.
+    pub(super) mcp: StatusCode,
+    /// Clients that are not known any more.
+    pub(super) forgotten: Vec<String>,
+    /// Whether the person says no.
+    pub(super) denies: bool,
+    challenge: String,
+    issued: usize,
+}
+
+#[derive(Clone)]
+struct Server {
+    base: String,
+    seen: Arc<Mutex<Seen>>,
+    /// A refresh takes a permit before it answers.
+    gate: Arc<Semaphore>,
+}
+
+/// A server on a real port and a store in a folder of its own.
+pub(super) struct World {
+    server: Server,
+    folder: TempDir,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let seen = Seen {
+            requests: Vec::new(),
+            scopes: Vec::new(),
+            refreshes: Refreshes::Good,
+            life: 600,
+            mcp: StatusCode::OK,
+            forgotten: Vec::new(),
+            denies: false,
+            challenge: String::new(),
+            issued: 0,
+        };
+        let server = Server {
+            base: format!("http://127.0.0.1:{}", socket.local_addr().unwrap().port()),
+            seen: Arc::new(seen.into()),
+            gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        };
+        let app = Router::new()
+            .route("/.well-known/oauth-protected-resource/mcp", get(resource_metadata))
+            .route("/.well-known/oauth-authorization-server", get(server_metadata))
+            .route("/register", post(register))
+            .route("/authorize", get(authorize))
+            .route("/token", post(token))
+            .route("/mcp", post(mcp))
+            .with_state(server.clone());
+        tokio::spawn(async move { axum::serve(socket, app).await });
+        Self { server, folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.server.seen.lock().unwrap()
+    }
+
+    /// How many requests begin with these words.
+    pub(super) fn count(&self, words: &str) -> usize {
+        self.seen().requests.iter().filter(|request| request.starts_with(words)).count()
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("{}/mcp", self.server.base)
+    }
+
+    pub(super) fn resource(&self) -> ResourceId {
+        ResourceId::parse(self.url()).unwrap()
+    }
+
+    /// Lets no refresh be answered, until permits are added.
+    pub(super) fn hold_refreshes(&self) -> Arc<Semaphore> {
+        self.server.gate.forget_permits(Semaphore::MAX_PERMITS);
+        Arc::clone(&self.server.gate)
+    }
+
+    /// The store as another process opens it.
+    pub(super) async fn place(&self) -> Place {
+        let client_dir = Some(self.folder.path().join("client"));
+        Place::open(&ClientDir { client_dir }).await.unwrap()
+    }
+
+    /// The tokens of one more process, at whose side this browser is.
+    pub(super) async fn manager(&self, way: Way) -> TokenManager {
+        let manner = Manner { way, patience: super::PATIENCE };
+        TokenManager::new(self.place().await, Target::new(&self.url(), "tests").unwrap(), manner)
+    }
+
+    /// Where the browser puts its last page.
+    pub(super) fn page(&self) -> PathBuf {
+        self.folder.path().join("page.html")
+    }
+
+    /// A browser that follows every link and keeps the last page.
+    pub(super) fn curl(&self) -> Way {
+        let page = self.page().to_str().unwrap().to_owned();
+        Way::Command(["curl", "-sSL", "-o", &page].map(str::to_owned).into())
+    }
+
+    /// What the browser shows in the end.
+    pub(super) async fn shown(&self) -> String {
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let page = self.page();
+        let shown = async {
+            loop {
+                let text = read(&page);
+                if text.ends_with("</html>") {
+                    return text;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, shown).await.expect("the browser shows a page")
+    }
+
+    /// The stored tokens.
+    pub(super) async fn stored(&self) -> Option<StoredTokens> {
+        self.place().await.newest(&self.resource()).await.unwrap()
+    }
+
+    /// Lets the stored access token be as if it had been issued `ago` seconds ago.
+    pub(super) async fn age(&self, ago: i64) {
+        let store = self.place().await.store;
+        let mut tokens = self.stored().await.expect("stored tokens");
+        let back = |at: Timestamp| Timestamp::from_unix(at.as_unix() - ago);
+        tokens.issued_at = back(tokens.issued_at);
+        tokens.expires_at = tokens.expires_at.map(back);
+        store.save(&tokens, tokens.generation).await.unwrap();
+    }
+}
+
+impl Server {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+
+    fn note(&self, request: impl Into<String>) {
+        self.seen().requests.push(request.into());
+    }
+}
+
+async fn resource_metadata(State(server): State<Server>) -> Response {
+    answer(StatusCode::OK, &json!({"resource": format!("{}/mcp", server.base), "authorization_servers": [server.base]}))
+}
+
+async fn server_metadata(State(server): State<Server>) -> Response {
+    let at = |path: &str| format!("{}/{path}", server.base);
+    let document = json!({
+        "issuer": server.base,
+        "authorization_endpoint": at("authorize"),
+        "token_endpoint": at("token"),
+        "registration_endpoint": at("register"),
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "authorization_response_iss_parameter_supported": true,
+    });
+    answer(StatusCode::OK, &document)
+}
+
+async fn register(State(server): State<Server>, body: Bytes) -> Response {
+    server.note("register");
+    let mut client: Value = serde_json::from_slice(&body).unwrap();
+    client["client_id"] = json!(format!("client-{}", server.seen().requests.len()));
+    answer(StatusCode::CREATED, &client)
+}
+
+async fn authorize(State(server): State<Server>, uri: Uri) -> Response {
+    let query = fields(uri.query().unwrap_or_default().as_bytes());
+    server.note("authorize");
+    assert_eq!((&*query["code_challenge_method"], &query["resource"]), ("S256", &format!("{}/mcp", server.base)));
+    server.seen().challenge.clone_from(&query["code_challenge"]);
+    if server.seen().forgotten.contains(&query["client_id"]) {
+        return (StatusCode::BAD_REQUEST, "this client is unknown").into_response();
+    }
+    server.seen().scopes.push(query.get("scope").cloned().unwrap_or_default());
+    let mut back = url::Url::parse(&query["redirect_uri"]).unwrap();
+    let (name, value) = if server.seen().denies { ("error", "access_denied") } else { ("code", "a-code") };
+    back.query_pairs_mut()
+        .append_pair(name, value)
+        .append_pair("state", &query["state"])
+        .append_pair("iss", &server.base);
+    Redirect::to(back.as_str()).into_response()
+}
+
+async fn token(State(server): State<Server>, body: Bytes) -> Response {
+    let form = fields(&body);
+    assert_eq!(form["resource"], format!("{}/mcp", server.base));
+    let refused = |error: &str| answer(StatusCode::BAD_REQUEST, &json!({"error": error}));
+    if form["grant_type"] == "refresh_token" {
+        server.note(format!("refresh {}", form["refresh_token"]));
+        server.gate.acquire().await.unwrap().forget();
+        match server.seen().refreshes {
+            Refreshes::Good => {}
+            Refreshes::Unavailable => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Refreshes::InvalidGrant => return refused("invalid_grant"),
+            Refreshes::InvalidClient => return refused("invalid_client"),
+        }
+    } else {
+        assert_eq!(form["code"], "a-code");
+        let verifier = CodeVerifier::parse(form["code_verifier"].clone()).unwrap();
+        assert_eq!(verifier.challenge().as_str(), server.seen().challenge);
+        server.note("code");
+    }
+    let mut seen = server.seen();
+    seen.issued += 1;
+    let (number, life) = (seen.issued, seen.life);
+    let scope = seen.scopes.last().cloned().filter(|scope| !scope.is_empty()).unwrap_or_else(|| "read".into());
+    let tokens = json!({
+        "access_token": format!("a{number}"), "refresh_token": format!("r{number}"),
+        "token_type": "Bearer", "expires_in": life, "scope": scope,
+    });
+    answer(StatusCode::OK, &tokens)
+}
+
+async fn mcp(State(server): State<Server>, headers: HeaderMap) -> Response {
+    let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+    server.note(format!("mcp {}", token.as_deref().unwrap_or("-")));
+    if token.is_none() {
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer scope=\"read\"")]).into_response();
+    }
+    let status = server.seen().mcp;
+    answer(status, &json!({"jsonrpc": "2.0", "id": 0, "result": {}}))
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn fields(text: &[u8]) -> HashMap<String, String> {
+    url::form_urlencoded::parse(text).into_owned().collect()
+}
