@@ -166,7 +166,7 @@ async fn only_one_well_formed_cookie_of_ours_counts() {
             format!("X{name}={evil}; {name}={good}; {name}x={evil}"),
             format!("{}={evil}; {name}={good}", name.to_uppercase()),
         ] {
-            assert!(signed_in(&[right.clone()]).await, "{right}");
+            assert!(signed_in(std::slice::from_ref(&right)).await, "{right}");
         }
         assert!(signed_in(&["a=b".into(), format!("{name}={good}")]).await);
         for wrong in [
@@ -182,10 +182,10 @@ async fn only_one_well_formed_cookie_of_ours_counts() {
             format!("\t{name}={good}"),
             format!("\u{a0}{name}={good}"),
             format!("{name} ={good}"),
-            format!("{name}"),
+            name.to_owned(),
             format!("{name}={}", "A".repeat(60_000)),
         ] {
-            assert!(!signed_in(&[wrong.clone()]).await, "{wrong}");
+            assert!(!signed_in(std::slice::from_ref(&wrong)).await, "{wrong}");
         }
         assert!(!signed_in(&[format!("{name}={evil}"), format!("{name}={good}")]).await, "two headers");
         // Where the prefix is there to be had, the name without it is nothing.

@@ -12,6 +12,9 @@ use crate::{
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
+/// An `Authorization` header, more fields, a query, and the status and error that follow.
+type Case<'a> = (Option<&'a str>, Vec<(&'a str, &'a str)>, &'a str, u16, &'a str);
+
 fn basic(id: &str, secret: &str) -> String {
     let encode = url_text::encode;
     format!("Basic {}", Base64::encode_string(format!("{}:{}", encode(id), encode(secret)).as_bytes()))
@@ -136,7 +139,7 @@ async fn a_confidential_client_proves_itself_in_the_way_it_registered() {
         let other = basic(&by_basic.id, &secret_of(&by_basic));
         let long = format!("dwk_{}", "A".repeat(5000));
         let in_query = format!("?client_secret={secret}");
-        let cases: Vec<(Option<&str>, Vec<(&str, &str)>, &str, u16, &str)> = vec![
+        let cases: Vec<Case<'_>> = vec![
             (None, vec![id], "", 401, "invalid_client"),
             (None, vec![id], &in_query, 401, "invalid_client"),
             (None, vec![id, ("client_secret", "")], "", 401, "invalid_client"),

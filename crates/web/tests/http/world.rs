@@ -63,6 +63,11 @@ pub(crate) fn advance(seconds: i64) {
     CLOCK.set(CLOCK.get() + seconds);
 }
 
+/// Draws other secrets from now on than other tests do.
+pub(crate) fn seed(seed: u64) {
+    ENTROPY.set(SeededEntropy::new(seed));
+}
+
 struct Drawn;
 
 impl Entropy for Drawn {
