@@ -25,6 +25,7 @@ use doorward_store::SqliteStore;
 use doorward_types::{Issuer, Permission, ResourceId, Secret, Timestamp, jose::KeySet, secret::SetupToken};
 use doorward_web::Site;
 use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     cli, entropy,
@@ -82,15 +83,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     })?;
     let address = listener.local_addr().map_err(|error| Failure::starting(&error))?;
     let public_url = flags.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
-    let issuer = Issuer::parse(public_url.trim_end_matches('/')).map_err(|refusal| {
-        Failure::new(
-            "CFG-01",
-            Exit::Configuration,
-            format!("{public_url} cannot be the public URL"),
-            refusal,
-            "give the https URL that clients use, such as --public-url https://mcp.example.com",
-        )
-    })?;
+    let issuer = read_public_url(&public_url)?;
     let resource = ResourceId::parse(issuer.endpoint("/mcp")).expect("an issuer with a path is a resource");
     let name = flags.name.clone().unwrap_or_else(|| name_of(&flags.command));
 
@@ -155,6 +148,8 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
             async move { gateway.handle(request).await.map(axum::body::Body::new) }
         }),
     );
+    // A defect must cost one answer, not the connection or the process.
+    let router = router.layer(CatchPanicLayer::new());
 
     start_page::show(
         &start_page::Started {
@@ -261,6 +256,24 @@ fn allowed_hosts(issuer: &Issuer, address: std::net::SocketAddr) -> Vec<String> 
     hosts
 }
 
+/// The public URL is the issuer too. It is an origin: pages and metadata lie at paths of their own below it.
+fn read_public_url(text: &str) -> Result<Issuer, Box<Failure>> {
+    let refuse = |why: &dyn std::fmt::Display| {
+        Failure::new(
+            "CFG-01",
+            Exit::Configuration,
+            format!("{text} cannot be the public URL"),
+            why,
+            "give the https URL that clients use, such as --public-url https://mcp.example.com",
+        )
+    };
+    let issuer = Issuer::parse(text.trim_end_matches('/')).map_err(|refusal| refuse(&refusal))?;
+    if issuer.url().path() != "/" {
+        return Err(refuse(&"it has a path, and the gateway needs a host name (or port) of its own"));
+    }
+    Ok(issuer)
+}
+
 /// Our own origin, and those that were named.
 fn allowed_origins(issuer: &Issuer, named: &[String]) -> Result<Vec<String>, Box<Failure>> {
     let mut origins = vec![issuer.url().origin().ascii_serialization()];
@@ -309,6 +322,18 @@ fn name_of(command: &[OsString]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_public_url_is_an_origin() {
+        let read = |text: &str| read_public_url(text).map(|issuer| issuer.to_string()).map_err(|failure| failure.why);
+        assert_eq!(read("https://mcp.example.com/").unwrap(), "https://mcp.example.com");
+        assert_eq!(read("http://localhost:8420").unwrap(), "http://localhost:8420");
+        for bad in
+            ["https://mcp.example.com/gateway", "http://mcp.example.com", "mcp.example.com", "https://a.example/?x"]
+        {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_server_is_named_after_its_package() {
