@@ -62,6 +62,12 @@ enum Need {
     MoreThan(HeaderMap),
 }
 
+/// Why a person is needed, and the command with which they do it themselves.
+struct Asks {
+    why: String,
+    command: String,
+}
+
 impl TokenManager {
     pub(crate) fn new(place: Place, target: Target, manner: Manner) -> Self {
         Self(Arc::new(Shared {
@@ -194,7 +200,8 @@ impl Shared {
         let mut target = self.target.clone();
         remember(&mut target, refused.as_ref());
         let command = format!("doorward login {}", target.resource);
-        self.log_in(target, headers, refused.as_ref(), &command).await
+        let asks = Asks { why: "the server asks for a login".into(), command };
+        self.log_in(target, headers, refused.as_ref(), &asks).await
     }
 
     /// Tokens with more scopes, by a login.
@@ -215,11 +222,12 @@ impl Shared {
             if counted.len() >= MOST_CHALLENGES {
                 counted.clear();
             }
-            counted.entry(wanted).or_default().next(before.as_ref(), headers)?
+            counted.entry(wanted.clone()).or_default().next(before.as_ref(), headers)?
         };
         let command = format!("doorward login --force --scope \"{more}\" {}", target.resource);
+        let asks = Asks { why: format!("this operation needs more scopes than the login has ({wanted})"), command };
         target.requested_before = Some(more);
-        self.log_in(target, headers, refused.as_ref(), &command).await
+        self.log_in(target, headers, refused.as_ref(), &asks).await
     }
 
     async fn stored(&self) -> Result<Option<StoredTokens>, Failed> {
@@ -233,19 +241,18 @@ impl Shared {
         refresh::run(&self.place, tokens, self.target.reach).await
     }
 
-    /// Logs in, or uses what another process has made of its login meanwhile. `refused` is what did not suffice;
-    /// `command` does the same where a person is.
+    /// Logs in, or uses what another process has made of its login meanwhile. `refused` is what did not suffice.
     async fn log_in(
         &self,
         target: Target,
         headers: &HeaderMap,
         refused: Option<&StoredTokens>,
-        command: &str,
+        asks: &Asks,
     ) -> Result<Credential, Failed> {
         let resource = &self.target.resource;
+        let person_needed = |but: &str| fail::person_needed(resource, &format!("{}; {but}", asks.why), &asks.command);
         if self.manner.way == Way::Nobody {
-            let why = "the server asks for a login, and nobody can look at a browser here";
-            return Err(fail::person_needed(resource, why, command));
+            return Err(person_needed("nobody can look at a browser here"));
         }
         let turn = turn::take(&self.place, resource, &self.manner).await?;
         if let Some(stored) = self.stored().await?
@@ -254,12 +261,11 @@ impl Shared {
             return Ok(self.adopt(stored, None));
         }
         if turn.waited {
-            let why = "another process opened a sign-in page, and nothing came of it";
-            return Err(fail::person_needed(resource, why, command));
+            return Err(person_needed("another process opened a sign-in page, and nothing came of it"));
         }
         if let Some(ago) = self.place.window(resource).opened_lately() {
-            let why = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
-            return Err(fail::person_needed(resource, &why, command));
+            let but = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
+            return Err(person_needed(&but));
         }
         let tokens = flow::log_in(&self.place, target, Some(headers), &self.manner).await?;
         Ok(self.adopt(tokens, None))

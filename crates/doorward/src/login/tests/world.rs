@@ -166,9 +166,9 @@ impl World {
     pub(super) async fn age(&self, ago: i64) {
         let store = self.place().await.store;
         let mut tokens = self.stored().await.expect("stored tokens");
-        let back = |at: Timestamp| Timestamp::from_unix(at.as_unix() - ago);
-        tokens.issued_at = back(tokens.issued_at);
-        tokens.expires_at = tokens.expires_at.map(back);
+        for at in [Some(&mut tokens.issued_at), tokens.expires_at.as_mut()].into_iter().flatten() {
+            *at = Timestamp::from_unix(at.as_unix() - ago);
+        }
         store.save(&tokens, tokens.generation).await.unwrap();
     }
 }
