@@ -29,7 +29,7 @@ macro_rules! codes {
             /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The code as it is shown, such as `OA-201`.
+            /// The code as it is shown, such as `CL-201`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
@@ -44,70 +44,70 @@ macro_rules! codes {
 
 codes! {
     /// The URL of the MCP server cannot be used.
-    BadTarget = "OA-001", Usage;
+    BadTarget = "CL-001", Usage;
     /// The caller of the machine gave it an input that it does not wait for.
-    OutOfOrder = "OA-002", Error;
+    OutOfOrder = "CL-002", Error;
     /// The credential store failed.
-    Store = "OA-003", Error;
+    Store = "CL-003", Error;
 
     /// A server could not be reached.
-    Unreachable = "OA-101", Unreachable;
+    Unreachable = "CL-101", Unreachable;
     /// TLS failed.
-    Tls = "OA-102", Unreachable;
+    Tls = "CL-102", Unreachable;
     /// A server answered with an error of its own.
-    ServerFault = "OA-103", Unreachable;
+    ServerFault = "CL-103", Unreachable;
     /// A document or endpoint lies where it may not be asked for: another origin, or a private network.
-    Forbidden = "OA-104", Refused;
+    Forbidden = "CL-104", Refused;
 
     /// The MCP server publishes no metadata.
-    NoResourceMetadata = "OA-110", Refused;
+    NoResourceMetadata = "CL-110", Refused;
     /// The MCP server's metadata describes another resource.
-    ResourceMismatch = "OA-111", Refused;
+    ResourceMismatch = "CL-111", Refused;
     /// The MCP server's metadata cannot be read.
-    BadResourceMetadata = "OA-112", Refused;
+    BadResourceMetadata = "CL-112", Refused;
 
     /// The authorization server publishes no metadata.
-    NoServerMetadata = "OA-120", Refused;
+    NoServerMetadata = "CL-120", Refused;
     /// The authorization server's metadata names another issuer.
-    IssuerMismatch = "OA-121", Refused;
+    IssuerMismatch = "CL-121", Refused;
     /// The authorization server does not say that it supports PKCE with S256.
-    NoPkce = "OA-122", Refused;
+    NoPkce = "CL-122", Refused;
     /// The authorization server's metadata cannot be used.
-    BadServerMetadata = "OA-123", Refused;
+    BadServerMetadata = "CL-123", Refused;
     /// The MCP server now names another authorization server than the one that credentials are bound to.
-    IssuerChanged = "OA-124", Refused;
+    IssuerChanged = "CL-124", Refused;
 
     /// There is no way to get a client identifier.
-    NoRegistration = "OA-201", Refused;
+    NoRegistration = "CL-201", Refused;
     /// The authorization server refused to register this client.
-    RegistrationRefused = "OA-202", Refused;
+    RegistrationRefused = "CL-202", Refused;
     /// The answer to the registration cannot be used.
-    BadRegistration = "OA-203", Refused;
+    BadRegistration = "CL-203", Refused;
     /// The held port is not one that the client's redirect URI allows.
-    BadRedirect = "OA-204", Error;
+    BadRedirect = "CL-204", Error;
 
     /// Nobody came back from the browser in time.
-    LoginTimedOut = "OA-301", AuthenticationNeeded;
+    LoginTimedOut = "CL-301", AuthenticationNeeded;
     /// The person, or the server for them, said no.
-    Denied = "OA-302", Refused;
+    Denied = "CL-302", Refused;
     /// The answer in the browser came from another authorization server.
-    CallbackIssuer = "OA-303", Refused;
+    CallbackIssuer = "CL-303", Refused;
     /// The authorization server refused the request.
-    AuthorizationRefused = "OA-304", Refused;
+    AuthorizationRefused = "CL-304", Refused;
 
     /// The token endpoint refused.
-    TokenRefused = "OA-401", Refused;
+    TokenRefused = "CL-401", Refused;
     /// The token endpoint's answer cannot be used.
-    BadTokenAnswer = "OA-402", Refused;
+    BadTokenAnswer = "CL-402", Refused;
     /// The login has ended; a person has to log in again.
-    LoginNeeded = "OA-403", AuthenticationNeeded;
+    LoginNeeded = "CL-403", AuthenticationNeeded;
     /// The authorization server does not know this client any more.
-    ClientUnknown = "OA-404", Refused;
+    ClientUnknown = "CL-404", Refused;
     /// The server asks for more rights again and again.
-    TooManyStepUps = "OA-405", Refused;
+    TooManyStepUps = "CL-405", Refused;
 
     /// The authorization server did not confirm that the tokens were revoked.
-    NotRevoked = "OA-501", Refused;
+    NotRevoked = "CL-501", Refused;
 }
 
 /// A failure: its code, what happened, the evidence, and what to do next. None of the texts holds a secret or a

@@ -158,7 +158,9 @@ pub(crate) struct SignIn {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "In a host's configuration:\n  \"command\": \"doorward\", \"args\": [\"connect\", \"https://mcp.example.com/mcp\"]")]
+#[command(
+    after_help = "In a host's configuration:\n  \"command\": \"doorward\", \"args\": [\"connect\", \"https://mcp.example.com/mcp\"]"
+)]
 pub(crate) struct Connect {
     /// The URL of the MCP server.
     pub(crate) url: String,

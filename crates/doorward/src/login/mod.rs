@@ -79,7 +79,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
 fn scopes(text: &str) -> Result<ScopeSet, Box<Failure>> {
     ScopeSet::parse(text).map_err(|refusal| {
         let next = "name them as the server does, parted by single spaces: --scope \"files:read files:write\"";
-        Failure::new("OA-001", Exit::Usage, format!("{text:?} is no list of scopes"), refusal, next)
+        Failure::new("CL-001", Exit::Usage, format!("{text:?} is no list of scopes"), refusal, next)
     })
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn target(url: &str) -> Result<Target, Box<Failure>> {
     if !url.contains("://") {
         let likely = if url.starts_with("localhost") || url.starts_with("127.") { "http" } else { "https" };
         return Err(Failure::new(
-            "OA-001",
+            "CL-001",
             Exit::Usage,
             "the URL of the MCP server has no scheme",
             format!("{url:?} does not start with https://"),
