@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use doorward_resource_server::{Authorized, Refusal};
+use doorward_types::Timestamp;
 use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval_at},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 
 use super::session::OpenCall;
@@ -31,13 +32,6 @@ pub(super) enum Out {
     Note(String),
     /// The answer.
     Final(Final),
-    /// The right to an answer has ended.
-    Withdrawn {
-        /// Why, as long as a status can still be sent.
-        refusal: Refusal,
-        /// Why, as a message.
-        json: String,
-    },
 }
 
 /// An answer and the status it has when it stands alone.
@@ -111,9 +105,20 @@ impl Job {
         let mut check = every(limits.grant_check);
         let cancelled = self.open.as_ref().map(|open| open.cancelled.clone()).unwrap_or_default();
         let stopping = self.parts.stopping.clone();
+        let deadline = self.call.deadline();
         let mut waiting: Option<Out> = None;
         let mut gone = false;
         loop {
+            // While a piece waits for its reader, nobody asks the call whether it takes too long.
+            let overdue = async {
+                match deadline {
+                    Some((limit, at)) => {
+                        sleep_until(at).await;
+                        limit
+                    }
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => {
@@ -140,11 +145,17 @@ impl Job {
                         }
                     }
                 }
-                _ = check.tick() => if let Some(refusal) = withdrawn(&self.parts, &self.authorized) {
+                limit = overdue, if waiting.is_some() => {
+                    self.call.cancel("the call took too long");
+                    let error = failure(&CallFailed::TimedOut(limit));
+                    let _ = out.try_send(Out::Final(Final::error(&self.id, &error, self.caller)));
+                    return;
+                }
+                _ = check.tick() => if let Some(refusal) = self.withdrawn() {
                     self.call.cancel("the caller's access has ended");
+                    // The server has the call already. A status of 401 would make the caller send it again.
                     let error = RpcError::new(INTERNAL_ERROR, format!("{refusal}: the call was cancelled"));
-                    let json = envelope::error_response(Some(&self.id), &error);
-                    let _ = out.try_send(Out::Withdrawn { refusal, json });
+                    let _ = out.try_send(Out::Final(Final::error(&self.id, &error, self.caller)));
                     return;
                 },
                 () = stopping.cancelled(), if self.subscription => {
@@ -163,6 +174,15 @@ impl Job {
                 }
                 _ = alive.tick(), if self.streams && waiting.is_none() && !gone => waiting = Some(Out::KeepAlive),
             }
+        }
+    }
+
+    /// Why the call may not go on. A call that was let through may end after its token did, for it was asked
+    /// for in time; a subscription may not.
+    fn withdrawn(&self) -> Option<Refusal> {
+        match self.subscription {
+            true => withdrawn(&self.parts, &self.authorized),
+            false => revoked(&self.parts, &self.authorized).then_some(Refusal::Revoked),
         }
     }
 
@@ -217,13 +237,19 @@ pub(super) fn ended_subscription(id: &Id) -> Final {
     Final::new(id, &Reply::Result(tagged(result, Some(id.as_raw())).to_raw()), Era::Modern)
 }
 
-/// Why an open answer may not go on, if it may not.
+/// Why a stream without an end of its own may not go on, if it may not.
 pub(super) fn withdrawn(parts: &Parts, authorized: &Authorized) -> Option<Refusal> {
-    let now = (parts.clock)();
-    if parts.guard.is_still_good(authorized, now) {
-        return None;
+    if authorized.expires_at() <= (parts.clock)() {
+        return Some(Refusal::Expired);
     }
-    Some(if authorized.expires_at() <= now { Refusal::Expired } else { Refusal::Revoked })
+    revoked(parts, authorized).then_some(Refusal::Revoked)
+}
+
+/// Whether the grant was taken back, whatever the time.
+fn revoked(parts: &Parts, authorized: &Authorized) -> bool {
+    // A token whose time has not come to an end is only bad when it was revoked.
+    let in_time = Timestamp::from_unix(authorized.expires_at().as_unix() - 1);
+    !parts.guard.is_still_good(authorized, in_time)
 }
 
 /// A tick each `period`, the first after one period.

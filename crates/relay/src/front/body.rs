@@ -61,6 +61,5 @@ fn event(out: Out) -> Bytes {
         Out::Open | Out::KeepAlive => Bytes::from_static(sse::KEEP_ALIVE.as_bytes()),
         Out::Note(json) => sse::event(&json).into(),
         Out::Final(last) => sse::event(&last.json).into(),
-        Out::Withdrawn { json, .. } => sse::event(&json).into(),
     }
 }

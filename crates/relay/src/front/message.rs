@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use doorward_resource_server::{AuthorizedRequest, Principal, Refusal};
+use doorward_resource_server::{AuthorizedRequest, Principal};
 use doorward_types::{Permission, Revision};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::{sync::mpsc, time::timeout};
@@ -102,8 +102,9 @@ impl Caller<'_> {
         };
         match message {
             Message::Request(request) => {
+                let id = request.id.clone();
                 let progress = self.request(request, era, session.as_ref(), self.accepts.events).await;
-                self.respond(progress).await
+                self.respond(&id, era, progress).await
             }
             Message::Notification { method, params } => {
                 if let Some(session) = &session {
@@ -159,12 +160,11 @@ impl Caller<'_> {
             }
         }
         let answers = requests.into_iter().map(|request| async {
+            let id = request.id.clone();
             let progress = self.request(request, Era::Legacy, Some(&session), false).await;
             match progress {
                 Progress::Answered(last) => Ok(last.json),
-                Progress::Open(mut pieces) => {
-                    last(&mut pieces).await.map(|last| last.json).map_err(|r| self.withdraw(r))
-                }
+                Progress::Open(mut pieces) => Ok(last(&mut pieces, &id, Era::Legacy).await.json),
                 Progress::Refused(response) => Err(response),
             }
         });
@@ -203,23 +203,19 @@ impl Caller<'_> {
 
     /// Answers with JSON when the answer comes first, and with a stream when something else does or when it
     /// takes long.
-    async fn respond(&self, progress: Progress) -> Response<RelayBody> {
+    async fn respond(&self, id: &Id, era: Era, progress: Progress) -> Response<RelayBody> {
         let mut pieces = match progress {
             Progress::Refused(response) => return response,
             Progress::Answered(last) => return self.finished(last),
             Progress::Open(pieces) => pieces,
         };
         if !self.accepts.events {
-            return match last(&mut pieces).await {
-                Ok(last) => whole(last),
-                Err(refusal) => self.withdraw(refusal),
-            };
+            return whole(last(&mut pieces, id, era).await);
         }
         match timeout(self.parts.settings.limits.stream_after, pieces.recv()).await {
             Ok(Some(Out::Final(last))) => self.finished(last),
-            Ok(Some(Out::Withdrawn { refusal, .. })) => self.withdraw(refusal),
             Ok(Some(first)) => events(Some(first), pieces),
-            Ok(None) => self.withdraw(Refusal::Revoked),
+            Ok(None) => self.finished(broken_off(id, era)),
             Err(_) => events(Some(Out::Open), pieces),
         }
     }
@@ -230,23 +226,21 @@ impl Caller<'_> {
         }
         events(Some(Out::Final(last)), mpsc::channel(1).1)
     }
-
-    fn withdraw(&self, refusal: Refusal) -> Response<RelayBody> {
-        refuse(self.parts, &refusal)
-    }
 }
 
 /// The answer, when nothing but the answer can be sent.
-async fn last(pieces: &mut mpsc::Receiver<Out>) -> Result<Final, Refusal> {
-    loop {
-        match pieces.recv().await {
-            Some(Out::Final(last)) => return Ok(last),
-            Some(Out::Withdrawn { refusal, .. }) => return Err(refusal),
-            Some(_) => {}
-            // Only a caller who has gone ends a call without an answer.
-            None => return Err(Refusal::Revoked),
+async fn last(pieces: &mut mpsc::Receiver<Out>, id: &Id, era: Era) -> Final {
+    while let Some(piece) = pieces.recv().await {
+        if let Out::Final(last) = piece {
+            return last;
         }
     }
+    broken_off(id, era)
+}
+
+/// The answer when there is none: the call may have reached the server all the same.
+fn broken_off(id: &Id, era: Era) -> Final {
+    Final::error(id, &RpcError::new(INTERNAL_ERROR, "the call broke off; it may or may not have had effect"), era)
 }
 
 /// Does what a legacy caller's notification says. Nothing of it reaches the server, which is shared.

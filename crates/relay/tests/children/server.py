@@ -94,7 +94,7 @@ def call(id, params, line):
         for step in range(given.get("steps", 3)):
             notify("notifications/progress", progressToken=meta.get("progressToken"), progress=step, total=3)
             time.sleep(given.get("pause", 0))
-        return text("done")
+        return None if given.get("never") else text("done")
     if name == "silent":
         return None
     if name == "crash":

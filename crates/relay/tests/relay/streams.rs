@@ -83,8 +83,10 @@ async fn a_stream_ends_with_the_right_to_it() {
         Instant::now()
     };
     let (waiting, revoked) = tokio::join!(waiting, revoke);
-    assert_eq!(waiting.status(), StatusCode::UNAUTHORIZED);
-    assert!(waiting.headers()["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+    // The server has the call: a 401 would make the caller send it again.
+    assert_eq!(waiting.status(), StatusCode::OK);
+    let answer = parsed(&text(waiting).await);
+    assert!(answer["id"] == 1 && answer["error"]["message"].as_str().unwrap().contains("revoked"), "{answer}");
     let last = call.next().await.unwrap();
     assert!(last["error"]["message"].as_str().unwrap().contains("revoked"), "{last}");
     assert!(call.next().await.is_none() && listening.next().await.is_none() && stream.next().await.is_none());
@@ -96,19 +98,51 @@ async fn a_stream_ends_with_the_right_to_it() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_the_token_expires() {
+async fn expiry_ends_streams_but_no_call() {
     // proves: MCPP-15
     let world = World::limited(&["legacy"], |limits| {
         limits.stream_after = Duration::from_millis(100);
         limits.grant_check = Duration::from_millis(100);
     });
-    world.caller("ann").tool("echo", json!({})).await;
+    let mut session = world.caller("ann");
+    session.initialize("2025-11-25").await;
+    session.tool("echo", json!({})).await;
     let mut caller = world.caller("ann");
     caller.token = world.token_for(RESOURCE, "ann", "client", "mcp:read", 2);
-    let mut call = caller.stream(&modern(1, "tools/call", tool("silent", json!({})))).await;
-    let last = call.next().await.unwrap();
-    assert!(last["error"]["message"].as_str().unwrap().contains("expired"), "{last}");
-    assert!(call.next().await.is_none());
+    session.token = caller.token.clone();
+    let slow = modern(1, "tools/call", tool("slow", json!({ "seconds": 3.5 })));
+    let mut json_only = caller.mirrored(&slow);
+    json_only.headers_mut().unwrap().insert("accept", http::HeaderValue::from_static("application/json"));
+    let whole = async { caller.send(json_only, slow.to_string()).await };
+    let streams = async {
+        let mut call = caller.stream(&slow).await;
+        let listen = modern(2, "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+        let mut listening = caller.stream(&listen).await;
+        assert!(listening.next().await.is_some());
+        let mut stream = Stream::of(session.send(session.request("GET"), "").await);
+        assert_eq!(stream.status, StatusCode::OK);
+        assert!(listening.next().await.is_none() && stream.next().await.is_none());
+        // New calls are refused by now; the open one goes on.
+        assert_eq!(caller.post(&slow).await.0, StatusCode::UNAUTHORIZED);
+        let last = call.next().await.unwrap();
+        assert_eq!(last["result"]["content"][0]["text"], "slow", "{last}");
+    };
+    let (whole, ()) = tokio::join!(whole, streams);
+    assert_eq!(whole.status(), StatusCode::OK);
+    assert_eq!(parsed(&text(whole).await)["result"]["content"][0]["text"], "slow");
+    assert_eq!(world.caller("ann").seen().await["cancelled"], json!([]));
+}
+
+#[tokio::test]
+async fn a_reader_who_stalls_does_not_outlast_the_call() {
+    // proves: MCPP-14, STDIO-07
+    let world = World::limited(&["legacy"], |limits| limits.request_timeout = Duration::from_secs(1));
+    let caller = world.caller("ann");
+    let mut body = modern(1, "tools/call", tool("progress", json!({ "steps": 40, "never": true })));
+    body["params"]["_meta"]["progressToken"] = json!("p");
+    let mut lazy = caller.stream(&body).await;
+    until("the server is told", || async { caller.seen().await["cancelled"].as_array().unwrap().len() == 1 }).await;
+    while lazy.next().await.is_some() {}
 }
 
 #[tokio::test]

@@ -238,6 +238,11 @@ impl Call {
         self.number
     }
 
+    /// How long the call may take, and when that is over.
+    pub(crate) fn deadline(&self) -> Option<(Duration, Instant)> {
+        self.deadline
+    }
+
     /// The next thing that comes of the call; nothing follows [`Event::Done`]. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Event {
         let Self { notes, done, deadline, .. } = self;
