@@ -23,7 +23,7 @@ pub(super) struct Changes {
     pub(super) authorized: Authorized,
     pub(super) source: Source,
     pub(super) listener: Listener,
-    /// Ends the stream.
+    /// Ends the stream, and tells that it ended.
     pub(super) ended: CancellationToken,
     /// Subscriptions at the server, which last as long as the stream.
     #[expect(dead_code, reason = "held, not read")]
@@ -73,6 +73,13 @@ async fn ask(child: &Arc<Child>, session: &Session) -> Option<Call> {
     let mut params: Members = era::own_params();
     params.set("notifications", raw(&Filter::all(session.watched()).to_json()));
     child.listen(&Outgoing::own("subscriptions/listen", params)).await.ok()
+}
+
+/// Whatever ends a stream, its session knows that it has none any more.
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
 }
 
 impl Changes {

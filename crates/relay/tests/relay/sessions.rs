@@ -208,3 +208,30 @@ async fn the_log_level_is_the_sessions_own() {
     assert_eq!(line["params"]["_meta"][format!("{META}logLevel")], "error");
     assert_eq!(line["params"]["_meta"][format!("{META}clientInfo")]["name"], "test caller");
 }
+
+#[tokio::test]
+async fn a_session_whose_stream_has_ended_makes_room() {
+    // proves: HTTP-05
+    for crowded in [true, false] {
+        let world = World::limited(&["legacy"], |limits| match crowded {
+            true => limits.max_sessions_per_subject = 2,
+            false => {
+                limits.max_sessions = 2;
+                limits.idle_session = Duration::from_millis(1);
+            }
+        });
+        let start = legacy(0, "initialize", json!({ "protocolVersion": "2025-11-25" }));
+        let (mut first, mut second) = (world.caller("ann"), world.caller("ann"));
+        first.initialize("2025-11-25").await;
+        let stream = first.send(first.request("GET"), "").await;
+        second.initialize("2025-11-25").await;
+        let other = second.send(second.request("GET"), "").await;
+        assert_eq!((stream.status(), other.status()), (StatusCode::OK, StatusCode::OK));
+        // Both are in use, and then one is not any more.
+        assert_eq!(first.post(&start).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        drop(stream);
+        until("there is room", || async { first.post(&start).await.0 == StatusCode::OK }).await;
+        assert_eq!(first.post(&legacy(1, "ping", json!({}))).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(second.post(&legacy(1, "ping", json!({}))).await.0, StatusCode::OK);
+    }
+}
