@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     headers,
@@ -73,7 +74,7 @@ impl Call {
             (&self.speech, &self.message, answer.status())
             && request.method == "tools/call"
         {
-            let (answer, wants_headers) = wants_headers(answer).await;
+            let (answer, wants_headers) = wants_headers(answer, Instant::now() + link.settings.answer_timeout).await;
             if !wants_headers {
                 return Ok(answer);
             }
@@ -134,7 +135,7 @@ impl Call {
     /// When the answer did not come; then nothing was written that answers the request.
     async fn relay(&self, id: &Id, answer: Response<Body>, link: &Link) -> Result<(), RpcError> {
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut incoming = Incoming::new(answer, link.settings.max_message);
+        let mut incoming = Incoming::new(answer, &link.settings);
         if !status.is_success() {
             return self.relay_error(id, status, &headers, incoming, link).await;
         }
@@ -199,15 +200,22 @@ impl Call {
         link: &Link,
     ) -> Result<(), RpcError> {
         if incoming.has_messages() {
-            while let Ok(Some((message, _))) = incoming.next().await {
-                if let Message::Response { id: own, reply: reply @ Reply::Error(_) } = message
-                    && own.is_none_or(|own| own.key() == id.key())
-                {
-                    link.host.say(&envelope::response(Some(id), &reply)).await;
-                    return Ok(());
+            let own_error = async {
+                while let Ok(Some((message, _))) = incoming.next().await {
+                    if let Message::Response { id: own, reply: reply @ Reply::Error(_) } = message
+                        && own.is_none_or(|own| own.key() == id.key())
+                    {
+                        return Some(reply);
+                    }
                 }
-            }
-            return Err(refused(link, status, headers, ""));
+                None
+            };
+            // No error is an endless stream.
+            let Ok(Some(reply)) = tokio::time::timeout(link.settings.answer_timeout, own_error).await else {
+                return Err(refused(link, status, headers, ""));
+            };
+            link.host.say(&envelope::response(Some(id), &reply)).await;
+            return Ok(());
         }
         Err(refused(link, status, headers, &incoming.words().await))
     }
@@ -216,9 +224,9 @@ impl Call {
 /// Whether an answer says that headers and body differ; the answer itself stays whole.
 ///
 /// Source: MCP 2026-07-28 Streamable HTTP, "Server Validation".
-async fn wants_headers(answer: Response<Body>) -> (Response<Body>, bool) {
+async fn wants_headers(answer: Response<Body>, until: Instant) -> (Response<Body>, bool) {
     let (parts, body) = answer.into_parts();
-    let bytes = incoming::beginning(body).await;
+    let bytes = incoming::beginning(body, until).await;
     let wants = serde_json::from_slice::<serde_json::Value>(&bytes)
         .is_ok_and(|message| message["error"]["code"] == HEADER_MISMATCH);
     let body: Body = Box::pin(futures_util::stream::iter([Ok(bytes)]));

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{Response, header::CONTENT_TYPE};
 use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
 
-use super::{events::Events, link::Body};
+use super::{BridgeSettings, events::Events, link::Body};
 use crate::envelope::{self, Message};
 
 /// How much of a short body is read.
@@ -28,6 +29,8 @@ pub(super) struct Incoming {
     form: Form,
     body: Body,
     most: usize,
+    /// When everything but a stream of events must be there.
+    until: Instant,
     ready: VecDeque<(Message, String)>,
 }
 
@@ -43,8 +46,9 @@ pub(super) enum Broken {
 }
 
 impl Incoming {
-    /// Reads the body of an answer. No message of it may be longer than `most` bytes.
-    pub(super) fn new(answer: Response<Body>, most: usize) -> Self {
+    /// Reads the body of an answer. Its messages are limited in length, and a body that is no stream in time as well.
+    pub(super) fn new(answer: Response<Body>, settings: &BridgeSettings) -> Self {
+        let most = settings.max_message;
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let form = match kind.as_str() {
@@ -53,7 +57,8 @@ impl Incoming {
             kind if kind.starts_with("application/") && kind.ends_with("+json") => Form::Json,
             _ => Form::Other,
         };
-        Self { form, body: answer.into_body(), most, ready: VecDeque::new() }
+        let until = Instant::now() + settings.answer_timeout;
+        Self { form, body: answer.into_body(), most, until, ready: VecDeque::new() }
     }
 
     /// Whether there can be messages in it.
@@ -79,7 +84,9 @@ impl Incoming {
                 Form::Other => return Ok(None),
                 Form::Json => {
                     self.form = Form::Other;
-                    vec![String::from_utf8_lossy(&whole(&mut self.body, self.most).await?).into_owned()]
+                    let whole = timeout_at(self.until, whole(&mut self.body, self.most)).await;
+                    let whole = whole.map_err(|_| Broken::Lost("its rest did not come in time".to_owned()))?;
+                    vec![String::from_utf8_lossy(&whole?).into_owned()]
                 }
                 Form::Events(events) => {
                     let Some(chunk) = self.body.next().await else { return Ok(None) };
@@ -97,7 +104,7 @@ impl Incoming {
 
     /// The beginning of the body as text for people, when it is no message.
     pub(super) async fn words(self) -> String {
-        let bytes = beginning(self.body).await;
+        let bytes = beginning(self.body, self.until).await;
         let text = String::from_utf8_lossy(&bytes);
         if text.trim_start().starts_with('<') {
             return String::new();
@@ -120,10 +127,10 @@ fn messages(text: &str) -> Result<Vec<(Message, String)>, Broken> {
     items.into_iter().map(|item| read(item.get())).collect()
 }
 
-/// The beginning of a short body.
-pub(super) async fn beginning(mut body: Body) -> Bytes {
+/// The beginning of a short body, as far as it is there in time.
+pub(super) async fn beginning(mut body: Body, until: Instant) -> Bytes {
     let mut bytes = Vec::new();
-    while let Some(Ok(chunk)) = body.next().await {
+    while let Ok(Some(Ok(chunk))) = timeout_at(until, body.next()).await {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MOST_WORDS {
             break;

@@ -32,7 +32,7 @@ pub(super) async fn run(link: Arc<Link>) {
         }
         match link.send(&Outgoing { method: Method::GET, headers, body: Bytes::new() }).await {
             Ok(answer) if answer.status() == StatusCode::OK => {
-                let mut incoming = Incoming::new(answer, link.settings.max_message);
+                let mut incoming = Incoming::new(answer, &link.settings);
                 if !incoming.has_messages() {
                     return;
                 }

@@ -44,7 +44,7 @@ pub struct BridgeSettings {
     pub max_message: usize,
     /// The most requests of the host that are open at one time.
     pub max_in_flight: usize,
-    /// How long the server may take to start its answer.
+    /// How long the server may take to start its answer, and then to finish it, unless that is a stream of events.
     pub answer_timeout: Duration,
     /// How long open requests may still take after the host's end of input.
     pub drain: Duration,

@@ -132,13 +132,16 @@ impl Link {
         let outgoing = Outgoing { method: Method::POST, headers: headers::of_post(), body: initialize.clone() };
         let answer = self.send(&outgoing).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
         let id = answer.headers().get(headers::SESSION).cloned();
-        let mut incoming = Incoming::new(answer, self.settings.max_message);
-        while let Ok(Some((message, _))) = incoming.next().await {
-            if let Message::Response { reply: Reply::Result(result), .. } = message {
-                return Some((id, result));
+        let mut incoming = Incoming::new(answer, &self.settings);
+        let result = async {
+            while let Ok(Some((message, _))) = incoming.next().await {
+                if let Message::Response { reply: Reply::Result(result), .. } = message {
+                    return Some((id, result));
+                }
             }
-        }
-        None
+            None
+        };
+        tokio::time::timeout(self.settings.answer_timeout, result).await.ok().flatten()
     }
 
     /// Tells the server that the session is over, if there is one.

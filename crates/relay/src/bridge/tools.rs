@@ -87,15 +87,17 @@ impl Link {
             let headers = headers::mirrored(version, &message);
             let asked = self.send(&Outgoing { method: Method::POST, headers, body: text.into() }).await;
             let Some(answer) = asked.ok().filter(|answer| answer.status() == StatusCode::OK) else { return };
-            let mut incoming = Incoming::new(answer, self.settings.max_message);
-            let mut next = None;
-            while let Ok(Some((message, _))) = incoming.next().await {
-                if let Message::Response { reply: Reply::Result(result), .. } = message {
-                    next = self.tools.learn(&result);
-                    break;
+            let mut incoming = Incoming::new(answer, &self.settings);
+            let next = async {
+                while let Ok(Some((message, _))) = incoming.next().await {
+                    if let Message::Response { reply: Reply::Result(result), .. } = message {
+                        return self.tools.learn(&result);
+                    }
                 }
-            }
-            let Some(cursor) = next else { return };
+                None
+            };
+            let next = tokio::time::timeout(self.settings.answer_timeout, next).await;
+            let Some(cursor) = next.ok().flatten() else { return };
             params.set("cursor", raw(&cursor));
         }
     }

@@ -5,6 +5,7 @@ mod modern;
 mod noise;
 mod server;
 mod sessions;
+mod stalls;
 mod tokens;
 
 use std::{sync::Arc, time::Duration};
