@@ -75,10 +75,17 @@ impl Gateway {
         Ok(tools.iter().map(|tool| tool.summary.clone()).collect())
     }
 
+    /// Ends the streams that have no end of their own (sessions' streams, `subscriptions/listen`) and lets calls
+    /// finish: for when the gateway is about to stop, before its connections are drained. Once is enough, more
+    /// does no harm.
+    pub fn end_streams(&self) {
+        self.parts.stopping.cancel();
+    }
+
     /// Ends all streams, stops all children and waits until they have ended: at most twice
     /// [`Limits::stop_grace`](crate::Limits::stop_grace). Calls that are still open fail with an error that says so.
     pub async fn shutdown(&self) {
-        self.parts.stopping.cancel();
+        self.end_streams();
         self.parts.pool.stop().await;
     }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     envelope::{self, Id, RpcError},
     gateway::Parts,
+    upstream::stdio::Unavailable,
 };
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -164,6 +165,9 @@ async fn get(parts: &Arc<Parts>, look: AuthorizedRequest<()>, asked: &HeaderMap)
         Ok(session) => session,
         Err((status, error)) => return problem(status, None, &error),
     };
+    if parts.stopping.is_cancelled() {
+        return message::unavailable(&Unavailable::Stopping, None);
+    }
     let (slot, child) = match parts.pool.child(&principal.subject).await {
         Ok(found) => found,
         Err(why) => return message::unavailable(&why, None),

@@ -173,3 +173,28 @@ async fn a_listener_who_does_not_read_is_ended_and_nobody_waits_for_it() {
     }
     assert!((1..400).contains(&heard), "{heard}");
 }
+
+#[tokio::test]
+async fn streams_can_be_ended_while_calls_finish() {
+    // proves: STDIO-09
+    let world = World::limited(&["legacy"], |limits| limits.stream_after = Duration::from_millis(100));
+    let caller = world.caller("ann");
+    let mut session = world.caller("ann");
+    session.initialize("2025-11-25").await;
+    let mut stream = Stream::of(session.send(session.request("GET"), "").await);
+    let listen = modern("l", "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+    let mut listening = caller.stream(&listen).await;
+    assert!(listening.next().await.is_some());
+    let mut call = caller.stream(&modern(1, "tools/call", tool("slow", json!({ "seconds": 1 })))).await;
+    world.gateway.end_streams();
+    world.gateway.end_streams();
+    assert!(stream.next().await.is_none());
+    let last = listening.next().await.unwrap();
+    assert_eq!((&last["id"], &last["result"]["resultType"]), (&json!("l"), &json!("complete")), "{last}");
+    assert!(listening.next().await.is_none());
+    let refused = session.send(session.request("GET"), "").await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(call.next().await.unwrap()["result"]["content"][0]["text"], "slow");
+    assert_eq!(caller.tool("echo", json!({})).await, "{}");
+    world.gateway.shutdown().await;
+}
