@@ -89,8 +89,9 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// How long a child without callers is kept.
     pub idle_child: Duration,
-    /// How often one subject's child may be started within a minute.
-    pub max_starts_per_minute: usize,
+    /// How often one subject's child may be started again within a minute after it ended by itself or had to be
+    /// killed. Each time it is waited for longer.
+    pub max_restarts_per_minute: usize,
     /// How long a child may take to end by itself, and again after it was asked to.
     pub stop_grace: Duration,
     /// The most children at one time.
@@ -125,7 +126,7 @@ impl Default for Limits {
             probe_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(300),
             idle_child: Duration::from_secs(600),
-            max_starts_per_minute: 10,
+            max_restarts_per_minute: 10,
             stop_grace: Duration::from_secs(2),
             max_children: 64,
             max_in_flight: 256,

@@ -123,8 +123,7 @@ impl Job {
                 biased;
                 () = cancelled.cancelled() => {
                     self.call.cancel("the caller cancelled the call");
-                    let error = RpcError::new(INTERNAL_ERROR, "the call was cancelled by its caller");
-                    let _ = out.try_send(Out::Final(Final::error(&self.id, &error, self.caller)));
+                    let _ = out.try_send(Out::Final(taken_back(&self.id, self.caller)));
                     return;
                 }
                 // To a modern caller, hanging up is cancelling. To a legacy one it is not: the call goes on.
@@ -204,6 +203,11 @@ impl Job {
             Event::Done(Err(failed)) => Some(Out::Final(Final::error(&self.id, &failure(&failed), self.caller))),
         }
     }
+}
+
+/// The answer to a call that its caller cancelled.
+pub(super) fn taken_back(id: &Id, era: Era) -> Final {
+    Final::error(id, &RpcError::new(INTERNAL_ERROR, "the call was cancelled by its caller"), era)
 }
 
 /// What a caller is told about a call that the server did not answer.

@@ -103,7 +103,12 @@ impl Caller<'_> {
         match message {
             Message::Request(request) => {
                 let id = request.id.clone();
-                let progress = self.request(request, era, session.as_ref(), self.accepts.events).await;
+                // Noted first: it can be cancelled from here on.
+                let open = match session.as_ref().map(|session| session.opened(&id)) {
+                    Some(None) => return self.finished(in_use(&id)),
+                    open => open.flatten(),
+                };
+                let progress = self.request(request, era, session.as_ref(), open, self.accepts.events).await;
                 self.respond(&id, era, progress).await
             }
             Message::Notification { method, params } => {
@@ -146,23 +151,34 @@ impl Caller<'_> {
                 Message::Request(request) if request.method == "initialize" => {
                     return refuse_all("initialize cannot be part of a batch");
                 }
-                Message::Request(request) => requests.push(request),
+                Message::Request(request) => {
+                    let open = session.opened(&request.id);
+                    requests.push((request, open));
+                }
                 Message::Notification { method, params } => heed(&session, &method, &params),
                 Message::Response { .. } => {}
             }
         }
-        for request in &requests {
+        for (request, open) in &requests {
+            let Some(open) = open else { continue };
+            let needs = tokio::select! {
+                biased;
+                () = open.cancelled.cancelled() => continue,
+                needs = self.needs(request, Era::Legacy) => needs,
+            };
             // What cannot be done at all is told by its own answer.
-            if let Ok((needed, _)) = self.needs(request, Era::Legacy).await
+            if let Ok((needed, _)) = needs
                 && let Err(refusal) = admit(self.parts, self.asked, (), needed)
             {
                 return refuse(self.parts, &refusal);
             }
         }
-        let answers = requests.into_iter().map(|request| async {
+        let answers = requests.into_iter().map(|(request, open)| async {
             let id = request.id.clone();
-            let progress = self.request(request, Era::Legacy, Some(&session), false).await;
-            match progress {
+            if open.is_none() {
+                return Ok(in_use(&id).json);
+            }
+            match self.request(request, Era::Legacy, Some(&session), open, false).await {
                 Progress::Answered(last) => Ok(last.json),
                 Progress::Open(mut pieces) => Ok(last(&mut pieces, &id, Era::Legacy).await.json),
                 Progress::Refused(response) => Err(response),
@@ -226,6 +242,11 @@ impl Caller<'_> {
         }
         events(Some(Out::Final(last)), mpsc::channel(1).1)
     }
+}
+
+/// The answer to a call with an id that another open call has.
+fn in_use(id: &Id) -> Final {
+    Final::error(id, &RpcError::new(INVALID_REQUEST, "a call with this id is open already"), Era::Legacy)
 }
 
 /// The answer, when nothing but the answer can be sent.

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     RelayBody,
-    answer::{Final, Job, Out, failure},
+    answer::{Final, Job, Out, failure, taken_back},
     changes::{Changes, Listener, Source},
     headers,
     http::{admit, problem, refuse},
     message::{Caller, unavailable},
-    session::Session,
+    session::{OpenCall, Session},
 };
 use crate::{
     envelope::{INVALID_REQUEST, METHOD_NOT_FOUND, Members, Reply, Request, RpcError, raw},
@@ -67,12 +67,31 @@ impl Caller<'_> {
         }
     }
 
-    /// Decides about a request and sets it going.
+    /// Decides about a request and sets it going, unless `open` is cancelled before that. A request that is
+    /// given up on the way has not reached the server, or is cancelled there.
     pub(super) async fn request(
         &self,
         request: Request,
         era: Era,
         session: Option<&Arc<Session>>,
+        open: Option<OpenCall>,
+        streams: bool,
+    ) -> Progress {
+        let id = request.id.clone();
+        let cancelled = open.as_ref().map(|open| open.cancelled.clone()).unwrap_or_default();
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Progress::Answered(taken_back(&id, era)),
+            progress = self.begin(request, era, session, open, streams) => progress,
+        }
+    }
+
+    async fn begin(
+        &self,
+        request: Request,
+        era: Era,
+        session: Option<&Arc<Session>>,
+        open: Option<OpenCall>,
         streams: bool,
     ) -> Progress {
         let id = request.id.clone();
@@ -147,38 +166,29 @@ impl Caller<'_> {
                 };
                 return Progress::Open(changes.start());
             }
-            Plan::Forward(outgoing, translation) => {
-                let open = match session.map(|session| session.opened(&id)) {
-                    Some(None) => {
-                        return answered(RpcError::new(INVALID_REQUEST, "a call with this id is open already"));
-                    }
-                    Some(open) => open,
-                    None => None,
-                };
-                match self.call(child, &outgoing, listens).await {
-                    Ok(call) => {
-                        let job = Job {
-                            parts: self.parts.clone(),
-                            authorized,
-                            id,
-                            caller: era,
-                            call,
-                            translation,
-                            streams,
-                            subscription: listens,
-                            level,
-                            open,
-                        };
-                        return Progress::Open(job.start());
-                    }
-                    Err(busy @ CallFailed::Busy(_)) => {
-                        let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Some(&id), &failure(&busy));
-                        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
-                        return Progress::Refused(response);
-                    }
-                    Err(failed) => Reply::Error(failure(&failed).to_raw()),
+            Plan::Forward(outgoing, translation) => match self.call(child, &outgoing, listens).await {
+                Ok(call) => {
+                    let job = Job {
+                        parts: self.parts.clone(),
+                        authorized,
+                        id,
+                        caller: era,
+                        call,
+                        translation,
+                        streams,
+                        subscription: listens,
+                        level,
+                        open,
+                    };
+                    return Progress::Open(job.start());
                 }
-            }
+                Err(busy @ CallFailed::Busy(_)) => {
+                    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Some(&id), &failure(&busy));
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
+                    return Progress::Refused(response);
+                }
+                Err(failed) => Reply::Error(failure(&failed).to_raw()),
+            },
         };
         Progress::Answered(Final::new(&id, &reply, era))
     }

@@ -12,6 +12,7 @@ ERA = sys.argv[1] if len(sys.argv) > 1 else "legacy"
 FLAGS = set(sys.argv[2:])
 VERSION = next((flag[10:] for flag in FLAGS if flag.startswith("--version=")), None)
 OUT = threading.Lock()
+GO = threading.Event()
 SEEN = []
 CANCELLED = []
 ANSWERS = {}
@@ -196,6 +197,8 @@ def answer(message, line):
             "instructions": "Be modern.", "_meta": {META + "serverInfo": {"name": "test child", "version": "1"}},
         }
     if method == "tools/list":
+        if "--list-waits" in FLAGS:
+            GO.wait(20)
         page = int(params.get("cursor", "0"))
         names = sorted(TOOLS)
         result = {"tools": [
@@ -212,7 +215,9 @@ def answer(message, line):
     if method == "resources/read":
         if params["uri"] == "missing:":
             raise LookupError(-32002)
-        return {"contents": [{"uri": params["uri"], "text": "text"}]}
+        if params["uri"] == "go:":
+            GO.set()
+        return {"contents": [{"uri": params["uri"], "text": " ".join(map(str, SEEN))}]}
     if method == "resources/subscribe" and ERA == "legacy":
         STATE["subscribed"].append("+" + params["uri"])
         return {}

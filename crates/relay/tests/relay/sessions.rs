@@ -235,3 +235,40 @@ async fn a_session_whose_stream_has_ended_makes_room() {
         assert_eq!(second.post(&legacy(1, "ping", json!({}))).await.0, StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn a_call_can_be_cancelled_before_the_server_has_it() {
+    // proves: MCPP-09
+    let call = |id: &str| legacy(id, "tools/call", tool("echo", json!({})));
+    let cancel =
+        |id: &str| json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
+    for batch in [false, true] {
+        let world = World::new(&["legacy", "--list-waits"]);
+        let mut ann = world.caller("ann");
+        ann.initialize("2025-03-26").await;
+        let read = async |uri: &str| {
+            let (_, answer) = ann.post(&legacy(uri, "resources/read", json!({ "uri": uri }))).await;
+            answer["result"]["contents"][0]["text"].as_str().unwrap().to_owned()
+        };
+        let cancelling = async {
+            until("the server is asked for its tools", || async { read("seen:").await.contains("tools/list") }).await;
+            ann.post(&cancel("a")).await;
+            if batch {
+                read("go:").await;
+            }
+        };
+        let body = if batch { json!([call("a"), call("b"), cancel("b"), call("c")]) } else { call("a") };
+        let ((status, answer), ()) = tokio::join!(ann.post(&body), cancelling);
+        assert_eq!(status, StatusCode::OK);
+        let taken_back = |answer: &serde_json::Value| answer["error"]["message"].to_string().contains("cancelled");
+        match batch {
+            false => assert!(taken_back(&answer), "{answer}"),
+            true => {
+                assert!(taken_back(&answer[0]) && taken_back(&answer[1]), "{answer}");
+                assert_eq!(answer[2]["result"]["content"][0]["text"], "{}", "{answer}");
+            }
+        }
+        read("go:").await;
+        assert_eq!(read("seen:").await.matches("tools/call").count(), usize::from(batch));
+    }
+}

@@ -97,6 +97,11 @@ impl Child {
         }
     }
 
+    /// How it ended, if it did.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        self.calls.ended()
+    }
+
     /// Whether calls may still be made.
     pub(crate) fn is_running(&self) -> bool {
         !self.stop.is_cancelled() && self.calls.ended().is_none()

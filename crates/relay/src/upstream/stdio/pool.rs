@@ -31,10 +31,10 @@ pub(crate) enum Unavailable {
     #[error("the MCP server could not be started: {0}")]
     NotStarted(String),
     /// It ended too often.
-    #[error("the MCP server was started {starts} times within a minute and did not last; it is tried again in {} s", .wait.as_secs() + 1)]
+    #[error("the MCP server had to be started again {restarts} times within a minute; it is tried again in {} s", .wait.as_secs() + 1)]
     TooOften {
         /// How often.
-        starts: usize,
+        restarts: usize,
         /// When it may be tried again.
         wait: Duration,
     },
@@ -75,7 +75,8 @@ type Starting = Shared<BoxFuture<'static, Result<Arc<Child>, Unavailable>>>;
 #[derive(Default)]
 struct State {
     child: Option<Starting>,
-    starts: VecDeque<Instant>,
+    // Starts after a child that did not end in order.
+    restarts: VecDeque<Instant>,
 }
 
 /// How many changes a listener may be behind.
@@ -112,16 +113,20 @@ impl Pool {
 
     /// The running server of a subject; it is started when there is none.
     pub(crate) async fn child(&self, subject: &str) -> Result<(Arc<Slot>, Arc<Child>), Unavailable> {
+        if self.shared.stopping.is_cancelled() {
+            return Err(Unavailable::Stopping);
+        }
         let slot = self.slot(subject);
-        let starting = {
-            // One look at all places at a time, so that two new subjects cannot both take the last one.
-            let slots = self.slots();
-            if self.shared.stopping.is_cancelled() {
-                return Err(Unavailable::Stopping);
+        let current = slot.state().current();
+        let starting = match current {
+            Some(current) => current,
+            None => {
+                // One look at all places at a time, so that two new subjects cannot both take the last one.
+                let slots = self.slots();
+                let most = self.shared.settings.limits.max_children;
+                let others = slots.iter().filter(|(name, other)| *name != subject && other.occupied()).count();
+                slot.starting(others < most)?
             }
-            let most = self.shared.settings.limits.max_children;
-            let others = slots.iter().filter(|(name, other)| *name != subject && other.occupied()).count();
-            slot.starting(others < most)?
         };
         starting.await.map(|child| (slot, child))
     }
@@ -159,19 +164,25 @@ impl Slot {
             return Err(Unavailable::Full(limits.max_children));
         }
         let now = Instant::now();
-        state.starts.retain(|start| now.duration_since(*start) < Duration::from_secs(60));
-        let starts = state.starts.len();
-        if let Some(first) = state.starts.front().filter(|_| starts >= limits.max_starts_per_minute) {
+        state.restarts.retain(|restart| now.duration_since(*restart) < Duration::from_secs(60));
+        let restarts = state.restarts.len();
+        if let Some(first) = state.restarts.front().filter(|_| restarts >= limits.max_restarts_per_minute) {
             let wait = Duration::from_secs(60).saturating_sub(now.duration_since(*first));
-            return Err(Unavailable::TooOften { starts, wait });
+            return Err(Unavailable::TooOften { restarts, wait });
         }
-        state.starts.push_back(now);
+        let before = state.child.as_ref().and_then(|starting| starting.peek().cloned());
+        let in_order = before.is_none_or(|child| child.is_ok_and(|child| child.ended() == Some(Ended::Stopped)));
+        let wait = if in_order { Duration::ZERO } else { back_off(restarts) };
+        if !in_order {
+            state.restarts.push_back(now);
+        }
         let slot = self.clone();
         // A task of its own: the start goes on when the caller who wanted it first has gone.
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(back_off(starts)) => slot.clone().start().await,
+                biased;
                 () = slot.shared.stopping.cancelled() => Err(Unavailable::Stopping),
+                () = tokio::time::sleep(wait) => slot.clone().start().await,
             }
         });
         let starting = async { task.await.unwrap_or_else(|error| Err(Unavailable::NotStarted(error.to_string()))) };
@@ -206,7 +217,7 @@ impl Slot {
         let mut shaken = shake_hands(&child, era.get().copied()).await;
         // Some legacy servers end at a first request that they do not know.
         if matches!(shaken, Err(NoHandshake::Ended(_))) && era.get().is_none() && !self.shared.stopping.is_cancelled() {
-            self.state().starts.push_back(Instant::now());
+            self.state().restarts.push_back(Instant::now());
             child = spawn()?;
             shaken = shake_hands(&child, Some(Era::Legacy)).await;
         }
@@ -315,11 +326,11 @@ fn about(uri: &str) -> Members {
     params
 }
 
-/// How long to wait before the next start, after so many within a minute.
-fn back_off(starts: usize) -> Duration {
-    match u32::try_from(starts).unwrap_or(u32::MAX) {
-        0 | 1 => Duration::ZERO,
-        more => Duration::from_millis(100).saturating_mul(1 << (more - 2).min(6)),
+/// How long to wait before a restart, after so many within a minute.
+fn back_off(restarts: usize) -> Duration {
+    match u32::try_from(restarts).unwrap_or(u32::MAX) {
+        0 => Duration::ZERO,
+        more => Duration::from_millis(100).saturating_mul(1 << (more - 1).min(6)),
     }
 }
 
@@ -330,7 +341,7 @@ mod tests {
     #[test]
     fn the_wait_before_a_restart_grows() {
         // proves: STDIO-06
-        let waits: Vec<u128> = [0, 1, 2, 3, 4, 8, 80].map(|starts| back_off(starts).as_millis()).into();
-        assert_eq!(waits, [0, 0, 100, 200, 400, 6400, 6400]);
+        let waits: Vec<u128> = [0, 1, 2, 3, 7, 80].map(|restarts| back_off(restarts).as_millis()).into();
+        assert_eq!(waits, [0, 100, 200, 400, 6400, 6400]);
     }
 }
