@@ -33,6 +33,9 @@ use host::{Host, Line, Lines};
 use link::Link;
 use work::Work;
 
+/// How long the end may take, after the time that open requests are given.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// The limits of a bridge, and how it is ended.
 #[derive(Clone, Debug)]
 pub struct BridgeSettings {
@@ -105,21 +108,32 @@ impl Bridge {
         let link = Arc::new(Link::new(self, host));
         let mut work = Work::new(Arc::clone(&link));
         let ended = loop {
-            tokio::select! {
-                line = lines.next() => match line {
+            let line = tokio::select! {
+                line = lines.next() => line,
+                () = work.settled() => continue,
+                failed = link.shut_out() => break Err(BridgeError::NotAuthorized(failed)),
+                () = link.host.gone() => break Ok(()),
+                () = stop.cancelled() => break Ok(()),
+            };
+            let taken = async {
+                match line {
                     Ok(Line::Whole(line)) => work.take(&line).await,
                     Ok(Line::TooLong(most)) => link.host.refuse_long_line(most).await,
-                    Ok(Line::End) => break Ok(()),
-                    Err(error) => break Err(BridgeError::Input(error)),
-                },
-                () = work.settled() => {}
-                failed = link.shut_out() => break Err(BridgeError::NotAuthorized(failed)),
+                    Ok(Line::End) => return Some(Ok(())),
+                    Err(error) => return Some(Err(BridgeError::Input(error))),
+                }
+                None
+            };
+            // A host that does not read holds up what is said to it; the bridge can be ended all the same.
+            tokio::select! {
+                end = taken => if let Some(end) = end { break end },
                 () = link.host.gone() => break Ok(()),
                 () = stop.cancelled() => break Ok(()),
             }
         };
         work.finish(if ended.is_ok() { drain } else { Duration::ZERO }).await;
-        link.end_session().await;
+        let goodbye = async { tokio::join!(work.tell_unanswered(), link.end_session()) };
+        let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
         drop((work, link));
         writer.finish().await;
         ended

@@ -150,13 +150,16 @@ impl Work {
         }
     }
 
-    /// Gives open requests this time; those that have no answer then are told so.
+    /// Gives open requests this time, and ends what is left of them.
     pub(super) async fn finish(&mut self, drain: Duration) {
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(drain, all).await.is_ok() {
-            return;
+        if tokio::time::timeout(drain, all).await.is_err() {
+            self.tasks.shutdown().await;
         }
-        self.tasks.shutdown().await;
+    }
+
+    /// Tells the host which of its requests will have no answer.
+    pub(super) async fn tell_unanswered(&self) {
         let open = std::mem::take(&mut *self.open.lock().expect("nobody panics with it in hand"));
         for (id, _) in open.into_values() {
             let error = RpcError::new(INTERNAL_ERROR, "the bridge ended before the server had answered");

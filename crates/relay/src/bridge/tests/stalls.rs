@@ -30,3 +30,43 @@ async fn a_body_that_stalls_does_not_keep_the_host_waiting() {
     }
     host.end().await.0.unwrap();
 }
+
+#[tokio::test]
+async fn a_host_that_does_not_read_cannot_keep_the_bridge_from_ending() {
+    // proves: STDIO-10
+    let server = Server::start(|got, mut caller| async move { caller.json(&got.result(&json!({}))).await }).await;
+    for (stopped, line) in [
+        (true, "garbage".to_owned()),
+        (true, modern(1, "tools/call", "x").to_string()),
+        (false, modern(1, "tools/call", "x").to_string()),
+    ] {
+        let settings = BridgeSettings { drain: Duration::from_millis(100), ..BridgeSettings::default() };
+        let stop = settings.stop.clone();
+        let (mut input, stdin) = tokio::io::duplex(1 << 20);
+        // Nobody reads from this one, and nobody closes it.
+        let (_output, stdout) = tokio::io::duplex(16);
+        let bridge = Bridge {
+            settings: BridgeSettings { reach: Reach::Anywhere, ..settings },
+            upstream: ResourceId::parse(server.url()).unwrap(),
+            bearer: Tokens::new(&server.url()),
+            fetcher: Fetcher::new(Options::default()).unwrap(),
+        };
+        let bridge = tokio::spawn(bridge.run(stdin, stdout));
+        let before = server.got().len();
+        input.write_all(format!("{line}\n").repeat(100).as_bytes()).await.unwrap();
+        if stopped && line == "garbage" {
+            // So that it is at work on a line when the order comes.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        while line != "garbage" && server.got().len() < before + 100 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if stopped {
+            stop.cancel();
+        } else {
+            drop(input);
+        }
+        let ended = tokio::time::timeout(PATIENCE, bridge).await;
+        ended.expect("it ends").unwrap().unwrap();
+    }
+}
