@@ -176,18 +176,19 @@ impl Caller<'_> {
         let answers = requests.into_iter().map(|(request, open)| async {
             let id = request.id.clone();
             if open.is_none() {
-                return Ok(in_use(&id).json);
+                return in_use(&id).json;
             }
             match self.request(request, Era::Legacy, Some(&session), open, false).await {
-                Progress::Answered(last) => Ok(last.json),
-                Progress::Open(mut pieces) => Ok(last(&mut pieces, &id, Era::Legacy).await.json),
-                Progress::Refused(response) => Err(response),
+                Progress::Answered(last) => last.json,
+                Progress::Open(mut pieces) => last(&mut pieces, &id, Era::Legacy).await.json,
+                // The other calls may have had effect, and their answers are owed.
+                Progress::Refused { why, .. } => Final::error(&id, &why, Era::Legacy).json,
             }
         });
-        match futures_util::future::try_join_all(answers).await {
-            Ok(answers) if answers.is_empty() => plain(StatusCode::ACCEPTED),
-            Ok(answers) => json(StatusCode::OK, format!("[{}]", answers.join(","))),
-            Err(response) => response,
+        let answers = futures_util::future::join_all(answers).await;
+        match answers.is_empty() {
+            true => plain(StatusCode::ACCEPTED),
+            false => json(StatusCode::OK, format!("[{}]", answers.join(","))),
         }
     }
 
@@ -221,7 +222,7 @@ impl Caller<'_> {
     /// takes long.
     async fn respond(&self, id: &Id, era: Era, progress: Progress) -> Response<RelayBody> {
         let mut pieces = match progress {
-            Progress::Refused(response) => return response,
+            Progress::Refused { response, .. } => return response,
             Progress::Answered(last) => return self.finished(last),
             Progress::Open(pieces) => pieces,
         };

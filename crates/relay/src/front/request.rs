@@ -15,7 +15,7 @@ use super::{
     session::{OpenCall, Session},
 };
 use crate::{
-    envelope::{INVALID_REQUEST, METHOD_NOT_FOUND, Members, Reply, Request, RpcError, raw},
+    envelope::{INTERNAL_ERROR, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Members, Reply, Request, RpcError, raw},
     era::{Era, META_LOG_LEVEL},
     permission::{self, Needs},
     plan::{LEVELS, Outgoing, Plan, Remembered, Route, plan},
@@ -38,8 +38,13 @@ pub(super) enum Progress {
     Answered(Final),
     /// There will be one.
     Open(mpsc::Receiver<Out>),
-    /// There is an answer that no JSON-RPC message can give.
-    Refused(Response<RelayBody>),
+    /// There is none, and the status says more than a JSON-RPC message can.
+    Refused {
+        /// The whole answer.
+        response: Response<RelayBody>,
+        /// Why, for where a status cannot be told.
+        why: RpcError,
+    },
 }
 
 impl Caller<'_> {
@@ -101,7 +106,7 @@ impl Caller<'_> {
             Err(Cannot::NotServed) => {
                 return answered(RpcError::new(METHOD_NOT_FOUND, "this method is not served here"));
             }
-            Err(Cannot::Reach(why)) => return Progress::Refused(unavailable(&why, Some(&id))),
+            Err(Cannot::Reach(why)) => return no_server(&why, &id),
             Err(Cannot::Ask(failed)) => return answered(failure(&failed)),
         };
         let level = match (era, session) {
@@ -114,7 +119,10 @@ impl Caller<'_> {
         };
         let admitted = match admit(self.parts, self.asked, request, needed) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Progress::Refused(refuse(self.parts, &refusal)),
+            Err(refusal) => {
+                let why = RpcError::new(INVALID_REQUEST, refusal.to_string());
+                return Progress::Refused { response: refuse(self.parts, &refusal), why };
+            }
         };
         if era == Era::Modern
             && let Err(error) = headers::check_arguments(self.asked, &mirrored, &admitted.body().params)
@@ -126,7 +134,7 @@ impl Caller<'_> {
         }
         let (slot, child) = match self.parts.pool.child(&self.principal.subject).await {
             Ok(found) => found,
-            Err(why) => return Progress::Refused(unavailable(&why, Some(&id))),
+            Err(why) => return no_server(&why, &id),
         };
         let route = Route {
             caller: era,
@@ -183,9 +191,10 @@ impl Caller<'_> {
                     return Progress::Open(job.start());
                 }
                 Err(busy @ CallFailed::Busy(_)) => {
-                    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Some(&id), &failure(&busy));
+                    let why = failure(&busy);
+                    let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Some(&id), &why);
                     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
-                    return Progress::Refused(response);
+                    return Progress::Refused { response, why };
                 }
                 Err(failed) => Reply::Error(failure(&failed).to_raw()),
             },
@@ -223,6 +232,10 @@ impl Caller<'_> {
         }
         Reply::Result(raw(&serde_json::json!({})))
     }
+}
+
+fn no_server(why: &Unavailable, id: &Id) -> Progress {
+    Progress::Refused { response: unavailable(why, Some(id)), why: RpcError::new(INTERNAL_ERROR, why.to_string()) }
 }
 
 async fn watch(slot: &Arc<Slot>, child: &Arc<Child>, session: Option<&Arc<Session>>, uri: String, on: bool) -> Reply {

@@ -281,3 +281,19 @@ async fn batches_exist_in_one_revision_and_each_part_is_judged() {
     let notes = json!([{ "jsonrpc": "2.0", "method": "notifications/x" }]).to_string();
     assert_eq!(status(&older, older.request("POST"), &notes).await, 202);
 }
+
+#[tokio::test]
+async fn a_part_of_a_batch_that_cannot_be_done_costs_no_other_its_answer() {
+    // proves: MCPP-06
+    let world = World::limited(&["legacy"], |limits| limits.max_in_flight = 1);
+    let mut caller = world.caller("ann");
+    caller.initialize("2025-03-26").await;
+    caller.tool("echo", json!({})).await;
+    let call = |id: i64| legacy(id, "tools/call", tool("echo", json!({ "id": id, "delay": 0.3 })));
+    let (status, answers) = caller.post(&json!([call(1), call(2)])).await;
+    assert_eq!(status, StatusCode::OK, "{answers}");
+    let echoed = parsed(answers[0]["result"]["content"][0]["text"].as_str().unwrap());
+    assert_eq!((&answers[0]["id"], &echoed["id"]), (&json!(1), &json!(1)), "{answers}");
+    assert!(answers[1]["error"]["message"].as_str().unwrap().contains("open at this server already"), "{answers}");
+    assert_eq!(answers[1]["id"], 2);
+}
