@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use doorward_types::{
     Digest, Entropy, Secret, Timestamp,
-    secret::{FormToken, InteractionToken, Kind, Password, SessionToken},
+    secret::{FormToken, Kind, Password, SessionToken},
 };
 
 use crate::{
@@ -76,22 +76,12 @@ impl ResourceOwner {
     }
 }
 
-/// What a browser held before it signed in.
-#[derive(Clone, Copy, Debug)]
-pub struct Before {
-    /// Its cookie.
-    pub browser: Digest<SessionToken>,
-    /// The request that waits for it, to go on with.
-    pub interaction: Option<Digest<InteractionToken>>,
-}
-
-/// Signs a browser in: it always gets a new session, and the one before is worth nothing from then on.
-///
-/// When the commit conflicts, the waiting request was answered or is another browser's: decide again without it.
+/// Signs a browser in: it always gets a new session, and the one before (the cookie `before`) is worth nothing from then
+/// on. All that waits for the browser, in whichever of its tabs, waits on.
 pub fn sign_in(
     policy: &Policy,
     verified: &PasswordVerified,
-    before: Before,
+    before: Digest<SessionToken>,
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> (Secret<SessionToken>, Vec<Write>) {
@@ -102,13 +92,13 @@ pub fn sign_in(
         signed_in_at: now,
         expires_at: now.plus(policy.lifetimes.session),
     };
-    let mut writes = vec![Write::DeleteSession(before.browser), Write::InsertSession(session)];
-    writes.extend(before.interaction.map(|interaction| Write::RebindInteraction {
-        interaction,
-        from: before.browser,
-        to: token.digest(),
-    }));
-    (token, writes)
+    let rebind = Write::RebindInteractions { from: before, to: token.digest() };
+    (token, vec![Write::DeleteSession(before), Write::InsertSession(session), rebind])
+}
+
+/// Ends a browser's session. All that waits for the browser waits on under `next`, for whoever signs in there.
+pub fn sign_out(before: Digest<SessionToken>, next: Digest<SessionToken>) -> Vec<Write> {
+    vec![Write::DeleteSession(before), Write::RebindInteractions { from: before, to: next }]
 }
 
 /// The value that proves a form was served to this browser for this purpose: HMAC-SHA-256 under the session's token,
@@ -143,22 +133,15 @@ mod tests {
     fn signing_in_leaves_nothing_of_the_session_before() {
         // proves: WEB-05
         let verified = PasswordVerified::just_chosen(&account());
-        let interaction = Secret::<InteractionToken>::generate(&mut entropy()).digest();
-        let before = Before { browser: browser(1).digest(), interaction: Some(interaction) };
+        let before = browser(1).digest();
         let (token, writes) = sign_in(&policy(), &verified, before, at(0), &mut entropy());
         assert!(!token.is(&browser(1)));
-        let [
-            Write::DeleteSession(gone),
-            Write::InsertSession(new),
-            Write::RebindInteraction { interaction: i, from, to },
-        ] = writes.as_slice()
+        let [Write::DeleteSession(gone), Write::InsertSession(new), Write::RebindInteractions { from, to }] =
+            writes.as_slice()
         else {
             panic!("{writes:?}")
         };
-        assert_eq!(
-            (*gone, *from, *to, new.digest, *i),
-            (before.browser, before.browser, token.digest(), token.digest(), interaction)
-        );
+        assert_eq!((*gone, *from, *to, new.digest), (before, before, token.digest(), token.digest()));
         assert_eq!((&new.account, new.expires_at), (&account().id, at(43_200)));
     }
 

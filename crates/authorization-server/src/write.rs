@@ -18,10 +18,8 @@ pub enum Write {
     InsertClient(Client),
     /// A new authorization request.
     InsertInteraction(Interaction),
-    /// The browser that may answer a request gets a new session at sign-in. Guarded: bound to `from`, not spent.
-    RebindInteraction {
-        /// Which.
-        interaction: Digest<InteractionToken>,
+    /// A browser's session changes: whatever waits for the browser waits for the new one.
+    RebindInteractions {
         /// The session before.
         from: Digest<SessionToken>,
         /// The session from now on.

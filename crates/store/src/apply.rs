@@ -23,7 +23,6 @@ fn is_guarded(write: &Write) -> bool {
     match write {
         Write::InsertClient(_)
         | Write::InsertInteraction(_)
-        | Write::RebindInteraction { .. }
         | Write::SpendInteraction(_)
         | Write::InsertGrant(_)
         | Write::InsertCode(_)
@@ -36,6 +35,7 @@ fn is_guarded(write: &Write) -> bool {
         | Write::InsertSession(_) => true,
         Write::TouchGrant(..)
         | Write::RevokeGrant { .. }
+        | Write::RebindInteractions { .. }
         | Write::CountWrongVerifier(_)
         | Write::ReplaceSetup(_)
         | Write::DeleteSession(_)
@@ -47,10 +47,9 @@ fn statement(write: Write) -> Statement {
     match write {
         Write::InsertClient(client) => insert_client(client),
         Write::InsertInteraction(interaction) => insert_interaction(&interaction),
-        Write::RebindInteraction { interaction, from, to } => sqlx::query(sql::REBIND_INTERACTION)
-            .bind(interaction.as_bytes().to_vec())
-            .bind(from.as_bytes().to_vec())
-            .bind(to.as_bytes().to_vec()),
+        Write::RebindInteractions { from, to } => {
+            sqlx::query(sql::REBIND_INTERACTIONS).bind(from.as_bytes().to_vec()).bind(to.as_bytes().to_vec())
+        }
         Write::SpendInteraction(digest) => sqlx::query(sql::SPEND_INTERACTION).bind(digest.as_bytes().to_vec()),
         Write::InsertGrant(grant) => insert_grant(grant),
         Write::TouchGrant(grant, at) => sqlx::query(sql::TOUCH_GRANT).bind(grant.0).bind(at.as_unix()),

@@ -89,7 +89,7 @@ statements! {
     INSERT_INTERACTION = "INSERT INTO interactions (digest, browser, request, expires_at, spent) \
                           VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 
-    REBIND_INTERACTION = "UPDATE interactions SET browser = $3 WHERE digest = $1 AND browser = $2 AND spent = 0";
+    REBIND_INTERACTIONS = "UPDATE interactions SET browser = $2 WHERE browser = $1 AND spent = 0";
 
     SPEND_INTERACTION = "UPDATE interactions SET spent = 1 WHERE digest = $1 AND spent = 0";
 

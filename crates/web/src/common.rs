@@ -38,8 +38,7 @@ pub(crate) async fn for_everyone(State(site): State<Arc<Site>>, request: Request
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if site.policy.issuer.url().scheme() == "https" {
-        headers
-            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     response
 }
@@ -47,6 +46,10 @@ pub(crate) async fn for_everyone(State(site): State<Arc<Site>>, request: Request
 fn misdirected(site: &Site, request: &Request) -> Option<Response> {
     if request.uri().to_string().len() > MOST_TARGET {
         return Some(plain(StatusCode::URI_TOO_LONG, "the address is longer than 16 KiB\n"));
+    }
+    // A probe asks by address, whatever the gateway's name is, and learns nothing else.
+    if request.uri().path() == "/healthz" {
+        return None;
     }
     match host_of(request) {
         Some(host) if site.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&host)) => None,

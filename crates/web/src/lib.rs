@@ -21,17 +21,19 @@ mod sign_in;
 mod token;
 mod words;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     handler::Handler as _,
+    http::StatusCode,
     middleware,
     routing::{get, post},
 };
 use doorward_authorization_server::{Policy, store::Store};
 use doorward_types::{Entropy, Timestamp, jose::SigningKey};
+use tower_http::timeout::TimeoutLayer;
 
 pub use catalogue::{Catalogue, Tool};
 pub use passwords::Passwords;
@@ -60,6 +62,9 @@ pub struct Site {
 
 /// The largest body that any of these endpoints reads.
 const MOST_BODY: usize = 64 * 1024;
+
+/// How long a request may take, its body included.
+const MOST_TIME: Duration = Duration::from_secs(30);
 
 /// The endpoints and pages. The caller adds the protected resource itself.
 pub fn router(site: Arc<Site>) -> Router {
@@ -96,6 +101,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .fallback(home::not_found.layer(middleware::from_fn(common::for_browsers)))
         .method_not_allowed_fallback(common::method_not_allowed)
         .layer(DefaultBodyLimit::max(MOST_BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, MOST_TIME))
         .layer(middleware::from_fn_with_state(site.clone(), common::for_everyone))
         .with_state(site)
 }

@@ -57,36 +57,33 @@ impl Passwords {
         tokio::task::spawn_blocking(work).await.map_err(|_| NotNow::Busy)
     }
 
-    /// Whether this account name may be tried now.
-    pub(crate) fn may_try(&self, name: &str, now: Timestamp) -> Result<(), NotNow> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(seen) = failures.get(&name.to_ascii_lowercase()) else { return Ok(()) };
-        let wait = wait_after(seen.count);
-        let waited = now.since(seen.last);
-        if waited >= wait { Ok(()) } else { Err(NotNow::Wait(wait - waited)) }
-    }
-
-    /// Remembers how a try ended.
-    pub(crate) fn tried(&self, name: &str, right: bool, now: Timestamp) {
+    /// Whether this account name may be tried now. The try counts as a wrong one until [`forget`](Self::forget) says
+    /// otherwise, so that tries at the same time count too.
+    pub(crate) fn begin_try(&self, name: &str, now: Timestamp) -> Result<(), NotNow> {
         // No account has such a name, and to remember it would let a stranger fill the memory.
         if check_name(name).is_err() {
-            return;
+            return Ok(());
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = name.to_ascii_lowercase();
-        if right {
-            failures.remove(&name);
-            return;
-        }
         if failures.len() >= MOST_NAMES {
             failures.retain(|_, seen| now.since(seen.last) < LONGEST_WAIT);
             if failures.len() >= MOST_NAMES {
                 failures.clear();
             }
         }
-        let seen = failures.entry(name).or_insert(Failures { count: 0, last: now });
+        let seen = failures.entry(name.to_ascii_lowercase()).or_insert(Failures { count: 0, last: now });
+        let (wait, waited) = (wait_after(seen.count), now.since(seen.last));
+        if waited < wait {
+            return Err(NotNow::Wait(wait - waited));
+        }
         seen.count = seen.count.saturating_add(1);
         seen.last = now;
+        Ok(())
+    }
+
+    /// The password was right: earlier wrong ones do not count any more.
+    pub(crate) fn forget(&self, name: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&name.to_ascii_lowercase());
     }
 }
 
@@ -107,18 +104,15 @@ mod tests {
         // proves: OA21-16
         let passwords = Passwords::default();
         let at = Timestamp::from_unix;
-        for _ in 0..FREE_FAILURES {
-            assert_eq!(passwords.may_try("ann", at(100)), Ok(()));
-            passwords.tried("ann", false, at(100));
+        for _ in 0..=FREE_FAILURES {
+            assert_eq!(passwords.begin_try("ann", at(100)), Ok(()));
         }
-        assert_eq!(passwords.may_try("Ann", at(100)), Ok(()));
-        passwords.tried("Ann", false, at(100));
-        assert_eq!(passwords.may_try("ANN", at(101)), Err(NotNow::Wait(Duration::from_secs(1))));
-        assert_eq!(passwords.may_try("bob", at(101)), Ok(()));
-        assert_eq!(passwords.may_try("ann", at(102)), Ok(()));
-        passwords.tried("ann", true, at(102));
-        passwords.tried("ann", false, at(102));
-        assert_eq!(passwords.may_try("ann", at(102)), Ok(()));
+        assert_eq!(passwords.begin_try("ANN", at(101)), Err(NotNow::Wait(Duration::from_secs(1))));
+        assert_eq!(passwords.begin_try("bob", at(101)), Ok(()));
+        assert_eq!(passwords.begin_try("ann", at(102)), Ok(()));
+        assert_eq!(passwords.begin_try("ann", at(102)), Err(NotNow::Wait(Duration::from_secs(4))));
+        passwords.forget("Ann");
+        assert_eq!(passwords.begin_try("ann", at(102)), Ok(()));
         assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
     }
 
@@ -127,7 +121,7 @@ mod tests {
         // proves: WEB-14
         let passwords = Passwords::default();
         for name in ["", "a b", "é", &"x".repeat(65), &"x".repeat(60_000)] {
-            passwords.tried(name, false, Timestamp::from_unix(100));
+            assert_eq!(passwords.begin_try(name, Timestamp::from_unix(100)), Ok(()));
         }
         assert!(passwords.failures.lock().unwrap().is_empty());
     }

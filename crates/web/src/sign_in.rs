@@ -11,7 +11,7 @@ use axum::{
 use doorward_authorization_server::{
     PageRefusal, Write,
     facts::Account,
-    session::{self, Before, PasswordVerified},
+    session::{self, PasswordVerified},
     store::Committed,
 };
 use doorward_types::{
@@ -85,8 +85,12 @@ pub(crate) async fn sign_in(State(site): State<Arc<Site>>, headers: HeaderMap, b
     let answered = async {
         let form = read_form(&site, &body)?;
         let browser = Browser::of(&site, &headers).await?;
-        browser.check_form(&site, &headers, &form, PURPOSE)?;
         let interaction = interaction(&form);
+        if let Err(refused) = browser.check_form(&site, &headers, &form, PURPOSE) {
+            // Signed in meanwhile in another tab, this one's form is stale: it goes on where it wanted to.
+            let signed_in = browser.account().is_some() && common::is_from_our_page(&site, &headers);
+            return if signed_in { Ok(common::see_other(&after(interaction.as_ref()))) } else { Err(refused) };
+        }
         let name = form.get("name").unwrap_or_default();
         let again = |error: &'static str, status| show(&site, &browser, interaction.clone(), name, Some(error), status);
         let Some(password) = form.get("password").and_then(|text| Secret::<Password>::parse(text).ok()) else {
@@ -121,7 +125,7 @@ async fn check(
     password: Secret<Password>,
 ) -> Result<Result<Option<(Account, PasswordVerified)>, NotNow>, Early> {
     let now = (site.now)();
-    if let Err(wait) = site.passwords.may_try(name, now) {
+    if let Err(wait) = site.passwords.begin_try(name, now) {
         return Ok(Err(wait));
     }
     let found = site.store.account_by_name(name).await.map_err(|fault| common::away(site, &fault))?;
@@ -131,11 +135,13 @@ async fn check(
         Ok(verified) => verified,
         Err(busy) => return Ok(Err(busy)),
     };
-    site.passwords.tried(name, verified.is_some(), now);
+    if verified.is_some() {
+        site.passwords.forget(name);
+    }
     Ok(Ok(found.zip(verified)))
 }
 
-/// Gives the browser a new session, and with it the request that waits for it. `also` is committed in the same step, before.
+/// Gives the browser a new session, and sends it on. `also` is committed in the same step, before.
 pub(crate) async fn signed_in(
     site: &Site,
     browser: &Browser,
@@ -143,19 +149,17 @@ pub(crate) async fn signed_in(
     interaction: Option<Secret<InteractionToken>>,
     also: Vec<Write>,
 ) -> Result<Response, Early> {
-    let next = after(interaction.as_ref());
-    // A request that was answered elsewhere, or is another browser's, is left behind: its page says so to who is signed in.
-    for interaction in [interaction.as_ref().map(Secret::digest), None] {
-        let before = Before { browser: browser.token.digest(), interaction };
-        let (token, session) = session::sign_in(&site.policy, &verified, before, (site.now)(), &mut *(site.entropy)());
-        let writes = also.iter().cloned().chain(session).collect();
-        match site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))? {
-            Committed::Done => return Ok(Browser::renewed(token).remembered(site, common::see_other(&next))),
-            Committed::Conflict => {}
+    let before = browser.token.digest();
+    let (token, session) = session::sign_in(&site.policy, &verified, before, (site.now)(), &mut *(site.entropy)());
+    let writes = also.into_iter().chain(session).collect();
+    match site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))? {
+        Committed::Done => {
+            let next = common::see_other(&after(interaction.as_ref()));
+            Ok(Browser::renewed(token).remembered(site, next))
         }
+        // The account went away in the meantime, or the set-up link was used.
+        Committed::Conflict => Err(common::refused(site, &PageRefusal::AlreadyAnswered)),
     }
-    // The account went away in the meantime.
-    Err(common::refused(site, &PageRefusal::AlreadyAnswered))
 }
 
 pub(crate) async fn sign_out(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -164,18 +168,13 @@ pub(crate) async fn sign_out(State(site): State<Arc<Site>>, headers: HeaderMap, 
         let browser = Browser::of(&site, &headers).await?;
         browser.check_form(&site, &headers, &form, "sign-out")?;
         let next = Browser::new(&site);
-        let end = Write::DeleteSession(browser.token.digest());
-        let away = |fault| common::away(&site, &fault);
+        let writes = session::sign_out(browser.token.digest(), next.token.digest());
+        site.store.commit(writes).await.map_err(|fault| common::away(&site, &fault))?;
         if let Some(token) = interaction(&form) {
-            // Another person is to answer: the request goes on with the browser's next session.
-            let (from, to) = (browser.token.digest(), next.token.digest());
-            let rebind = Write::RebindInteraction { interaction: token.digest(), from, to };
-            if site.store.commit(vec![rebind, end.clone()]).await.map_err(away)? == Committed::Done {
-                let path = format!("/sign-in?interaction={}", token.expose());
-                return Ok(next.remembered(&site, common::see_other(&path)));
-            }
+            // Another person is to answer.
+            let path = format!("/sign-in?interaction={}", token.expose());
+            return Ok(next.remembered(&site, common::see_other(&path)));
         }
-        site.store.commit(vec![end]).await.map_err(away)?;
         let html = Notice {
             gateway: site.name.clone(),
             title: "You are signed out".to_owned(),

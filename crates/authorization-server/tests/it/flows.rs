@@ -21,7 +21,7 @@ pub(crate) fn with_code(seed: u64) -> (World, String, String, CodeVerifier) {
     let verifier = CodeVerifier::generate(&mut world.entropy);
     let anonymous = world.browser();
     let waiting = world.waiting(&anonymous, &client, &verifier);
-    let browser = world.set_up(&anonymous, Some(&waiting));
+    let browser = world.set_up(&anonymous);
     let back = world.answer(&browser, &waiting, yes()).unwrap();
     let code = url_text::parameter(back.url(), "code").unwrap();
     (world, client, code, verifier)
@@ -108,7 +108,7 @@ fn one_request_has_one_answer() {
     assert_eq!(world.answer(&anonymous, &waiting, yes()).unwrap_err(), Refused::NobodySignedIn);
     let other = world.browser();
     assert_eq!(world.answer(&other, &waiting, yes()).unwrap_err(), PageRefusal::OtherBrowser.into());
-    let browser = world.set_up(&anonymous, Some(&waiting));
+    let browser = world.set_up(&anonymous);
     // The cookie from before the sign-in, which somebody else may have planted, opens nothing.
     assert_eq!(world.answer(&anonymous, &waiting, yes()).unwrap_err(), PageRefusal::OtherBrowser.into());
     assert!(world.owner(&anonymous).is_none());
@@ -129,7 +129,7 @@ fn two_answers_at_once_make_one_grant() {
     let anonymous = world.browser();
     let waiting = world.waiting(&anonymous, &client, &verifier);
     let digest = waiting.digest();
-    let browser = world.set_up(&anonymous, Some(&waiting));
+    let browser = world.set_up(&anonymous);
     world.answer(&browser, &waiting, yes()).unwrap();
     // What a second node decided on facts from before is not committed any more.
     let late = world.commit(vec![Write::SpendInteraction(digest)]);
@@ -145,7 +145,7 @@ fn a_registration_that_changed_or_ended_stops_the_flow() {
     let verifier = CodeVerifier::generate(&mut world.entropy);
     let anonymous = world.browser();
     let waiting = world.waiting(&anonymous, &client, &verifier);
-    let browser = world.set_up(&anonymous, Some(&waiting));
+    let browser = world.set_up(&anonymous);
     let saved = world.store.rows().clients.clone();
     world.store.rows().clients.values_mut().for_each(|client| client.redirect_uris.clear());
     let Err(Refused::Page(refusal)) = world.answer(&browser, &waiting, yes()) else { panic!() };

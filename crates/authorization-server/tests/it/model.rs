@@ -52,10 +52,9 @@ impl Rows {
             Write::InsertInteraction(interaction) => {
                 self.interactions.insert(interaction.digest, interaction);
             }
-            Write::RebindInteraction { interaction, from, to } => {
-                let row = self.interactions.get_mut(&interaction)?;
-                ensure(row.browser == from && !row.spent)?;
-                row.browser = to;
+            Write::RebindInteractions { from, to } => {
+                let waiting = self.interactions.values_mut().filter(|row| row.browser == from && !row.spent);
+                waiting.for_each(|row| row.browser = to);
             }
             Write::SpendInteraction(interaction) => {
                 let row = self.interactions.get_mut(&interaction)?;

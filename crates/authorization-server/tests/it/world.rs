@@ -16,7 +16,7 @@ use doorward_authorization_server::{
     password::PasswordHash,
     redirect_target::RedirectBack,
     refresh, registration, revocation,
-    session::{self, Before, ResourceOwner},
+    session::{self, ResourceOwner},
     store::{Committed, Store},
     token::{CodeRequest, Decision, Fresh, RefreshRequest, TokenRequest},
 };
@@ -97,11 +97,7 @@ impl World {
     }
 
     /// The first account, signed in at a browser with the request that waits for it.
-    pub(crate) fn set_up(
-        &mut self,
-        browser: &Secret<SessionToken>,
-        interaction: Option<&Secret<InteractionToken>>,
-    ) -> Secret<SessionToken> {
+    pub(crate) fn set_up(&mut self, browser: &Secret<SessionToken>) -> Secret<SessionToken> {
         let link = Secret::<SetupToken>::generate(&mut self.entropy);
         self.commit(vec![Write::ReplaceSetup(link.digest())]);
         let now = self.clock.now();
@@ -112,8 +108,7 @@ impl World {
         assert_eq!(self.commit(writes), Committed::Done);
         let (_, _, again) = account::set_up(&link, "bob", hash, now, &mut self.entropy).unwrap();
         assert_eq!(self.commit(again), Committed::Conflict);
-        let before = Before { browser: browser.digest(), interaction: interaction.map(Secret::digest) };
-        let (token, writes) = session::sign_in(&self.policy, &verified, before, now, &mut self.entropy);
+        let (token, writes) = session::sign_in(&self.policy, &verified, browser.digest(), now, &mut self.entropy);
         assert_eq!(self.commit(writes), Committed::Done);
         token
     }

@@ -1,8 +1,11 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use doorward_relay::Gateway;
 use doorward_web::{Catalogue, Tool};
+
+/// How long the consent page waits for the tools' names.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The tools behind a gateway, for the consent page.
 pub(crate) struct FromGateway(pub(crate) Arc<Gateway>);
@@ -10,12 +13,16 @@ pub(crate) struct FromGateway(pub(crate) Arc<Gateway>);
 #[async_trait]
 impl Catalogue for FromGateway {
     async fn tools(&self, subject: &str) -> Vec<Tool> {
-        match self.0.tools(subject).await {
-            Ok(tools) => tools.into_iter().map(|tool| Tool { name: tool.name, permission: tool.permission }).collect(),
-            Err(error) => {
+        match tokio::time::timeout(PATIENCE, self.0.tools(subject)).await {
+            Ok(Ok(tools)) => {
+                tools.into_iter().map(|tool| Tool { name: tool.name, permission: tool.permission }).collect()
+            }
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "the tools could not be listed");
                 Vec::new()
             }
+            // The server goes on starting; the page does not wait for it.
+            Err(_) => Vec::new(),
         }
     }
 }

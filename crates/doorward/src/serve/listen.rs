@@ -8,7 +8,10 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 
 /// Connections at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 4096;
@@ -32,26 +35,34 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
-        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let (stream, _) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely: give others time to close some.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
+        let accepted = async {
+            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            accepted = accepted => accepted,
             () = &mut stop => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, most likely: give others time to close some.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
         };
         // A small answer in two writes would otherwise wait 40 ms for the other end's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let connection =
-            builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone())).into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, service, watcher) =
+            (builder.clone(), TowerToHyperService::new(router.clone()), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            // Whoever connects and says nothing must not keep a place; from the first words on hyper keeps the time.
+            if !speaks(&stream, HEADER_TIME).await {
+                return;
+            }
+            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
@@ -60,5 +71,46 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
     drop(listener);
     if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
         tracing::info!("some requests did not end in time");
+    }
+}
+
+/// Waits for the first line's worth of a connection: enough to tell HTTP/1 from HTTP/2, which is where hyper's own
+/// time-outs begin.
+async fn speaks(stream: &TcpStream, patience: Duration) -> bool {
+    let enough = async {
+        let mut first = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut first).await {
+                Ok(0) | Err(_) => return false,
+                Ok(read) if !PREFACE.starts_with(&first[..read]) || read == PREFACE.len() => return true,
+                // So far it looks like the beginning of HTTP/2's preface, and a look does not wait for more.
+                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    tokio::time::timeout(patience, enough).await.unwrap_or(false)
+}
+
+/// What every HTTP/2 connection starts with (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_is_given_up() {
+        // proves: HTTP-05
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let patience = Duration::from_millis(500);
+        for (said, served) in [(&b""[..], false), (b"PRI * HT", false), (b"G", true), (PREFACE, true)] {
+            let mut caller = TcpStream::connect(address).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            caller.write_all(said).await.unwrap();
+            assert_eq!(speaks(&stream, patience).await, served, "{:?}", String::from_utf8_lossy(said));
+        }
     }
 }

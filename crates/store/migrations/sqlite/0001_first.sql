@@ -42,6 +42,7 @@ CREATE TABLE interactions (
     spent       INTEGER NOT NULL CHECK (spent IN (0, 1))
 ) STRICT;
 CREATE INDEX interactions_by_expiry ON interactions (expires_at);
+CREATE INDEX interactions_by_browser ON interactions (browser);
 
 -- A grant outlives its client and its account, so that a token of it is refused for the right reason.
 CREATE TABLE grants (

@@ -120,17 +120,21 @@ pub async fn an_interaction_is_answered_once_by_its_browser(engine: &impl Engine
     let mut draw = Draw::new(25);
     let interaction = draw.interaction();
     let (signed_in, stranger) = (draw.secret().digest(), draw.secret().digest());
-    let rebind = |from, to| Write::RebindInteraction { interaction: interaction.digest, from, to };
+    let other = draw.interaction();
+    let rebind = |from, to| Write::RebindInteractions { from, to };
     conflict(&store, vec![Write::SpendInteraction(interaction.digest)]).await;
     done(&store, vec![Write::InsertInteraction(interaction.clone())]).await;
     conflict(&store, vec![Write::InsertInteraction(interaction.clone())]).await;
-    conflict(&store, vec![rebind(stranger, stranger)]).await;
+    done(&store, vec![Write::InsertInteraction(other.clone())]).await;
+    let bound_to = async |digest| store.interaction(&digest).await.unwrap().unwrap().browser;
+    done(&store, vec![rebind(stranger, stranger)]).await;
     done(&store, vec![rebind(interaction.browser, signed_in)]).await;
-    assert_eq!(store.interaction(&interaction.digest).await.unwrap().unwrap().browser, signed_in);
-    conflict(&store, vec![rebind(interaction.browser, stranger)]).await;
+    assert_eq!(bound_to(interaction.digest).await, signed_in);
+    assert_eq!(bound_to(other.digest).await, other.browser);
     done(&store, vec![Write::SpendInteraction(interaction.digest)]).await;
     conflict(&store, vec![Write::SpendInteraction(interaction.digest)]).await;
-    conflict(&store, vec![rebind(signed_in, stranger)]).await;
+    done(&store, vec![rebind(signed_in, stranger)]).await;
+    assert_eq!(bound_to(interaction.digest).await, signed_in, "what was answered stays with who answered");
 }
 
 pub async fn what_points_nowhere_is_a_conflict(engine: &impl Engine) {
