@@ -59,6 +59,8 @@ struct Present {
 enum Need {
     ToSend,
     InPlaceOf(HeaderMap),
+    /// Another token, if that takes no person.
+    Refreshed,
     MoreThan(HeaderMap),
 }
 
@@ -101,6 +103,7 @@ impl BearerSource for TokenManager {
         let need = match why {
             Why::ToSend => Need::ToSend,
             Why::Rejected { headers, .. } => Need::InPlaceOf(headers.clone()),
+            Why::RejectedUnasked { .. } => Need::Refreshed,
             Why::InsufficientScope { headers, .. } => Need::MoreThan(headers.clone()),
         };
         // In a task of its own: a message that is taken back loses neither new tokens nor a person's sign-in.
@@ -121,6 +124,7 @@ impl Shared {
         match need {
             Need::ToSend => self.to_send().await,
             Need::InPlaceOf(headers) => self.after_rejection(&headers).await.map(Some),
+            Need::Refreshed => self.refreshed().await?.map(Some).ok_or_else(|| self.ended()),
             Need::MoreThan(headers) => self.after_insufficient_scope(&headers).await.map(Some),
         }
     }
@@ -134,7 +138,7 @@ impl Shared {
         let present = self.present();
         match why {
             Why::ToSend => present.credential().filter(|_| !present.tokens.as_ref().is_some_and(is_ending)),
-            Why::Rejected { serial, .. } | Why::InsufficientScope { serial, .. } => {
+            Why::Rejected { serial, .. } | Why::RejectedUnasked { serial } | Why::InsufficientScope { serial, .. } => {
                 present.credential().filter(|credential| Some(credential.serial) != serial)
             }
         }
@@ -180,13 +184,26 @@ impl Shared {
 
     /// Tokens in place of refused ones: what another process has put there, a refresh, or a login.
     async fn after_rejection(&self, headers: &HeaderMap) -> Result<Credential, Failed> {
+        let refused = self.present().tokens.clone();
+        if let Some(credential) = self.refreshed().await? {
+            return Ok(credential);
+        }
+        let mut target = self.target.clone();
+        remember(&mut target, refused.as_ref());
+        let command = format!("doorward login {}", target.resource);
+        let asks = Asks { why: "the server asks for a login".into(), command };
+        self.log_in(target, headers, refused.as_ref(), &asks).await
+    }
+
+    /// Tokens in place of refused ones without a person: what another process has put there, or a refresh.
+    async fn refreshed(&self) -> Result<Option<Credential>, Failed> {
         let (refused, refreshed) = {
             let present = self.present();
             (present.tokens.clone(), present.refreshed)
         };
         if let Some(stored) = self.stored().await? {
             if !refused.as_ref().is_some_and(|own| same_row(own, &stored)) {
-                return Ok(self.adopt(stored, None));
+                return Ok(Some(self.adopt(stored, None)));
             }
             let lives = !stored.expires_within(Duration::ZERO, now());
             let is_new = lives && refreshed.is_some_and(|at| at.elapsed() < FRESH);
@@ -194,14 +211,14 @@ impl Shared {
                 && stored.refresh_token.is_some()
                 && let Some(new) = self.refresh(stored).await?
             {
-                return Ok(self.adopt(new, Some(Instant::now())));
+                return Ok(Some(self.adopt(new, Some(Instant::now()))));
             }
         }
-        let mut target = self.target.clone();
-        remember(&mut target, refused.as_ref());
-        let command = format!("doorward login {}", target.resource);
-        let asks = Asks { why: "the server asks for a login".into(), command };
-        self.log_in(target, headers, refused.as_ref(), &asks).await
+        Ok(None)
+    }
+
+    fn ended(&self) -> Failed {
+        fail::log_in_first(&self.target.resource, "the login has ended")
     }
 
     /// Tokens with more scopes, by a login.

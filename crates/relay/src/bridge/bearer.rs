@@ -14,6 +14,12 @@ pub enum Why<'a> {
         /// The headers of the answer, with its challenge.
         headers: &'a HeaderMap,
     },
+    /// The server answered 401 to a request of the bridge's own, for which no person is to be asked: a refresh is the
+    /// most that is done.
+    RejectedUnasked {
+        /// The token that it was sent with; `None` when it was sent without one.
+        serial: Option<u64>,
+    },
     /// The server answered 403 and asks for more scopes; the message did not run.
     InsufficientScope {
         /// The token that it was sent with.

@@ -37,6 +37,15 @@ pub(super) struct Outgoing {
     pub(super) body: Bytes,
 }
 
+/// For whom a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The host waits for it.
+    Hosts,
+    /// The bridge makes it of itself.
+    Own,
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum NoAnswer {
@@ -87,6 +96,15 @@ impl Link {
     ///
     /// Source: MCP 2026-07-28 authorization, "Error Handling", "Step-Up Authorization Flow".
     pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
+        self.send_for(Whose::Hosts, outgoing).await
+    }
+
+    /// Sends a request that nobody has asked for. No person is asked to log in for it.
+    pub(super) async fn send_unasked(&self, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
+        self.send_for(Whose::Own, outgoing).await
+    }
+
+    async fn send_for(&self, whose: Whose, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
         let (mut rejections, mut step_ups) = (0, 0);
         let mut credential = self.bearer(Why::ToSend).await?;
         loop {
@@ -97,9 +115,14 @@ impl Link {
             let why = match status {
                 StatusCode::UNAUTHORIZED if rejections < MOST_REJECTIONS => {
                     rejections += 1;
-                    Why::Rejected { serial, headers }
+                    match whose {
+                        Whose::Hosts => Why::Rejected { serial, headers },
+                        Whose::Own => Why::RejectedUnasked { serial },
+                    }
                 }
-                StatusCode::FORBIDDEN if asks_for_scope(headers) && step_ups < MOST_STEP_UPS => {
+                StatusCode::FORBIDDEN
+                    if whose == Whose::Hosts && asks_for_scope(headers) && step_ups < MOST_STEP_UPS =>
+                {
                     step_ups += 1;
                     Why::InsufficientScope { serial, headers }
                 }

@@ -30,7 +30,7 @@ pub(super) async fn run(link: Arc<Link>) {
         if let Some(id) = last_event.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT, id);
         }
-        match link.send(&Outgoing { method: Method::GET, headers, body: Bytes::new() }).await {
+        match link.send_unasked(&Outgoing { method: Method::GET, headers, body: Bytes::new() }).await {
             Ok(answer) if answer.status() == StatusCode::OK => {
                 let mut incoming = Incoming::new(answer, &link.settings);
                 if !incoming.has_messages() {

@@ -120,7 +120,7 @@ impl Link {
         self.session.confirmed(&initialized);
         let mut headers = headers::of_post();
         self.session.mark(&mut headers);
-        let sent = self.send(&Outgoing { method: Method::POST, headers, body: initialized }).await;
+        let sent = self.send_unasked(&Outgoing { method: Method::POST, headers, body: initialized }).await;
         if !sent.is_ok_and(|answer| answer.status().is_success()) {
             return false;
         }
@@ -130,7 +130,7 @@ impl Link {
 
     async fn initialize_again(&self, initialize: &Bytes) -> Option<(Option<HeaderValue>, Box<RawValue>)> {
         let outgoing = Outgoing { method: Method::POST, headers: headers::of_post(), body: initialize.clone() };
-        let answer = self.send(&outgoing).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
+        let answer = self.send_unasked(&outgoing).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
         let id = answer.headers().get(headers::SESSION).cloned();
         let mut incoming = Incoming::new(answer, &self.settings);
         let result = async {
@@ -151,7 +151,7 @@ impl Link {
         if self.session.mark(&mut headers).is_some() {
             let outgoing = Outgoing { method: Method::DELETE, headers, body: Bytes::new() };
             // A server may refuse to be told; nothing depends on it.
-            let _ = tokio::time::timeout(GOODBYE, self.send(&outgoing)).await;
+            let _ = tokio::time::timeout(GOODBYE, self.send_unasked(&outgoing)).await;
         }
     }
 }

@@ -85,7 +85,7 @@ impl Link {
             let text = envelope::request(&format_args!("\"doorward-tools-{page}\""), "tools/list", &params);
             let Ok(message) = envelope::message(&text) else { return };
             let headers = headers::mirrored(version, &message);
-            let asked = self.send(&Outgoing { method: Method::POST, headers, body: text.into() }).await;
+            let asked = self.send_unasked(&Outgoing { method: Method::POST, headers, body: text.into() }).await;
             let Some(answer) = asked.ok().filter(|answer| answer.status() == StatusCode::OK) else { return };
             let mut incoming = Incoming::new(answer, &self.settings);
             let next = async {

@@ -110,6 +110,22 @@ async fn with_nobody_there_no_page_is_opened() {
 }
 
 #[tokio::test]
+async fn for_a_request_of_nobody_there_is_a_refresh_and_no_page() {
+    // proves: BRW-13
+    let world = World::new().await;
+    let manager = world.manager(world.curl()).await;
+    let failed = manager.bearer(Why::RejectedUnasked { serial: None }).await.unwrap_err();
+    assert_eq!(failed.code(), Code::LoginNeeded);
+    assert!(world.seen().requests.is_empty());
+    let headers = challenge(FIRST);
+    let first = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap().unwrap().serial;
+    let second = manager.bearer(Why::RejectedUnasked { serial: Some(first) }).await.unwrap().unwrap();
+    assert_eq!(token(&second, &world), "a2");
+    let failed = manager.bearer(Why::RejectedUnasked { serial: Some(second.serial) }).await.unwrap_err();
+    assert_eq!((failed.code(), world.count("authorize")), (Code::LoginNeeded, 1));
+}
+
+#[tokio::test]
 async fn a_client_that_the_server_has_forgotten_is_registered_once_more() {
     // proves: KEY-12
     let world = World::new().await;

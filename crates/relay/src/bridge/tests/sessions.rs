@@ -119,3 +119,41 @@ async fn a_forgotten_session_is_begun_again_once() {
     let count = |name: &str| methods.iter().filter(|method| *method == name).count();
     assert_eq!((count("initialize"), count("notifications/initialized")), (2, 2), "{methods:?}");
 }
+
+#[tokio::test]
+async fn nobody_is_asked_to_log_in_for_what_nobody_asked_for() {
+    // proves: BRW-13
+    for refusal in ["Bearer", "Bearer error=\"insufficient_scope\", scope=\"x\""] {
+        let status = if refusal == "Bearer" { "401 Unauthorized" } else { "403 Forbidden" };
+        let heard = Arc::new(Notify::new());
+        let listened = Arc::clone(&heard);
+        let server = Server::start(move |got, mut caller| {
+            let listened = Arc::clone(&listened);
+            async move {
+                let headers = [("www-authenticate", refusal)];
+                match (got.method.as_str(), got.rpc(), got.header("mcp-session-id")) {
+                    ("GET", ..) => {
+                        caller.status(status, &headers, "").await;
+                        listened.notify_one();
+                    }
+                    // The login ends while the session is there: nothing begins it anew.
+                    ("POST", "initialize", _) if got.token() == Some("t0") => {
+                        begin(&got, &mut caller, "session-0").await;
+                    }
+                    ("POST", "tools/list", _) => caller.status("404 Not Found", &[], "").await,
+                    ("POST", ..) if got.rpc() == "notifications/initialized" => caller.accepted().await,
+                    _ => caller.status(status, &headers, "").await,
+                }
+            }
+        })
+        .await;
+        let tokens = Tokens::new(&server.url());
+        let mut host = Host::start(&server, &tokens);
+        host.initialize().await;
+        tokio::time::timeout(PATIENCE, heard.notified()).await.expect("the stream is asked for");
+        assert!(host.ask(&legacy(1, "tools/list")).await["error"].is_object());
+        host.end().await.0.unwrap();
+        assert!(server.methods().contains(&"DELETE".to_owned()), "{:?}", server.methods());
+        assert!(tokens.asked().iter().all(|asked| asked == "unasked"), "{:?}", tokens.asked());
+    }
+}

@@ -58,6 +58,10 @@ impl BearerSource for Tokens {
         match why {
             Why::ToSend if present == 0 && !self.first => return Ok(None),
             Why::ToSend => {}
+            Why::RejectedUnasked { .. } => {
+                asked.push("unasked".to_owned());
+                return Err(Failed::new(Code::LoginNeeded, "it has ended", "no refresh", "doorward login URL"));
+            }
             Why::Rejected { serial, headers } | Why::InsufficientScope { serial, headers } => {
                 if !self.more {
                     return Err(Failed::new(Code::LoginNeeded, "nobody is there", "no screen", "doorward login URL"));
