@@ -189,7 +189,12 @@ pub(crate) fn message(text: &str) -> Result<Message, NotAMessage> {
     if members.get("id").is_some() && id.is_none() && members.get("method").is_some() {
         return Err(refuse(format!("an id is a string or a number of at most {MOST_ID_BYTES} bytes")));
     }
-    let outcome = (members.get("result"), members.get("error"));
+    // Many servers write both members, and null in the one that does not count.
+    let outcome = match (members.get("result"), members.get("error")) {
+        (result @ Some(_), Some(error)) if error.get() == "null" => (result, None),
+        (Some(result), error @ Some(_)) if result.get() == "null" => (None, error),
+        outcome => outcome,
+    };
     if members.get("method").is_none() {
         let reply = match outcome {
             (Some(result), None) => Reply::Result(result.to_owned()),
@@ -315,6 +320,25 @@ mod tests {
         assert_eq!(code(many.as_bytes()), INVALID_REQUEST);
         let nested = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{}}}"#, "[".repeat(1_000_000));
         assert_eq!(code(nested.as_bytes()), PARSE_ERROR);
+    }
+
+    #[test]
+    fn an_outcome_that_is_null_does_not_count_beside_another() {
+        // proves: MCPP-05
+        let reply = |outcome: &str| match message(&format!(r#"{{"jsonrpc":"2.0","id":1,{outcome}}}"#)) {
+            Ok(Message::Response { reply, .. }) => response(None, &reply),
+            other => panic!("{outcome}: {other:?}"),
+        };
+        for (outcome, kept) in [
+            (r#""result":{},"error":null"#, r#""result":{}"#),
+            (r#""error": null, "result":{}"#, r#""result":{}"#),
+            (r#""result":null,"error":{"code":1}"#, r#""error":{"code":1}"#),
+            (r#""result":null,"error":null"#, r#""result":null"#),
+            (r#""result":null"#, r#""result":null"#),
+        ] {
+            assert!(reply(outcome).contains(kept), "{outcome}");
+        }
+        assert!(message(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#).is_err());
     }
 
     #[test]

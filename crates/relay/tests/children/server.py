@@ -24,7 +24,7 @@ READ = {"readOnlyHint": True}
 WRITE = {"readOnlyHint": False, "destructiveHint": False}
 TOOLS = {
     "echo": READ, "seen": READ, "raw": READ, "who": READ, "slow": READ, "progress": READ, "silent": READ,
-    "crash": READ, "exit": READ, "noise": READ, "long_line": READ, "partial": READ, "duplicate": READ,
+    "nulls": READ, "crash": READ, "exit": READ, "noise": READ, "long_line": READ, "partial": READ, "duplicate": READ,
     "ask": READ, "stop": READ, "env": READ, "daemon": READ, "log": READ, "change": READ, "flood": READ,
     "unreading": READ, "last_words": READ, "stderr": READ, "need_input": READ, "code": READ, "close": READ,
     "note": WRITE, "wipe": None, "weather": READ,
@@ -96,6 +96,9 @@ def call(id, params, line):
             notify("notifications/progress", progressToken=meta.get("progressToken"), progress=step, total=3)
             time.sleep(given.get("pause", 0))
         return None if given.get("never") else text("done")
+    if name == "nulls":
+        send({"jsonrpc": "2.0", "id": id, "result": text("nulls"), "error": None})
+        return None
     if name == "silent":
         return None
     if name == "crash":
@@ -156,7 +159,8 @@ def call(id, params, line):
         time.sleep(given.get("pause", 0))
         return text("logged")
     if name == "change":
-        changed(given["what"], **given.get("params", {}))
+        for _ in range(given.get("times", 1)):
+            changed(given["what"], **given.get("params", {}))
         return text("changed")
     if name == "flood":
         for _ in range(given["lines"]):

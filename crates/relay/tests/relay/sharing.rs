@@ -216,3 +216,9 @@ async fn what_one_subjects_server_says_is_kept_for_nobody_else() {
     let (_, answer) = world.caller("ann").post(&modern(1, "tools/list", json!({}))).await;
     assert_eq!((&answer["result"]["cacheScope"], &answer["result"]["ttlMs"]), (&json!("private"), &json!(1000)));
 }
+
+#[tokio::test]
+async fn an_answer_with_a_null_beside_it_is_one() {
+    // proves: MCPP-05
+    assert_eq!(World::new(&["legacy"]).caller("ann").tool("nulls", json!({})).await, "nulls");
+}
