@@ -198,3 +198,21 @@ async fn streams_can_be_ended_while_calls_finish() {
     assert_eq!(caller.tool("echo", json!({})).await, "{}");
     world.gateway.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_modern_server_is_told_that_a_listener_was_too_slow() {
+    // proves: MCPP-14, STDIO-07
+    let world = World::new(&["modern"]);
+    let caller = world.caller("ann");
+    let listen = modern(1, "subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": ["file:a"] } }));
+    let mut lazy = caller.stream(&listen).await;
+    assert!(lazy.next().await.is_some());
+    let updated = json!({ "what": "notifications/resources/updated", "params": { "uri": "file:a" }, "times": 500 });
+    caller.tool("change", updated).await;
+    until("the server is told", || async { caller.seen().await["cancelled"].as_array().unwrap().len() == 1 }).await;
+    let mut last = json!(null);
+    while let Some(message) = lazy.next().await {
+        last = message;
+    }
+    assert!(last["error"]["message"].as_str().unwrap().contains("listen again"), "{last}");
+}

@@ -93,6 +93,17 @@ impl Kind {
     }
 }
 
+/// What became of a notification for a listening call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The call has it.
+    ByListener,
+    /// No such call is open.
+    ByNobody,
+    /// The call was behind, and is not open any more: the server is still to be told.
+    TooSlowly,
+}
+
 struct Open {
     kind: Kind,
     progress: Option<Box<RawValue>>,
@@ -174,14 +185,16 @@ impl Calls {
 
     /// Passes a notification on to the listening call that it names. A listener that is too slow to be told
     /// everything is ended, so that it knows that it missed something.
-    pub(super) fn heard(&self, number: u64, note: Note) -> bool {
+    pub(super) fn heard(&self, number: u64, note: Note) -> Heard {
         let mut table = self.table();
-        let Some(open) = table.open.get(&number).filter(|open| open.kind.listens()) else { return false };
-        let taken = open.notes.try_send(note).is_ok();
-        if !taken {
-            table.open.remove(&number);
+        let Some(open) = table.open.get(&number).filter(|open| open.kind.listens()) else { return Heard::ByNobody };
+        match open.notes.try_send(note) {
+            Ok(()) => Heard::ByListener,
+            Err(_) => {
+                table.open.remove(&number);
+                Heard::TooSlowly
+            }
         }
-        taken
     }
 
     /// Passes on a notification that names no call, if there is only one that it can belong to.
@@ -295,12 +308,16 @@ impl Call {
     /// Source: MCP 2026-07-28 basic, "Cancellation".
     pub(crate) fn cancel(&mut self, reason: &str) {
         if std::mem::take(&mut self.open) && self.child.calls().forget(self.number) {
-            let mut params = Members::default();
-            params.set("requestId", raw(&self.number));
-            params.set("reason", raw(&reason));
-            self.child.tell("notifications/cancelled", &params);
+            tell_cancelled(&self.child, self.number, reason);
         }
     }
+}
+
+pub(super) fn tell_cancelled(child: &Arc<Child>, number: u64, reason: &str) {
+    let mut params = Members::default();
+    params.set("requestId", raw(&number));
+    params.set("reason", raw(&reason));
+    child.tell("notifications/cancelled", &params);
 }
 
 impl Drop for Call {

@@ -5,7 +5,10 @@ use tokio::{
     process::ChildStdout,
 };
 
-use super::{Child, Note, calls::Ended};
+use super::{
+    Child, Note,
+    calls::{Ended, Heard, tell_cancelled},
+};
 use crate::{
     envelope::{self, METHOD_NOT_FOUND, Message, Reply, Request, RpcError, raw},
     era::META_SUBSCRIPTION,
@@ -105,7 +108,11 @@ fn notified(child: &Arc<Child>, note: Note) -> bool {
     }
     match (note.method.as_str(), subscription) {
         (_, Some(Ok(number))) => {
-            child.calls().heard(number, Note { params: tagged(note.params, None), method: note.method })
+            let heard = child.calls().heard(number, Note { params: tagged(note.params, None), method: note.method });
+            if heard == Heard::TooSlowly {
+                tell_cancelled(child, number, "the listener is too slow");
+            }
+            heard == Heard::ByListener
         }
         (_, Some(Err(_))) => false,
         ("notifications/progress", None) => {
