@@ -27,14 +27,15 @@ pub struct Policy {
     pub resources: Vec<Resource>,
     /// How long things last.
     pub lifetimes: Lifetimes,
-    /// Schemes without a dot that are redirect targets all the same, because a known app handles them.
-    pub private_use_schemes: Vec<String>,
+    /// Callbacks of known apps whose scheme has no dot, in full. Such a scheme does more than take callbacks (install an
+    /// extension, clone a repository), so the scheme alone is never enough.
+    pub known_callbacks: Vec<String>,
     /// The most redirect URIs that one client may register.
     pub most_redirect_uris: usize,
 }
 
-/// Apps that handle a scheme without a dot and cannot be changed by us.
-const KNOWN_SCHEMES: &[&str] = &["claude", "cursor", "raycast", "vscode", "vscode-insiders", "windsurf", "zed"];
+/// Cursor's callback up to 2025, still in use; its newer ones are https and loopback.
+const KNOWN_CALLBACKS: &[&str] = &["cursor://anysphere.cursor-mcp/oauth/callback"];
 
 /// The ways in which a client may prove who it is, by their registered names.
 pub(crate) const AUTHENTICATION_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
@@ -48,7 +49,7 @@ impl Policy {
             issuer,
             resources: Vec::new(),
             lifetimes: Lifetimes::default(),
-            private_use_schemes: KNOWN_SCHEMES.iter().map(ToString::to_string).collect(),
+            known_callbacks: KNOWN_CALLBACKS.iter().map(ToString::to_string).collect(),
             most_redirect_uris: 20,
         }
     }

@@ -167,10 +167,10 @@ fn redirect_uris(policy: &Policy, members: &Map<String, Value>) -> Result<Vec<Re
         let redirect = RedirectUri::parse(uri).map_err(|rule| refuse(&rule))?;
         if let Kind::PrivateUse { scheme } = redirect.kind()
             && !scheme.contains('.')
-            && !policy.private_use_schemes.contains(scheme)
+            && !policy.known_callbacks.iter().any(|known| known == uri)
         {
             return Err(refuse(&format_args!(
-                "the scheme {scheme} has no dot and is not that of a known app (RFC 8252 section 7.1)"
+                "the scheme {scheme} has no dot and this is not the callback of a known app (RFC 8252 section 7.1)"
             )));
         }
         if !judged.contains(&redirect) {

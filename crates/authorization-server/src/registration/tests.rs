@@ -223,6 +223,20 @@ fn redirect_uris_that_known_apps_register_are_taken() {
 }
 
 #[test]
+fn a_known_apps_scheme_is_not_enough() {
+    // proves: REDIR-14, REDIR-15
+    for uri in [
+        "cursor://anysphere.cursor-deeplink/mcp/install?name=x",
+        "cursor://anysphere.cursor-mcp/oauth/callback?x",
+        "cursor://anysphere.cursor-mcp/oauth",
+        "vscode:extension/evil.ext",
+        "vscode://vscode.git/clone?url=https://evil.example",
+    ] {
+        assert_eq!(refused(&json!({"redirect_uris": [uri]})).0, "invalid_redirect_uri", "{uri}");
+    }
+}
+
+#[test]
 fn redirect_uris_are_limited_in_number() {
     // proves: REDIR-23
     let uris = |count: usize| json!({"redirect_uris": (0..count).map(|n| format!("https://a.example/{n}")).collect::<Vec<_>>()});

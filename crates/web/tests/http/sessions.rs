@@ -58,6 +58,46 @@ async fn signing_in_gives_a_new_session_and_the_old_one_dies() {
 }
 
 #[tokio::test]
+async fn a_sign_in_serves_every_tab_of_the_browser() {
+    // proves: WEB-05
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    let first = person.get(&app.request(&[])).await;
+    let first = person.follow(first).await;
+    let second = person.get(&app.request(&[])).await;
+    let second = person.follow(second).await;
+    let form = html::form(first.text(), "sign-in");
+    let signed_in = person.submit(&form, &[("name", "ann"), ("password", PASSWORD)]).await;
+    let consent = person.follow(signed_in).await;
+    assert!(person.answer(&consent, "allow").await.sent_back("code").is_some());
+    // The other tab still shows the form of before: sending it leads on to its own consent page.
+    let form = html::form(second.text(), "sign-in");
+    let there = person.submit(&form, &[("name", "ann"), ("password", PASSWORD)]).await;
+    let consent = person.follow(there).await;
+    assert!(person.answer(&consent, "allow").await.sent_back("code").is_some());
+    assert_eq!(world.table("grants").await.len(), 2);
+}
+
+#[tokio::test]
+async fn guesses_at_the_same_time_count_too() {
+    // proves: WEB-14, OA21-16
+    let world = World::at(LOCAL).await;
+    let mut person = world.browser();
+    let page = person.get("/sign-in").await;
+    let form = html::form(page.text(), "sign-in");
+    let mut statuses = Vec::new();
+    let guess = async |mut browser: Browser<'_>| {
+        browser.submit(&form, &[("name", "ann"), ("password", "not the password")]).await.status.as_u16()
+    };
+    let guesses = (0..20).map(|_| guess(person.clone()));
+    statuses.extend(futures_util::future::join_all(guesses).await);
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!(looked_at <= 6, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 20 - looked_at, "{statuses:?}");
+}
+
+#[tokio::test]
 async fn a_planted_cookie_is_worth_nothing_once_the_victim_signs_in() {
     // proves: WEB-05, WEB-06
     let world = World::at(LOCAL).await;
