@@ -61,6 +61,11 @@ impl Filter {
         self
     }
 
+    /// Whether a server has anything to tell, now or once a resource is watched.
+    pub(crate) fn is_possible(server: &Identity) -> bool {
+        Self::all([]).granted_by(server) != Self::default() || server.has("resources", "subscribe")
+    }
+
     /// Whether a change is asked for.
     pub(crate) fn wants(&self, change: &Change) -> bool {
         match change.method.as_str() {
@@ -107,9 +112,12 @@ pub(crate) fn tagged(mut params: Members, id: Option<&serde_json::value::RawValu
     params
 }
 
+/// The method of the first message of a listening stream.
+pub(crate) const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+
 /// The first message of a listening stream.
 pub(crate) fn acknowledged(filter: &Filter, id: &serde_json::value::RawValue) -> Change {
     let mut params = Members::default();
     params.set("notifications", raw(&filter.to_json()));
-    Change { method: "notifications/subscriptions/acknowledged".into(), params: tagged(params, Some(id)) }
+    Change { method: ACKNOWLEDGED.into(), params: tagged(params, Some(id)) }
 }

@@ -1,7 +1,10 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use doorward_resource_server::Authorized;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,9 +15,9 @@ use crate::{
     envelope::{self, Id, Members, raw},
     era::{self, Era},
     gateway::Parts,
-    listen::{Change, Filter, acknowledged, tagged},
+    listen::{ACKNOWLEDGED, Change, Filter, acknowledged, tagged},
     plan::Outgoing,
-    upstream::stdio::{Call, Child, Event, Slot, Watch},
+    upstream::stdio::{Call, CallFailed, Child, Event, Slot, Watch},
 };
 
 /// A stream of changes, for as long as its caller may hear them.
@@ -50,11 +53,38 @@ pub(super) enum Listener {
 const MOST_WAITING: usize = 64;
 
 impl Source {
-    /// The source of changes at a server for a legacy caller.
-    pub(super) async fn of(slot: &Arc<Slot>, child: &Arc<Child>, session: &Session) -> Option<Self> {
-        match child.identity().era {
-            Era::Legacy => Some(Self::Told(slot.changes())),
-            Era::Modern => ask(child, session).await.map(|call| Self::Asked(child.clone(), call)),
+    /// The source of changes at a server for a legacy caller; `None` when the server tells of none. A modern
+    /// server has agreed to tell when this returns, or does not within `patience`.
+    ///
+    /// # Errors
+    /// Why the server could not be asked.
+    pub(super) async fn of(
+        slot: &Arc<Slot>,
+        child: &Arc<Child>,
+        session: &Session,
+        patience: Duration,
+    ) -> Result<Option<Self>, CallFailed> {
+        if !Filter::is_possible(child.identity()) {
+            return Ok(None);
+        }
+        if child.identity().era == Era::Legacy {
+            return Ok(Some(Self::Told(slot.changes())));
+        }
+        let mut call = ask(child, session).await?;
+        let agreed = async {
+            loop {
+                match call.next().await {
+                    Event::Note(note) if note.method == ACKNOWLEDGED => return Ok(true),
+                    // Nothing else comes before it that this caller could have missed.
+                    Event::Note(_) => {}
+                    Event::Done(outcome) => return outcome.map(|_| false),
+                }
+            }
+        };
+        match timeout(patience, agreed).await {
+            Ok(Ok(true)) => Ok(Some(Self::Asked(child.clone(), call))),
+            Ok(Ok(false)) | Err(_) => Ok(None),
+            Ok(Err(failed)) => Err(failed),
         }
     }
 
@@ -69,10 +99,11 @@ impl Source {
     }
 }
 
-async fn ask(child: &Arc<Child>, session: &Session) -> Option<Call> {
+async fn ask(child: &Arc<Child>, session: &Session) -> Result<Call, CallFailed> {
     let mut params: Members = era::own_params();
-    params.set("notifications", raw(&Filter::all(session.watched()).to_json()));
-    child.listen(&Outgoing::own("subscriptions/listen", params)).await.ok()
+    let filter = Filter::all(session.watched()).granted_by(child.identity());
+    params.set("notifications", raw(&filter.to_json()));
+    child.listen(&Outgoing::own("subscriptions/listen", params)).await
 }
 
 /// Whatever ends a stream, its session knows that it has none any more.
@@ -128,8 +159,8 @@ impl Changes {
                 () = watches_changed => {
                     if let (Listener::Session(session, _), Source::Asked(child, call)) = (&self.listener, &mut self.source) {
                         match ask(child, session).await {
-                            Some(new) => *call = new,
-                            None => return,
+                            Ok(new) => *call = new,
+                            Err(_) => return,
                         }
                     }
                     continue;

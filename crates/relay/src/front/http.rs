@@ -165,16 +165,32 @@ async fn get(parts: &Arc<Parts>, look: AuthorizedRequest<()>, asked: &HeaderMap)
         Ok(session) => session,
         Err((status, error)) => return problem(status, None, &error),
     };
+    // Unlike a call, this has no answer that an error could be, and may be repeated.
+    let none = |why: &dyn std::fmt::Display, seconds: u32| {
+        let mut response = problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            None,
+            &RpcError::new(envelope::INTERNAL_ERROR, format!("there is no stream now: {why}")),
+        );
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+    };
     if parts.stopping.is_cancelled() {
-        return message::unavailable(&Unavailable::Stopping, None);
+        return none(&Unavailable::Stopping, 5);
     }
     let (slot, child) = match parts.pool.child(&principal.subject).await {
         Ok(found) => found,
-        Err(why) => return message::unavailable(&why, None),
+        Err(why) => return none(&why, 30),
     };
     let watches = session.watches_changed();
-    let Some(source) = Source::of(&slot, &child, &session).await else {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "this server sends nothing by itself");
+    let source = match Source::of(&slot, &child, &session, parts.settings.limits.request_timeout).await {
+        Ok(Some(source)) => source,
+        Ok(None) => {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this server sends nothing by itself");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, DELETE, OPTIONS"));
+            return response;
+        }
+        Err(failed) => return none(&failed, 5),
     };
     let ended = session.open_stream();
     let changes = Changes {

@@ -189,15 +189,20 @@ def answer(message, line):
             "tools": {"listChanged": True}, "resources": {"subscribe": True, "listChanged": True}, "logging": {},
             "tasks": {"list": {}},
         }
+        if "--no-changes" in FLAGS:
+            capabilities = {"tools": {}, "resources": {"subscribe": False}}
         return {
             "protocolVersion": VERSION or params["protocolVersion"], "capabilities": capabilities,
             "serverInfo": {"name": "test child", "version": "1", "extra": 12345678901234567890123},
             "instructions": "Be kind.",
         }
     if method == "server/discover" and ERA == "modern":
+        capabilities = {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "logging": {}}
+        if "--no-changes" in FLAGS:
+            capabilities = {"tools": {}}
         return {
             "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
-            "capabilities": {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "logging": {}},
+            "capabilities": capabilities,
             "instructions": "Be modern.", "_meta": {META + "serverInfo": {"name": "test child", "version": "1"}},
         }
     if method == "tools/list":
@@ -231,7 +236,7 @@ def answer(message, line):
     if method == "logging/setLevel" and ERA == "legacy":
         STATE["level"] = params["level"]
         return {}
-    if method == "subscriptions/listen" and ERA == "modern":
+    if method == "subscriptions/listen" and ERA == "modern" and "--no-listen" not in FLAGS:
         LISTENS[id] = params["notifications"]
         meta = {META + "subscriptionId": id}
         notify("notifications/subscriptions/acknowledged", notifications=params["notifications"], _meta=meta)

@@ -272,3 +272,34 @@ async fn a_call_can_be_cancelled_before_the_server_has_it() {
         assert_eq!(read("seen:").await.matches("tools/call").count(), usize::from(batch));
     }
 }
+
+#[tokio::test]
+async fn there_is_no_stream_where_nothing_would_come() {
+    // proves: MCP-PX-10
+    for child in [&["legacy", "--no-changes"], &["modern", "--no-changes"], &["modern", "--no-listen"]] {
+        let world = World::new(child);
+        let mut ann = world.caller("ann");
+        ann.initialize("2025-11-25").await;
+        let refused = ann.send(ann.request("GET"), "").await;
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{child:?}");
+        let listens = child[1] == "--no-listen";
+        assert_eq!(ann.seen().await["seen"].to_string().contains("listen"), listens, "{child:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_a_server_is_refused_by_its_status() {
+    // proves: MCPP-08, HTTP-05
+    let world = World::limited(&["legacy"], |limits| limits.max_restarts_per_minute = 1);
+    let mut ann = world.caller("ann");
+    ann.initialize("2025-11-25").await;
+    for _ in 0..2 {
+        let (status, answer) = ann.post(&legacy(1, "tools/call", tool("crash", json!({})))).await;
+        assert_eq!((status, &answer["error"]["code"]), (StatusCode::OK, &json!(-32603)));
+    }
+    let refused = ann.send(ann.request("GET"), "").await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key("retry-after"));
+    let why = text(refused).await;
+    assert!(why.contains("no stream") && why.contains("started again"), "{why}");
+}
