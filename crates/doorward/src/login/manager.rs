@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use doorward_client::{Code, Failed, StepUps, StoredTokens, Target};
+use doorward_client::{Code, CredentialStore as _, Failed, SaveFailed, StepUps, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource, Credential, Why};
 use doorward_types::challenge;
 use http::HeaderMap;
@@ -18,7 +18,8 @@ use super::{
     fail,
     flow::{self, Manner},
     place::Place,
-    refresh, turn,
+    refresh::{self, Renewed},
+    turn,
 };
 use crate::serve::now;
 
@@ -26,6 +27,8 @@ use crate::serve::now;
 const AHEAD: Duration = Duration::from_secs(30);
 /// A token that is refused this soon after a refresh is not helped by another one.
 const FRESH: Duration = Duration::from_secs(10);
+/// How long to wait before saving is tried again, at first and at most.
+const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The most different challenges for more scopes that are counted.
 const MOST_CHALLENGES: usize = 256;
 
@@ -53,6 +56,8 @@ struct Present {
     tokens: Option<StoredTokens>,
     /// When a refresh gave them.
     refreshed: Option<Instant>,
+    /// Whether the store could not take them yet; it has older ones, which are good no more, of the same generation.
+    unsaved: bool,
 }
 
 /// What a message needs, apart from the message.
@@ -85,7 +90,20 @@ impl TokenManager {
 
     /// Waits for a refresh that is under way, so that its tokens are not lost at the end of the process.
     pub(crate) async fn settle(&self, patience: Duration) {
-        let _ = tokio::time::timeout(patience, self.0.refreshing.lock()).await;
+        let settled = async {
+            let _none_under_way = self.0.refreshing.lock().await;
+            while !self.0.save().await {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        if tokio::time::timeout(patience, settled).await.is_err() && self.0.present().unsaved {
+            tracing::warn!("the renewed tokens are lost: they could not be saved");
+        }
+    }
+
+    /// The tokens that are sent at present.
+    pub(super) fn in_hand(&self) -> Option<StoredTokens> {
+        self.0.present().tokens.clone()
     }
 }
 
@@ -120,7 +138,7 @@ impl BearerSource for TokenManager {
 }
 
 impl Shared {
-    async fn get(&self, need: Need) -> Result<Option<Credential>, Failed> {
+    async fn get(self: &Arc<Self>, need: Need) -> Result<Option<Credential>, Failed> {
         match need {
             Need::ToSend => self.to_send().await,
             Need::InPlaceOf(headers) => self.after_rejection(&headers).await.map(Some),
@@ -151,15 +169,66 @@ impl Shared {
             present.serial += 1;
             present.refreshed = refreshed;
             present.tokens = Some(tokens);
+            present.unsaved = false;
         }
         present.credential().expect("there are tokens now")
     }
 
+    /// Takes what a refresh gave into hand, and has it saved if it is not.
+    fn adopt_renewed(self: &Arc<Self>, renewed: Renewed) -> Credential {
+        if !renewed.unsaved {
+            return self.adopt(renewed.tokens, Some(Instant::now()));
+        }
+        let mut present = self.present();
+        present.serial += 1;
+        present.refreshed = Some(Instant::now());
+        present.tokens = Some(renewed.tokens);
+        if !std::mem::replace(&mut present.unsaved, true) {
+            let shared = Arc::clone(self);
+            tokio::spawn(async move {
+                let (mut pause, longest) = SAVE_AGAIN;
+                while !shared.save().await {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(longest);
+                }
+            });
+        }
+        present.credential().expect("there are tokens now")
+    }
+
+    /// Saves what is not saved yet; says whether nothing is left to be saved.
+    async fn save(&self) -> bool {
+        let (serial, tokens) = {
+            let present = self.present();
+            match &present.tokens {
+                Some(tokens) if present.unsaved => (present.serial, tokens.clone()),
+                _ => return true,
+            }
+        };
+        let saved = self.place.store.save(&tokens, tokens.generation).await;
+        let mut present = self.present();
+        if present.serial != serial || !present.unsaved {
+            return !present.unsaved;
+        }
+        match saved {
+            Ok(generation) => {
+                if let Some(tokens) = &mut present.tokens {
+                    tokens.generation = generation;
+                }
+            }
+            // Somebody logged in or out meanwhile: theirs counts.
+            Err(SaveFailed::Conflict) => present.forget(),
+            Err(SaveFailed::Fault(_)) => return false,
+        }
+        present.unsaved = false;
+        true
+    }
+
     /// Tokens for the next message: stored ones, renewed when they are about to end.
-    async fn to_send(&self) -> Result<Option<Credential>, Failed> {
+    async fn to_send(self: &Arc<Self>) -> Result<Option<Credential>, Failed> {
         let Some(tokens) = self.stored().await? else {
             // The server's challenge says how to log in.
-            self.present().tokens = None;
+            self.present().forget();
             return Ok(None);
         };
         let credential = self.adopt(tokens.clone(), None);
@@ -168,9 +237,9 @@ impl Shared {
         }
         let has_ended = tokens.expires_within(Duration::ZERO, now());
         match self.refresh(tokens).await {
-            Ok(Some(new)) => Ok(Some(self.adopt(new, Some(Instant::now())))),
+            Ok(Some(new)) => Ok(Some(self.adopt_renewed(new))),
             Ok(None) => {
-                self.present().tokens = None;
+                self.present().forget();
                 Ok(None)
             }
             Err(failed) if has_ended => Err(failed),
@@ -183,7 +252,7 @@ impl Shared {
     }
 
     /// Tokens in place of refused ones: what another process has put there, a refresh, or a login.
-    async fn after_rejection(&self, headers: &HeaderMap) -> Result<Credential, Failed> {
+    async fn after_rejection(self: &Arc<Self>, headers: &HeaderMap) -> Result<Credential, Failed> {
         let refused = self.present().tokens.clone();
         if let Some(credential) = self.refreshed().await? {
             return Ok(credential);
@@ -196,7 +265,7 @@ impl Shared {
     }
 
     /// Tokens in place of refused ones without a person: what another process has put there, or a refresh.
-    async fn refreshed(&self) -> Result<Option<Credential>, Failed> {
+    async fn refreshed(self: &Arc<Self>) -> Result<Option<Credential>, Failed> {
         let (refused, refreshed) = {
             let present = self.present();
             (present.tokens.clone(), present.refreshed)
@@ -211,7 +280,7 @@ impl Shared {
                 && stored.refresh_token.is_some()
                 && let Some(new) = self.refresh(stored).await?
             {
-                return Ok(Some(self.adopt(new, Some(Instant::now()))));
+                return Ok(Some(self.adopt_renewed(new)));
             }
         }
         Ok(None)
@@ -247,13 +316,17 @@ impl Shared {
         self.log_in(target, headers, refused.as_ref(), &asks).await
     }
 
+    /// The newest tokens: the stored ones, or those in hand that could not be stored.
     async fn stored(&self) -> Result<Option<StoredTokens>, Failed> {
+        if !self.save().await {
+            return Ok(self.present().tokens.clone());
+        }
         let newest = self.place.newest(&self.target.resource).await;
         self.place.warn();
         newest
     }
 
-    async fn refresh(&self, tokens: StoredTokens) -> Result<Option<StoredTokens>, Failed> {
+    async fn refresh(&self, tokens: StoredTokens) -> Result<Option<Renewed>, Failed> {
         let _under_way = self.refreshing.lock().await;
         refresh::run(&self.place, tokens, self.target.reach).await
     }
@@ -290,6 +363,10 @@ impl Shared {
 }
 
 impl Present {
+    fn forget(&mut self) {
+        (self.tokens, self.unsaved) = (None, false);
+    }
+
     fn credential(&self) -> Option<Credential> {
         let tokens = self.tokens.as_ref()?;
         Some(Credential { bearer: tokens.bearer(), serial: self.serial })

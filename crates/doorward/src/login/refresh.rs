@@ -14,12 +14,28 @@ const LEASE: Duration = Duration::from_secs(60);
 /// How long to wait for another process.
 const PATIENCE: Duration = Duration::from_secs(75);
 
+/// How long to wait before saving is tried again.
+const SAVE_AGAIN: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
+
+/// Tokens that a refresh came to.
+pub(super) struct Renewed {
+    pub(super) tokens: StoredTokens,
+    /// Whether the store could not take them, though the server has given them: the stored ones are good no more.
+    pub(super) unsaved: bool,
+}
+
+impl Renewed {
+    fn saved(tokens: StoredTokens) -> Self {
+        Self { tokens, unsaved: false }
+    }
+}
+
 /// Renews tokens that end or were refused. `None` means that the login is over, and only the server's word for that
 /// counts; the stored tokens are gone then. What another process has put in their place is taken as it is.
 ///
 /// # Errors
 /// When nothing is lost and nothing was gained: trying later may help.
-pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Option<StoredTokens>, Failed> {
+pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Option<Renewed>, Failed> {
     let store_failed = |fault| fail::store(&fault);
     let key = tokens.key();
     let lock = place.store.refresh_lock(&key).acquire(LEASE, PATIENCE).await.map_err(store_failed)?;
@@ -33,9 +49,11 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     };
     let Some(present) = place.store.load(&key).await.map_err(store_failed)? else { return Ok(None) };
     if present.generation != tokens.generation && !is_ending(&present) {
-        return Ok(Some(present));
+        return Ok(Some(Renewed::saved(present)));
     }
     let generation = present.generation;
+    // Of one generation, those in hand may be newer: see [`Renewed::unsaved`].
+    let present = if generation == tokens.generation { tokens } else { present };
     let (refresh, request) = match Refresh::start(present, None, reach) {
         Ok(started) => started,
         Err(failed) if failed.code() == Code::LoginNeeded => return Ok(None),
@@ -43,20 +61,40 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     };
     tracing::info!(resource = key.resource.as_str(), "refreshing the access token");
     match refresh.on(place.fetcher.send(request).await, now()) {
-        Refreshed::New(mut new) => match place.store.save(&new, generation).await {
-            Ok(generation) => {
-                new.generation = generation;
-                Ok(Some(*new))
-            }
-            // Somebody logged in or out meanwhile: theirs counts.
-            Err(SaveFailed::Conflict) => place.store.load(&key).await.map_err(store_failed),
-            Err(SaveFailed::Fault(fault)) => Err(fail::store(&fault)),
-        },
+        Refreshed::New(mut new) => {
+            new.generation = generation;
+            keep(place, *new).await
+        }
         Refreshed::Later(failed) => Err(failed),
         Refreshed::Ended(failed) => over(place, &key, generation, &failed).await,
         Refreshed::ClientGone(failed) => {
             place.store.remove_client(&key.issuer, &key.client_id).await.map_err(store_failed)?;
             over(place, &key, generation, &failed).await
+        }
+    }
+}
+
+/// Saves new tokens. When that fails, they are still the only good ones.
+async fn keep(place: &Place, mut new: StoredTokens) -> Result<Option<Renewed>, Failed> {
+    let mut pauses = SAVE_AGAIN.into_iter();
+    loop {
+        match place.store.save(&new, new.generation).await {
+            Ok(generation) => {
+                new.generation = generation;
+                return Ok(Some(Renewed::saved(new)));
+            }
+            // Somebody logged in or out meanwhile: theirs counts.
+            Err(SaveFailed::Conflict) => {
+                let theirs = place.store.load(&new.key()).await.map_err(|fault| fail::store(&fault))?;
+                return Ok(theirs.map(Renewed::saved));
+            }
+            Err(SaveFailed::Fault(fault)) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {
+                    tracing::warn!("the renewed tokens could not be saved; they are used, and saved later: {fault}");
+                    return Ok(Some(Renewed { tokens: new, unsaved: true }));
+                }
+            },
         }
     }
 }
@@ -67,10 +105,11 @@ async fn over(
     key: &doorward_client::Key,
     generation: u64,
     failed: &Failed,
-) -> Result<Option<StoredTokens>, Failed> {
+) -> Result<Option<Renewed>, Failed> {
     tracing::info!(why = failed.why(), "the login has ended");
     if place.store.remove(key, generation).await.map_err(|fault| fail::store(&fault))? {
         return Ok(None);
     }
-    place.store.load(key).await.map_err(|fault| fail::store(&fault))
+    let theirs = place.store.load(key).await.map_err(|fault| fail::store(&fault))?;
+    Ok(theirs.map(Renewed::saved))
 }

@@ -13,7 +13,10 @@ use super::{
     manager::TokenManager,
     place::{self, Place},
 };
-use crate::{cli, failure::Failure, output};
+use crate::{cli, failure::Failure, output, serve::now};
+
+/// How long it may take to save a token that was renewed.
+const LAST_SAVE: Duration = Duration::from_secs(5);
 
 /// Runs the command: renews the token when it is about to end, and prints it.
 pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure>> {
@@ -21,10 +24,15 @@ pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure
     let resource = target.resource.clone();
     let place = Place::open(&flags.client).await?;
     let nobody = Manner { way: Way::Nobody, patience: Duration::ZERO };
-    let manager = TokenManager::new(place.clone(), target, nobody);
+    let manager = TokenManager::new(place, target, nobody);
     let missing = || fail::log_in_first(&resource, "there is no login, or it has ended");
     let credential = manager.bearer(Why::ToSend).await?.ok_or_else(missing)?;
-    let tokens = place.newest(&resource).await?.ok_or_else(missing)?;
+    manager.settle(LAST_SAVE).await;
+    let tokens = manager.in_hand().ok_or_else(missing)?;
+    if tokens.expires_within(Duration::ZERO, now()) {
+        let why = "the access token has expired, and there is no refresh token to renew it with";
+        return Err(fail::log_in_first(&resource, why).into());
+    }
     let header = credential.bearer.header_for(&resource).ok_or_else(|| {
         let why = "the stored login is for another server";
         Failed::new(Code::OutOfOrder, "the token cannot be printed", why, format!("doorward login --force {resource}"))

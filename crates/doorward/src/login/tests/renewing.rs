@@ -139,6 +139,32 @@ async fn a_refused_token_is_renewed_and_then_not_again() {
     assert_eq!((token(&third, &world).as_str(), world.count("refresh"), world.count("code")), ("a3", 1, 2));
 }
 
+#[tokio::test]
+async fn tokens_that_cannot_be_saved_are_used_and_saved_later() {
+    // proves: KEY-03
+    let world = ended().await;
+    let gate = world.hold_refreshes();
+    let manager = world.manager(Way::Nobody).await;
+    let asking = manager.clone();
+    let request = tokio::spawn(async move { asking.bearer(Why::ToSend).await });
+    wait_for(&world, "refresh r1").await;
+    world.break_store();
+    gate.add_permits(2);
+    let renewed = request.await.unwrap().unwrap().unwrap();
+    assert_eq!(token(&renewed, &world), "a2");
+    let again = manager.bearer(Why::ToSend).await.unwrap().unwrap();
+    assert_eq!((token(&again, &world).as_str(), again.serial), ("a2", renewed.serial));
+    world.mend_store();
+    manager.settle(PATIENCE).await;
+    assert_eq!(world.stored().await.unwrap().access_token.expose(), "a2");
+    // What comes next goes on from there.
+    let headers = HeaderMap::new();
+    world.age(3600).await;
+    let rejected = Why::Rejected { serial: Some(again.serial), headers: &headers };
+    assert!(manager.bearer(rejected).await.is_ok());
+    assert_eq!(world.count("refresh r1"), 1);
+}
+
 async fn wait_for(world: &World, request: &str) {
     let seen = async {
         while world.count(request) == 0 {

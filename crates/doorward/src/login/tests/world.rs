@@ -157,6 +157,20 @@ impl World {
         tokio::time::timeout(super::PATIENCE, shown).await.expect("the browser shows a page")
     }
 
+    /// Takes the store away from everybody.
+    pub(super) fn break_store(&self) {
+        let client = self.folder.path().join("client");
+        std::fs::rename(&client, self.folder.path().join("away")).unwrap();
+        std::fs::write(&client, "no folder").unwrap();
+    }
+
+    /// Puts it back.
+    pub(super) fn mend_store(&self) {
+        let client = self.folder.path().join("client");
+        std::fs::remove_file(&client).unwrap();
+        std::fs::rename(self.folder.path().join("away"), &client).unwrap();
+    }
+
     /// The stored tokens.
     pub(super) async fn stored(&self) -> Option<StoredTokens> {
         self.place().await.newest(&self.resource()).await.unwrap()
