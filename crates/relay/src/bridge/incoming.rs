@@ -97,7 +97,14 @@ impl Incoming {
                 }
             };
             for text in texts {
-                self.ready.extend(messages(&text)?);
+                match messages(&text) {
+                    Ok(messages) => self.ready.extend(messages),
+                    // The answer may still come: one unreadable event is not the end of a stream.
+                    Err(why) if matches!(self.form, Form::Events(_)) => {
+                        tracing::warn!("an event of the server is passed over: {why}");
+                    }
+                    Err(why) => return Err(why),
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +58,8 @@ impl Work {
                 }
             }
             Err(refusal) => {
-                self.link.host.say(&envelope::error_response(refusal.id.as_ref(), &refusal.error)).await;
+                let id = refusal.id.or_else(|| id_of(line));
+                self.link.host.say(&envelope::error_response(id.as_ref(), &refusal.error)).await;
             }
         }
     }
@@ -172,6 +174,21 @@ impl Work {
 fn renewed(token: &mut CancellationToken) -> CancellationToken {
     *token = CancellationToken::new();
     token.clone()
+}
+
+/// The id of a request that is not read otherwise, so that its sender does not wait for ever; `None` when it is not
+/// one id of one request.
+fn id_of(line: &[u8]) -> Option<Id> {
+    #[derive(serde::Deserialize)]
+    struct Asking<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+        #[serde(rename = "method")]
+        _method: serde::de::IgnoredAny,
+    }
+    let text = String::from_utf8_lossy(line);
+    let asking: Asking<'_> = serde_json::from_str(&text).ok()?;
+    Id::read(asking.id)
 }
 
 async fn done(before: Option<CancellationToken>) {

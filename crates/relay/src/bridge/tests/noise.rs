@@ -43,6 +43,12 @@ async fn what_the_server_sends_becomes_one_line_each() {
                 caller.stream().await;
                 caller.event("not json").await;
             }
+            "noise first" => {
+                caller.stream().await;
+                caller.event("ping").await;
+                caller.event(r#"{"jsonrpc":"2.0","method":"notifications/x","params":null}"#).await;
+                caller.event(&got.result(&json!({"first": true}))).await;
+            }
             _ => caller.json(&got.result(&json!({"t": "x".repeat(3000)}))).await,
         }
     })
@@ -59,6 +65,7 @@ async fn what_the_server_sends_becomes_one_line_each() {
         ("garbage", None),
         ("text", None),
         ("noise", None),
+        ("noise first", Some(json!({"first": true}))),
         ("huge", None),
     ] {
         host.send(&modern(name, "tools/call", name)).await;
@@ -84,9 +91,9 @@ async fn what_the_host_sends_never_breaks_the_bridge() {
         }
     })
     .await;
-    let settings = BridgeSettings { max_line: 500, ..BridgeSettings::default() };
+    let settings = BridgeSettings { max_line: 900, ..BridgeSettings::default() };
     let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
-    let long = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{}\"}}", "m".repeat(600));
+    let long = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{}\"}}", "m".repeat(1000));
     let deep = "[".repeat(200);
     for (line, code) in [
         ("garbage", -32700),
@@ -102,6 +109,20 @@ async fn what_the_host_sends_never_breaks_the_bridge() {
         host.write(&format!("{line}\r\n")).await;
         let answer = host.receive().await;
         assert_eq!(answer["error"]["code"], code, "{line} {answer}");
+    }
+    // What waits for an answer gets one, although nothing but the id can be made out.
+    for params in [
+        r#"{"name":"\ud800"}"#.to_owned(),
+        r#"{"name":"a","name":"b"}"#.to_owned(),
+        format!(r#"{{"name":{}{}}}"#, "[".repeat(200), "]".repeat(200)),
+    ] {
+        host.write(&format!("{{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"m\",\"params\":{params}}}\n")).await;
+        let answer = host.receive().await;
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("x"), &json!(-32700)), "{params} {answer}");
+    }
+    for line in ["{\"id\":1,\"id\":2,\"method\":\"x\"}", "{\"id\":1,\"result\":{\"a\":1,\"a\":2}}"] {
+        host.write(&format!("{line}\n")).await;
+        assert_eq!(host.receive().await["id"], json!(null), "{line}");
     }
     host.write("\n \r\n").await;
     host.input.as_mut().unwrap().write_all(b"\xff\xfe\n").await.unwrap();
