@@ -173,6 +173,11 @@ impl Link {
         failed.expect("this link holds a sender")
     }
 
+    /// The same, without waiting.
+    pub(super) fn was_shut_out(&self) -> Option<Failed> {
+        self.shut_out.1.try_lock().ok()?.try_recv().ok()
+    }
+
     fn still_refused(&self) -> Failed {
         Failed::new(
             Code::TokenRefused,

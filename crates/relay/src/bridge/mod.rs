@@ -134,6 +134,9 @@ impl Bridge {
         work.finish(if ended.is_ok() { drain } else { Duration::ZERO }).await;
         let goodbye = async { tokio::join!(work.tell_unanswered(), link.end_session()) };
         let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
+        // Input that ends early leaves no time to say in the loop that nobody was let in.
+        let ended =
+            ended.and_then(|()| link.was_shut_out().map_or(Ok(()), |failed| Err(BridgeError::NotAuthorized(failed))));
         drop((work, link));
         writer.finish().await;
         ended

@@ -88,6 +88,32 @@ async fn with_no_token_to_be_had_the_host_is_told_and_the_bridge_ends() {
 }
 
 #[tokio::test]
+async fn input_that_ends_early_hides_no_missing_login() {
+    // proves: BRW-05
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let server = Server::start(move |_, mut caller| {
+        let held = Arc::clone(&held);
+        async move {
+            held.acquire().await.unwrap().forget();
+            caller.status("401 Unauthorized", &[("www-authenticate", CHALLENGE)], "").await;
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::never(&server.url()));
+    host.send(&initialize()).await;
+    drop(host.input.take());
+    // The server answers when the bridge has nothing more to read.
+    while server.got().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    gate.add_permits(1);
+    let (ended, rest) = host.ended().await;
+    assert!(matches!(ended, Err(BridgeError::NotAuthorized(_))), "{ended:?}");
+    assert!(rest[0].contains("doorward login"), "{rest:?}");
+}
+
+#[tokio::test]
 async fn a_login_that_ends_later_leaves_the_bridge_up() {
     let server = Server::start(|got, mut caller| async move {
         match got.body["params"]["name"].as_str() {
