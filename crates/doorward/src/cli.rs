@@ -4,6 +4,8 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::serve::Limit;
+
 /// OAuth for MCP servers: put it in front of one, or connect a host to one.
 #[derive(Debug, Parser)]
 #[command(name = "doorward", version, about, max_term_width = 110)]
@@ -108,6 +110,9 @@ pub(crate) struct Limits {
     /// The longest line that the server may write, in bytes.
     #[arg(long, env = "DOORWARD_MAX_LINE", default_value_t = 10 << 20, value_name = "BYTES")]
     pub(crate) max_line: usize,
+    /// Another limit, such as servers=200 (see docs/limits.md); repeatable.
+    #[arg(long, env = "DOORWARD_LIMIT", value_name = "NAME=VALUE", value_delimiter = ',')]
+    pub(crate) limit: Vec<Limit>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod keys;
+mod limits;
 mod listen;
 mod start_page;
 
@@ -31,6 +32,8 @@ use crate::{
     cli, entropy,
     failure::{Exit, Failure},
 };
+
+pub(crate) use limits::Limit;
 
 /// The present moment.
 pub(crate) fn now() -> Timestamp {
@@ -126,6 +129,9 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
         idle_child: Duration::from_secs(flags.limits.idle_timeout),
         ..doorward_relay::Limits::default()
     };
+    for limit in &flags.limits.limit {
+        limit.apply(&mut settings.limits);
+    }
     let gateway = Arc::new(Gateway::new(settings, guard, now));
 
     let setup = setup_token(&store, &folder).await?;
@@ -164,7 +170,13 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
         json,
     );
     let sweeper = tokio::spawn(sweep(store));
-    listen::serve(listener, router, stop_signal()).await;
+    let streams = gateway.clone();
+    let stop = async move {
+        stop_signal().await;
+        // Streams have no end of their own to wait for.
+        streams.end_streams();
+    };
+    listen::serve(listener, router, stop).await;
     sweeper.abort();
     gateway.shutdown().await;
     Ok(())
