@@ -15,6 +15,7 @@ struct Tally {
     passed: u64,
     failed: u64,
     skipped: u64,
+    parts: u64,
 }
 
 /// Installs, builds, runs and counts.
@@ -63,8 +64,12 @@ fn run_tests(filters: &[&str], tally: &mut Tally) -> Result<bool> {
 }
 
 impl Tally {
-    /// Adds a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`; any other line adds nothing.
+    /// Adds a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`; any other line adds nothing, but one that
+    /// says that what was ignored is no test (a part that tests start as a process of its own) is taken off again.
     fn add(&mut self, line: &str) {
+        if line.starts_with("test ") && line.contains(" ... ignored, not a test:") {
+            self.parts += 1;
+        }
         let Some(counts) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else { return };
         for count in counts.1.split("; ") {
             match count.split_once(' ').and_then(|(number, what)| Some((number.parse::<u64>().ok()?, what))) {
@@ -80,8 +85,9 @@ impl Tally {
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)?;
-        if self.skipped > 0 {
-            write!(f, ", {} skipped", self.skipped)?;
+        let skipped = self.skipped.saturating_sub(self.parts);
+        if skipped > 0 {
+            write!(f, ", {skipped} skipped")?;
         }
         Ok(())
     }
@@ -97,9 +103,10 @@ mod tests {
         tally.add("test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.01s");
         tally.add("test result: FAILED. 2 passed; 1 failed; 4 ignored; 0 measured; 0 filtered out; finished in 1.20s");
         tally.add("test tests::results ... ok");
+        tally.add("test child ... ignored, not a test: started by the others");
         tally.add("running 7 tests");
-        assert_eq!(tally, Tally { passed: 5, failed: 1, skipped: 4 });
-        assert_eq!(tally.to_string(), "5 passed, 1 failed, 4 skipped");
-        assert_eq!(Tally { passed: 1, failed: 0, skipped: 0 }.to_string(), "1 passed, 0 failed");
+        assert_eq!(tally, Tally { passed: 5, failed: 1, skipped: 4, parts: 1 });
+        assert_eq!(tally.to_string(), "5 passed, 1 failed, 3 skipped");
+        assert_eq!(Tally { passed: 1, ..Tally::default() }.to_string(), "1 passed, 0 failed");
     }
 }

@@ -15,7 +15,7 @@ use logins::Login;
 
 /// What a child does. It is no test by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "started by the other tests"]
+#[ignore = "not a test: started by the others"]
 async fn child() {
     let (role, place, seed) = actor::part();
     match role.as_str() {
@@ -250,4 +250,22 @@ async fn a_lock_whose_file_is_garbage_is_free() {
         std::fs::write(&file, garbage).unwrap();
         assert!(is_free(&place, "x").await, "{garbage}");
     }
+}
+
+#[test]
+fn a_lock_that_is_let_go_while_another_looks_is_no_fault() {
+    // proves: KEY-01
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("client");
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let lock = NamedLock::new(&place, "x");
+                for _ in 0..300 {
+                    drop(runtime.block_on(lock.try_acquire(MINUTE)).unwrap());
+                }
+            });
+        }
+    });
 }

@@ -21,7 +21,7 @@ use facts::Draw;
 
 /// What a child does. It is no test by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "started by the other tests"]
+#[ignore = "not a test: started by the others"]
 async fn child() {
     let (role, file, seed) = actor::part();
     match role.as_str() {

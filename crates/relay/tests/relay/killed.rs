@@ -17,13 +17,13 @@ fn this_test(name: &str) -> Vec<std::ffi::OsString> {
 }
 
 #[test]
-#[ignore = "the watcher that the gateways of other tests start"]
+#[ignore = "not a test: the watcher that the gateways of other tests start"]
 fn as_watcher() {
     doorward_relay::watch_children(std::io::stdin().lock());
 }
 
 #[tokio::test]
-#[ignore = "the gateway that another test kills"]
+#[ignore = "not a test: the gateway that another test kills"]
 #[expect(clippy::print_stdout, reason = "the other test reads it")]
 async fn as_gateway() {
     let mut settings = settings(&["legacy", "--ignore-eof"]);
