@@ -47,8 +47,9 @@ pub(crate) async fn log_in(
     let (until, reach) = (Instant::now() + manner.patience, target.reach);
     let mut visit = Visit { place, manner, window: &window, listener: None, waiting: None, stored: None, until, reach };
     let outcome = visit.run(target, challenge).await;
-    if outcome.is_ok() {
-        window.done();
+    match &outcome {
+        Ok(_) => window.done(),
+        Err(_) => window.unfinished(),
     }
     visit.end(outcome.as_ref().map_or_else(Page::of, |_| Page::Done)).await;
     outcome
@@ -75,8 +76,9 @@ impl Visit<'_> {
             None => self.walk(target.clone(), challenge).await?.ok_or_else(fail::forgotten_again)?,
         };
         let tokens = self.save(connected).await?;
-        if let Err(failed) = probe::try_token(self.place, &target, &tokens.bearer()).await {
-            if failed.code() == Code::TokenRefused {
+        if let Err(probe::NotLetIn { refused, failed }) = probe::try_token(self.place, &target, &tokens.bearer()).await
+        {
+            if refused {
                 // They would be refused tomorrow as well.
                 let _ = self.place.store.remove(&tokens.key(), tokens.generation).await;
             }
@@ -109,6 +111,10 @@ impl Visit<'_> {
         let Some(client) = self.stored.take().filter(|client| client.registration() == Registration::Dynamic) else {
             return Ok(false);
         };
+        // Only when the last page came to nothing may this be why; otherwise it would be asked for twice each time.
+        if !self.window.is_there() {
+            return Ok(false);
+        }
         let mut look = Outbound::metadata(page.url.clone(), self.reach);
         look.redirects = Redirects::Refuse;
         look.headers.insert(http::header::ACCEPT, HeaderValue::from_static("text/html"));

@@ -350,10 +350,10 @@ impl Shared {
         {
             return Ok(self.adopt(stored, None));
         }
-        if turn.waited {
-            return Err(person_needed("another process opened a sign-in page, and nothing came of it"));
-        }
-        if let Some(ago) = self.place.window(resource).opened_lately() {
+        let window = self.place.window(resource);
+        // Whoever was waited for died over its page, and nobody will answer there.
+        let opener_died = turn.waited && window.is_open();
+        if let Some(ago) = window.opened_lately().filter(|_| !opener_died) {
             let but = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
             return Err(person_needed(&but));
         }

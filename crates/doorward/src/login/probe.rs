@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward_client::{BearerFor, Code, Failed, Target};
-use doorward_types::Revision;
+use doorward_types::{Revision, challenge};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde_json::json;
 
@@ -21,6 +21,10 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn asks_for_login(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
+    }
+
+    fn asks_for_scope(&self) -> bool {
+        challenge::bearer(&self.headers).is_some_and(|challenge| challenge.get("error") == Some("insufficient_scope"))
     }
 }
 
@@ -48,25 +52,36 @@ pub(super) async fn send(place: &Place, target: &Target, bearer: Option<&BearerF
     Ok(Answer { status: answer.status(), headers: answer.headers().clone() })
 }
 
+/// What a server said to a new token instead of letting it in.
+pub(super) struct NotLetIn {
+    /// Whether the token itself is refused, and so will be tomorrow.
+    pub(super) refused: bool,
+    pub(super) failed: Failed,
+}
+
+impl From<Failed> for NotLetIn {
+    fn from(failed: Failed) -> Self {
+        Self { refused: false, failed }
+    }
+}
+
 /// Uses a new token once.
 ///
 /// # Errors
 /// When the server does not take it, or is not well.
-pub(super) async fn try_token(place: &Place, target: &Target, bearer: &BearerFor) -> Result<(), Failed> {
-    let status = send(place, target, Some(bearer)).await?.status;
-    let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    if !refused && !status.is_server_error() {
+pub(super) async fn try_token(place: &Place, target: &Target, bearer: &BearerFor) -> Result<(), NotLetIn> {
+    let answer = send(place, target, Some(bearer)).await?;
+    let (status, refused) = (answer.status, answer.asks_for_login());
+    // A server that only wants more scopes for this call takes the token.
+    let forbidden = status == StatusCode::FORBIDDEN && !answer.asks_for_scope();
+    if !refused && !forbidden && !status.is_server_error() {
         // Any other answer, "unknown method" included, is the word of a server that let the call in.
         return Ok(());
     }
-    let (code, what) = match refused {
+    let (code, what) = match refused || forbidden {
         true => (Code::TokenRefused, "the MCP server does not take the new access token"),
         false => (Code::ServerFault, "the login is complete, but the MCP server is not well"),
     };
-    Err(Failed::new(
-        code,
-        what,
-        format!("{} answered {status} to the first call", target.resource),
-        "ask the operator of the server",
-    ))
+    let why = format!("{} answered {status} to the first call", target.resource);
+    Err(NotLetIn { refused, failed: Failed::new(code, what, why, "ask the operator of the server") })
 }

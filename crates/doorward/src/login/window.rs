@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -42,6 +43,28 @@ impl Window {
         }
     }
 
+    /// The login came to nothing, and its process knows.
+    pub(super) fn unfinished(&self) {
+        let noted = fs::OpenOptions::new().write(true).open(&self.0).and_then(|mut file| {
+            let opened = file.metadata()?.modified()?;
+            file.write_all(b"unfinished")?;
+            file.set_modified(opened)
+        });
+        if let Err(error) = noted {
+            tracing::debug!("the end of a login was not noted: {error}");
+        }
+    }
+
+    /// Whether the last page that was opened was not finished, however long ago.
+    pub(super) fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.0).is_ok()
+    }
+
+    /// Whether a page is open, or was when its process died.
+    pub(super) fn is_open(&self) -> bool {
+        fs::symlink_metadata(&self.0).is_ok_and(|mark| mark.len() == 0)
+    }
+
     /// The login is complete.
     pub(super) fn done(&self) {
         let _ = fs::remove_file(&self.0);
@@ -66,7 +89,11 @@ mod tests {
             assert!(one.opened_lately().is_none(), "{wrong:?}");
         }
         one.opening();
+        assert!(one.is_open());
+        one.unfinished();
+        assert!(!one.is_open() && one.is_there() && one.opened_lately().is_some());
         one.done();
-        assert!(one.opened_lately().is_none());
+        one.unfinished();
+        assert!(one.opened_lately().is_none() && !one.is_there());
     }
 }

@@ -25,6 +25,7 @@ async fn a_token_that_the_server_does_not_take_is_no_login() {
     // proves: MCP-AUTH-126
     let world = World::new().await;
     for (status, code, words) in [
+        (http::StatusCode::UNAUTHORIZED, Code::TokenRefused, "does not accept this sign-in"),
         (http::StatusCode::FORBIDDEN, Code::TokenRefused, "does not accept this sign-in"),
         (http::StatusCode::SERVICE_UNAVAILABLE, Code::ServerFault, "did not complete"),
     ] {
@@ -37,8 +38,44 @@ async fn a_token_that_the_server_does_not_take_is_no_login() {
         assert_eq!(failed.code(), code, "{failed}");
         assert!(world.shown().await.contains(words), "{}", world.shown().await);
         let kept = world.stored().await.is_some();
-        assert_eq!(kept, code == Code::ServerFault, "only a login that may still do is kept");
+        assert_eq!(kept, status != http::StatusCode::UNAUTHORIZED, "only a login that may still do is kept");
+        if let Some(tokens) = world.stored().await {
+            assert!(world.place().await.store.remove(&tokens.key(), tokens.generation).await.unwrap());
+        }
     }
+}
+
+#[tokio::test]
+async fn a_first_call_that_needs_more_scopes_is_a_login_all_the_same() {
+    // proves: MCP-AUTH-126
+    let world = World::new().await;
+    world.seen().mcp = http::StatusCode::FORBIDDEN;
+    world.seen().mcp_challenge = "Bearer error=\"insufficient_scope\", scope=\"more\"";
+    let manager = world.manager(world.curl()).await;
+    let headers = challenge(FIRST);
+    let credential = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap().unwrap();
+    assert_eq!(token(&credential, &world), "a1");
+    assert!(world.stored().await.is_some());
+}
+
+#[tokio::test]
+async fn whoever_waits_takes_over_from_a_process_that_died_over_its_page() {
+    // proves: KEY-10
+    let world = World::new().await;
+    let place = world.place().await;
+    let dying = place.store.login_lock(&world.resource()).try_acquire(PATIENCE).await.unwrap();
+    assert!(matches!(dying, doorward_store::Attempt::Held(_)));
+    place.window(&world.resource()).opening();
+    let manager = world.manager(world.curl()).await;
+    let follower = tokio::spawn(async move {
+        let headers = challenge(FIRST);
+        manager.bearer(Why::Rejected { serial: None, headers: &headers }).await
+    });
+    // Nothing tells that it has begun to wait.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(dying);
+    let credential = tokio::time::timeout(PATIENCE, follower).await.unwrap().unwrap().unwrap().unwrap();
+    assert_eq!(token(&credential, &world), "a1");
 }
 
 #[tokio::test]
@@ -135,7 +172,13 @@ async fn a_client_that_the_server_has_forgotten_is_registered_once_more() {
     let old = world.stored().await.unwrap();
     world.seen().forgotten.push(old.client.client_id().to_string());
     assert!(world.place().await.store.remove(&old.key(), old.generation).await.unwrap());
-    world.manager(world.curl()).await.bearer(rejected).await.unwrap();
+    // The server tells only the person.
+    let target = || doorward_client::Target::new(&world.url(), "tests").unwrap();
+    let hasty = crate::login::flow::Manner { way: world.curl(), patience: Duration::from_secs(1) };
+    let failed = crate::login::TokenManager::new(world.place().await, target(), hasty).bearer(rejected).await;
+    assert_eq!(failed.unwrap_err().code(), Code::LoginTimedOut);
+    let manner = crate::login::flow::Manner { way: world.curl(), patience: PATIENCE };
+    crate::login::flow::log_in(&world.place().await, target(), Some(&headers), &manner).await.unwrap();
     assert_eq!(world.count("register"), 2);
     assert_ne!(world.stored().await.unwrap().client.client_id(), old.client.client_id());
 }
@@ -154,10 +197,8 @@ async fn more_scopes_are_asked_for_with_those_that_there_are_and_not_for_ever() 
     }
     let more = Why::InsufficientScope { serial: Some(serial), headers: &headers };
     assert_eq!(manager.bearer(more).await.unwrap_err().code(), Code::TooManyStepUps);
-    let mut scopes = world.seen().scopes.clone();
-    // Each page is looked at once before the browser does, since the client is known already.
-    scopes.dedup();
-    assert_eq!((scopes, world.count("code")), (vec!["read".to_owned(), "read write".to_owned()], 3));
+    let scopes = world.seen().scopes.clone();
+    assert_eq!((scopes, world.count("code")), (["read", "read write", "read write"].map(str::to_owned).into(), 3));
     let nobody = world.manager(Way::Nobody).await;
     let serial = nobody.bearer(Why::ToSend).await.unwrap().unwrap().serial;
     let more = Why::InsufficientScope { serial: Some(serial), headers: &headers };

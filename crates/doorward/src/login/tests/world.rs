@@ -42,6 +42,8 @@ pub(super) struct Seen {
     pub(super) life: i64,
     /// How the MCP endpoint answers a good token.
     pub(super) mcp: StatusCode,
+    /// The challenge that comes with it.
+    pub(super) mcp_challenge: &'static str,
     /// Clients that are not known any more.
     pub(super) forgotten: Vec<String>,
     /// Whether the person says no.
@@ -73,6 +75,7 @@ impl World {
             refreshes: Refreshes::Good,
             life: 600,
             mcp: StatusCode::OK,
+            mcp_challenge: "",
             forgotten: Vec::new(),
             denies: false,
             challenge: String::new(),
@@ -278,7 +281,12 @@ async fn mcp(State(server): State<Server>, headers: HeaderMap) -> Response {
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer scope=\"read\"")]).into_response();
     }
     let status = server.seen().mcp;
-    answer(status, &json!({"jsonrpc": "2.0", "id": 0, "result": {}}))
+    let challenge = server.seen().mcp_challenge;
+    let mut answer = answer(status, &json!({"jsonrpc": "2.0", "id": 0, "result": {}}));
+    if !challenge.is_empty() {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.parse().unwrap());
+    }
+    answer
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response {
