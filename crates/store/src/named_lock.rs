@@ -1,6 +1,6 @@
 use std::{
     fs::{self, File, TryLockError},
-    io::{Read as _, Seek as _, Write as _},
+    io::{ErrorKind, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -132,8 +132,11 @@ impl NamedLock {
         match alive.try_lock() {
             Ok(()) => {
                 // Its holder died. Nobody else can be about to take this very name.
-                fs::remove_file(&path).map_err(io(&path))?;
-                Ok(false)
+                match fs::remove_file(&path) {
+                    // Its holder was just letting go of it.
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                    removed => removed.map(|()| false).map_err(io(&path)),
+                }
             }
             Err(TryLockError::WouldBlock) => {
                 let left = lease.holder.until.saturating_sub(now());
