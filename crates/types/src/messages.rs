@@ -1,6 +1,7 @@
 //! Messages of the token and registration endpoints, for whichever side reads or writes them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{ScopeSet, Secret, secret};
 
@@ -26,7 +27,7 @@ struct TokenResponseJson {
     access_token: String,
     token_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_in: Option<serde_json::Number>,
+    expires_in: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,13 +41,12 @@ impl TokenResponse {
     /// Says which member is missing or malformed, without its value.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let json: TokenResponseJson = crate::json::parse_as(bytes).map_err(|e| e.to_string())?;
-        let scope = json.scope.map(|scope| ScopeSet::parse(scope.trim())).transpose().map_err(|e| e.to_string())?;
+        // A list that cannot be read says nothing about what was granted.
+        let scope = json.scope.and_then(|scope| ScopeSet::parse(scope.trim()).ok());
         Ok(Self {
             access_token: Secret::parse(json.access_token).map_err(|e| e.to_string())?,
             token_type: json.token_type,
-            expires_in: json
-                .expires_in
-                .and_then(|n| n.as_u64().or_else(|| n.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))),
+            expires_in: json.expires_in.as_ref().and_then(seconds),
             refresh_token: json
                 .refresh_token
                 .filter(|t| !t.is_empty())
@@ -68,6 +68,15 @@ impl TokenResponse {
         };
         serde_json::to_vec(&json).expect("strings and a number serialise")
     }
+}
+
+/// A number of seconds; some servers write it as a string.
+fn seconds(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::String(text) => &text.trim().parse().map(Value::Number).ok()?,
+        other => other,
+    };
+    number.as_u64().or_else(|| number.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
 }
 
 /// An error answer of any OAuth endpoint that speaks JSON.
@@ -138,4 +147,34 @@ pub struct RegistrationResponse {
     /// All that was registered.
     #[serde(flatten)]
     pub metadata: ClientMetadata,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(more: &str) -> TokenResponse {
+        let text = format!(r#"{{"access_token":"a","token_type":"Bearer",{more}}}"#);
+        TokenResponse::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_token_answer_is_read_although_it_is_not_quite_right() {
+        // proves: MCP-AUTH-126
+        for (text, expected) in [
+            ("3600", Some(3600)),
+            ("\"3600\"", Some(3600)),
+            ("3600.9", Some(3600)),
+            ("-1", None),
+            ("\"soon\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(parse(&format!("\"expires_in\":{text}")).expires_in, expected, "{text}");
+        }
+        assert_eq!(parse(r#""scope":"read write""#).scope, ScopeSet::parse("read write").ok());
+        for unreadable in ["a  b", "a\\\\b", ""] {
+            let scope = parse(&format!("\"scope\":\"{unreadable}\"")).scope;
+            assert!(scope.is_none_or(|scope| scope.to_string().is_empty()), "{unreadable}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Metadata documents of authorization servers (RFC 8414, OpenID Connect Discovery) and protected
 //! resources (RFC 9728).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use crate::{Issuer, ResourceId, web_url};
@@ -25,31 +25,31 @@ pub struct AuthorizationServerMetadata {
     pub revocation_endpoint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub response_types_supported: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub response_modes_supported: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub grant_types_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub revocation_endpoint_auth_methods_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent")]
     pub authorization_response_iss_parameter_supported: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent")]
     pub client_id_metadata_document_supported: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub protected_resources: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_documentation: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub subject_types_supported: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub id_token_signing_alg_values_supported: Vec<String>,
 }
 
@@ -172,11 +172,11 @@ impl ValidatedMetadata {
 #[allow(missing_docs, reason = "the members are named and defined by RFC 9728 section 2")]
 pub struct ProtectedResourceMetadata {
     pub resource: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub bearer_methods_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
@@ -207,4 +207,31 @@ impl ProtectedResourceMetadata {
 /// Evidence from elsewhere, cut to what fits in a message and stripped of control characters.
 fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// A member that is null is one that is not there.
+fn absent<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_that_are_null_are_as_if_absent() {
+        // proves: MCP-AUTH-012
+        let text = r#"{"issuer":"https://a.example","scopes_supported":null,"response_types_supported":null,
+            "protected_resources":null,"authorization_response_iss_parameter_supported":null}"#;
+        let document: AuthorizationServerMetadata = crate::json::parse_as(text.as_bytes()).unwrap();
+        let expected = AuthorizationServerMetadata {
+            issuer: "https://a.example".into(),
+            ..AuthorizationServerMetadata::default()
+        };
+        assert_eq!(document, expected);
+        let text = r#"{"resource":"https://a.example/","authorization_servers":["https://b.example"],
+            "scopes_supported":null,"bearer_methods_supported":null}"#;
+        let document: ProtectedResourceMetadata = crate::json::parse_as(text.as_bytes()).unwrap();
+        assert_eq!((document.authorization_servers.len(), document.scopes_supported.len()), (1, 0));
+    }
 }
