@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use doorward_client::{CredentialStore as _, Failed, Revoke, StoredTokens, Target};
 use doorward_store::Attempt;
+use doorward_types::{json, messages::ErrorResponse, outbound::Inbound};
+use http::StatusCode;
 use serde_json::json;
 
 use super::{
@@ -17,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(75);
 const LEASE: Duration = Duration::from_secs(120);
 
 /// What became of one login.
-enum Told {
+pub(super) enum Told {
     /// The server confirmed that the tokens are good no more.
     Confirmed,
     /// It has no way to be told.
@@ -66,7 +68,7 @@ fn say(json: bool, text: &str) {
 }
 
 /// Ends one login; `None` when another process ended it first.
-async fn end(place: &Place, target: &Target, tokens: &StoredTokens) -> Result<Option<Told>, Failed> {
+pub(super) async fn end(place: &Place, target: &Target, tokens: &StoredTokens) -> Result<Option<Told>, Failed> {
     let store_failed = |fault| fail::store(&fault);
     let key = tokens.key();
     // A refresh that ran meanwhile would bring new tokens to life.
@@ -88,10 +90,24 @@ async fn tell_server(place: &Place, target: &Target, tokens: &StoredTokens) -> T
         Err(failed) => return Told::Not(failed),
     };
     let mut outcome = Told::Confirmed;
-    for request in revoke.requests {
-        if let Err(failed) = Revoke::confirmed(tokens, place.fetcher.send(request).await) {
-            outcome = Told::Not(failed);
+    let mut refresh_token_revoked = false;
+    for (at, request) in revoke.requests.into_iter().enumerate() {
+        let answer = place.fetcher.send(request).await;
+        // Access tokens that cannot be revoked soon expire by themselves, and there will be no others.
+        let unsupported = answer.as_ref().is_ok_and(is_unsupported);
+        match Revoke::confirmed(tokens, answer) {
+            Ok(()) => refresh_token_revoked |= at == 0 && tokens.refresh_token.is_some(),
+            Err(_) if unsupported && refresh_token_revoked => {}
+            Err(failed) => outcome = Told::Not(failed),
         }
     }
     outcome
+}
+
+/// Whether a server says that it does not revoke tokens of this kind.
+///
+/// Source: RFC 7009 section 2.2.1.
+fn is_unsupported(answer: &Inbound) -> bool {
+    answer.status == StatusCode::BAD_REQUEST
+        && json::parse_as::<ErrorResponse>(&answer.body).is_ok_and(|error| error.error == "unsupported_token_type")
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::login::browser::Way;
+use crate::login::{browser::Way, logout};
 
 /// A world with a login whose access token has ended.
 async fn ended() -> World {
@@ -163,6 +163,33 @@ async fn tokens_that_cannot_be_saved_are_used_and_saved_later() {
     let rejected = Why::Rejected { serial: Some(again.serial), headers: &headers };
     assert!(manager.bearer(rejected).await.is_ok());
     assert_eq!(world.count("refresh r1"), 1);
+}
+
+#[tokio::test]
+async fn an_expired_token_that_cannot_be_renewed_is_not_printed() {
+    // proves: BRW-04
+    let world = ended().await;
+    let mut tokens = world.stored().await.unwrap();
+    tokens.refresh_token = None;
+    world.place().await.store.save(&tokens, tokens.generation).await.unwrap();
+    let failure = crate::login::token(world.token_command(), false).await.unwrap_err();
+    assert_eq!(failure.exit, crate::failure::Exit::AuthenticationNeeded, "{failure:?}");
+    assert!(failure.next.contains("doorward login"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_revokes_refresh_tokens_only_confirms_a_logout() {
+    // proves: KEY-02
+    for (refreshes, confirmed) in [(Refreshes::Good, true), (Refreshes::Unavailable, false)] {
+        let world = ended().await;
+        world.seen().refreshes = refreshes;
+        let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+        let tokens = world.stored().await.unwrap();
+        let told = logout::end(&world.place().await, &target, &tokens).await.unwrap().expect("it was there");
+        assert_eq!(matches!(told, logout::Told::Confirmed), confirmed);
+        assert_eq!((world.count("revoke r1"), world.count("revoke a1")), (1, 1));
+        assert!(world.stored().await.is_none());
+    }
 }
 
 async fn wait_for(world: &World, request: &str) {

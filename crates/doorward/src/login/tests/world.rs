@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use super::super::{browser::Way, flow::Manner, manager::TokenManager, place::Place};
-use crate::cli::ClientDir;
+use crate::cli::{self, ClientDir};
 
 /// What the token endpoint does with a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,7 @@ impl World {
             .route("/register", post(register))
             .route("/authorize", get(authorize))
             .route("/token", post(token))
+            .route("/revoke", post(revoke))
             .route("/mcp", post(mcp))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(socket, app).await });
@@ -160,6 +161,12 @@ impl World {
         tokio::time::timeout(super::PATIENCE, shown).await.expect("the browser shows a page")
     }
 
+    /// `doorward token` for this server.
+    pub(super) fn token_command(&self) -> cli::Token {
+        let client = ClientDir { client_dir: Some(self.folder.path().join("client")) };
+        cli::Token { url: self.url(), header: false, client }
+    }
+
     /// Takes the store away from everybody.
     pub(super) fn break_store(&self) {
         let client = self.folder.path().join("client");
@@ -211,6 +218,7 @@ async fn server_metadata(State(server): State<Server>) -> Response {
         "authorization_endpoint": at("authorize"),
         "token_endpoint": at("token"),
         "registration_endpoint": at("register"),
+        "revocation_endpoint": at("revoke"),
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["none"],
@@ -272,6 +280,16 @@ async fn token(State(server): State<Server>, body: Bytes) -> Response {
         "token_type": "Bearer", "expires_in": life, "scope": scope,
     });
     answer(StatusCode::OK, &tokens)
+}
+
+/// Revokes refresh tokens and no others.
+async fn revoke(State(server): State<Server>, body: Bytes) -> Response {
+    let token = fields(&body)["token"].clone();
+    server.note(format!("revoke {token}"));
+    if token.starts_with('r') && server.seen().refreshes == Refreshes::Good {
+        return StatusCode::OK.into_response();
+    }
+    answer(StatusCode::BAD_REQUEST, &json!({"error": "unsupported_token_type"}))
 }
 
 async fn mcp(State(server): State<Server>, headers: HeaderMap) -> Response {
