@@ -222,7 +222,7 @@ impl Caller<'_> {
     /// takes long.
     async fn respond(&self, id: &Id, era: Era, progress: Progress) -> Response<RelayBody> {
         let mut pieces = match progress {
-            Progress::Refused { response, .. } => return response,
+            Progress::Refused { response, .. } => return *response,
             Progress::Answered(last) => return self.finished(last),
             Progress::Open(pieces) => pieces,
         };

@@ -41,7 +41,7 @@ pub(super) enum Progress {
     /// There is none, and the status says more than a JSON-RPC message can.
     Refused {
         /// The whole answer.
-        response: Response<RelayBody>,
+        response: Box<Response<RelayBody>>,
         /// Why, for where a status cannot be told.
         why: RpcError,
     },
@@ -121,7 +121,7 @@ impl Caller<'_> {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 let why = RpcError::new(INVALID_REQUEST, refusal.to_string());
-                return Progress::Refused { response: refuse(self.parts, &refusal), why };
+                return Progress::Refused { response: Box::new(refuse(self.parts, &refusal)), why };
             }
         };
         if era == Era::Modern
@@ -194,7 +194,7 @@ impl Caller<'_> {
                     let why = failure(&busy);
                     let mut response = problem(StatusCode::TOO_MANY_REQUESTS, Some(&id), &why);
                     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
-                    return Progress::Refused { response, why };
+                    return Progress::Refused { response: Box::new(response), why };
                 }
                 Err(failed) => Reply::Error(failure(&failed).to_raw()),
             },
@@ -235,7 +235,10 @@ impl Caller<'_> {
 }
 
 fn no_server(why: &Unavailable, id: &Id) -> Progress {
-    Progress::Refused { response: unavailable(why, Some(id)), why: RpcError::new(INTERNAL_ERROR, why.to_string()) }
+    Progress::Refused {
+        response: Box::new(unavailable(why, Some(id))),
+        why: RpcError::new(INTERNAL_ERROR, why.to_string()),
+    }
 }
 
 async fn watch(slot: &Arc<Slot>, child: &Arc<Child>, session: Option<&Arc<Session>>, uri: String, on: bool) -> Reply {
