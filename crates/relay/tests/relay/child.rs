@@ -150,6 +150,8 @@ async fn noise_and_strays_are_passed_over() {
     let caller = world.caller("ann");
     let why = failed(&caller, "noise", json!({})).await;
     assert!(why.contains("did not answer within 1 s"), "nothing of the noise is an answer: {why}");
+    let world = World::new(&["legacy", "--noise-first"]);
+    let caller = world.caller("ann");
     assert_eq!(caller.tool("duplicate", json!({})).await, "answer 0");
     assert_eq!(caller.tool("echo", json!({ "n": 1 })).await, r#"{"n": 1}"#);
     assert_eq!(caller.tool("flood", json!({ "lines": 100_000 })).await, "flooded");
@@ -215,9 +217,8 @@ async fn what_a_child_leaves_behind_goes_with_it() {
     let first = caller.tool("who", json!({})).await;
     let sleeper = caller.tool("daemon", json!({ "leave": true })).await;
     // It holds the output open; the child's end is noticed all the same.
-    until("the child has gone", || async { !is_alive(&first) }).await;
+    until("both are gone", || async { !is_alive(&first) && !is_alive(&sleeper) }).await;
     let pid = caller.tool("who", json!({})).await;
-    until("it is gone", || async { !is_alive(&sleeper) }).await;
     let sleeper = caller.tool("daemon", json!({})).await;
     assert!(is_alive(&sleeper) && is_alive(&pid));
     failed(&caller, "crash", json!({})).await;
