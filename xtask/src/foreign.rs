@@ -17,7 +17,7 @@ pub(crate) struct Missing {
 
 /// Installs every part that is missing and returns those that could not be had.
 pub(crate) fn install() -> Vec<Missing> {
-    [("Chromium and its driver", browser()), ("npm packages", npm()), ("PyPI packages", pypi())]
+    [("Chromium and its driver", browser()), ("curl", curl()), ("npm packages", npm()), ("PyPI packages", pypi())]
         .into_iter()
         .filter_map(|(part, installed)| installed.err().map(|error| Missing { part, because: format!("{error:#}") }))
         .collect()
@@ -28,6 +28,11 @@ fn browser() -> Result<()> {
         return Ok(());
     }
     debian(&["chromium", "chromium-driver", "fonts-liberation"])
+}
+
+/// The plainest browser there is: it follows redirects and looks at nothing.
+fn curl() -> Result<()> {
+    if shell::find("curl").is_some() { Ok(()) } else { debian(&["curl"]) }
 }
 
 fn npm() -> Result<()> {

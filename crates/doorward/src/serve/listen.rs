@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Connections at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 4096;
@@ -33,6 +34,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
     let builder = Arc::new(builder);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let stopping = CancellationToken::new();
     tokio::pin!(stop);
     loop {
         let accepted = async {
@@ -56,10 +58,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         let _ = stream.set_nodelay(true);
         let (builder, service, watcher) =
             (builder.clone(), TowerToHyperService::new(router.clone()), graceful.watcher());
+        let stopping = stopping.clone();
         tokio::spawn(async move {
-            // Whoever connects and says nothing must not keep a place; from the first words on hyper keeps the time.
-            if !speaks(&stream, HEADER_TIME).await {
-                return;
+            // Whoever connects and says nothing must keep neither a place nor the program; from the first words on hyper
+            // keeps the time.
+            match stopping.run_until_cancelled(speaks(&stream, HEADER_TIME)).await {
+                Some(true) => {}
+                Some(false) | None => return,
             }
             let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
             if let Err(error) = watcher.watch(connection).await {
@@ -69,6 +74,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         });
     }
     drop(listener);
+    stopping.cancel();
     if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
         tracing::info!("some requests did not end in time");
     }
@@ -96,6 +102,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
@@ -112,5 +120,25 @@ mod tests {
             caller.write_all(said).await.unwrap();
             assert_eq!(speaks(&stream, patience).await, served, "{:?}", String::from_utf8_lossy(said));
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_does_not_hold_up_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let stop = async move { _ = ended.await };
+        let server = tokio::spawn(serve(listener, Router::new(), stop));
+        let _silent = TcpStream::connect(address).await.unwrap();
+        // An answer to a later connection shows that the silent one was accepted before it.
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut caller, &mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 404"));
+        let told = Instant::now();
+        end.send(()).unwrap();
+        server.await.unwrap();
+        assert!(told.elapsed() < DRAIN_TIME / 2, "{:?}", told.elapsed());
     }
 }
