@@ -66,7 +66,7 @@ def changed(what, **params):
     """Tells about a change the way of the era."""
     if ERA == "legacy":
         notify(what, **params)
-    for id, wanted in LISTENS.items():
+    for id, wanted in list(LISTENS.items()):
         names = {
             "notifications/tools/list_changed": "toolsListChanged",
             "notifications/prompts/list_changed": "promptsListChanged",
