@@ -42,6 +42,7 @@ pub fn new_account(
         password: Some(password),
         administrator,
         disabled: false,
+        external: None,
         created_at: now,
     };
     Ok((account.clone(), vec![Write::InsertAccount(account)]))

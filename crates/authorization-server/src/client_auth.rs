@@ -1,10 +1,10 @@
 //! Who is calling the token endpoint, and the proof of it.
 
 use base64ct::{Base64, Encoding};
-use doorward_types::{ClientId, Secret, form::Form, secret::ClientSecret};
+use doorward_types::{ClientId, Secret, form::Form, jose::dpop::ProvenKey, secret::ClientSecret};
 
 use crate::{
-    TokenRefusal,
+    Policy, TokenRefusal, Write,
     facts::{Client, ClientAuthentication},
 };
 
@@ -73,14 +73,20 @@ impl Presented {
             | (ClientAuthentication::SecretPost(digest), Proof::Post(secret)) => secret.digest() == *digest,
             _ => return Err(TokenRefusal::OtherAuthentication),
         };
-        if right { Ok(AuthenticatedClient { client: client.clone() }) } else { Err(TokenRefusal::WrongSecret) }
+        if right {
+            Ok(AuthenticatedClient { client: client.clone(), key: None })
+        } else {
+            Err(TokenRefusal::WrongSecret)
+        }
     }
 }
 
-/// A client that proved who it is, in the way it registered. Only [`Presented::authenticate`] makes one.
+/// A client that proved who it is, in the way it registered, and perhaps that it holds a key. Only
+/// [`Presented::authenticate`] makes one.
 #[derive(Debug)]
 pub struct AuthenticatedClient {
     client: Client,
+    key: Option<ProvenKey>,
 }
 
 impl AuthenticatedClient {
@@ -94,9 +100,36 @@ impl AuthenticatedClient {
         &self.client
     }
 
+    /// The same client with the key that it proved to hold; tokens that are issued to it are bound to that key.
+    ///
+    /// # Errors
+    /// When it proved none although all its tokens, or all tokens, must be bound to one.
+    /// Source: RFC 9449 sections 5 and 5.2.
+    pub fn holding(self, policy: &Policy, key: Option<ProvenKey>) -> Result<Self, TokenRefusal> {
+        if key.is_none() && (policy.dpop_only || self.client.dpop_bound) {
+            return Err(TokenRefusal::NoProof);
+        }
+        Ok(Self { key, ..self })
+    }
+
+    /// The key that it proved to hold.
+    pub fn key(&self) -> Option<&ProvenKey> {
+        self.key.as_ref()
+    }
+
+    /// Whether it cannot prove who it is.
+    pub(crate) fn is_public(&self) -> bool {
+        self.client.authentication == ClientAuthentication::None
+    }
+
+    /// The proof of its key, used up.
+    pub(crate) fn spent_proof(&self) -> Option<Write> {
+        self.key.as_ref().map(|key| Write::UseOnce { id: key.proof(), until: key.until() })
+    }
+
     /// Whether it registered this grant type.
     pub(crate) fn may_use(&self, grant_type: &str) -> bool {
-        self.client.grant_types.iter().any(|registered| registered == grant_type)
+        self.client.may_use(grant_type)
     }
 }
 

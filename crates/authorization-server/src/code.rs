@@ -8,7 +8,7 @@ use crate::{
     Policy, RevocationReason, TokenRefusal, Write,
     client_auth::AuthenticatedClient,
     facts::CodeFacts,
-    token::{CodeRequest, Decision, Fresh, check_grant, check_resource, issue},
+    token::{CodeRequest, Decision, Fresh, check_grant, check_key, check_resource, issue},
 };
 
 /// Wrong verifiers after which a code is worth nothing.
@@ -20,10 +20,10 @@ const DOUBLED_REQUEST: Duration = Duration::from_secs(2);
 /// Decides on a code that a client wants to redeem.
 ///
 /// A code is good once. An otherwise valid second use ends the grant, unless it comes at once, as a client's own
-/// doubled request does. What is not otherwise valid (another client, a wrong verifier) never ends anything, and
-/// does not use the code up.
+/// doubled request does. What is not otherwise valid (another client, a wrong verifier, another key) never ends anything,
+/// and does not use the code up.
 ///
-/// Source: OAuth 2.1 sections 4.1.3 and 7.5.2, RFC 7636 section 4.6, RFC 8707 section 2.2.
+/// Source: OAuth 2.1 sections 4.1.3 and 7.5.2, RFC 7636 section 4.6, RFC 8707 section 2.2, RFC 9449 section 10.
 pub fn redeem(
     policy: &Policy,
     client: &AuthenticatedClient,
@@ -54,7 +54,8 @@ pub fn redeem(
     if request.redirect_uri.as_ref().is_some_and(|sent| *sent != code.redirect_uri) {
         return TokenRefusal::OtherRedirectUri.into();
     }
-    if let Err(refusal) = check_resource(&request.resources, &grant) {
+    let fits = check_resource(&request.resources, &grant).and_then(|()| check_key(client, code.dpop.as_ref()));
+    if let Err(refusal) = fits {
         return refusal.into();
     }
     if let Some(first) = code.redeemed_at {
@@ -66,10 +67,10 @@ pub fn redeem(
     if let Err(refusal) = check_grant(policy, &grant, account.as_ref(), now) {
         return refusal.into();
     }
-    let (response, refresh) = issue(policy, client, &grant, grant.scope.clone(), now, &mut fresh);
-    let mut writes = vec![Write::RedeemCode { code: code.digest, at: now }, Write::TouchGrant(grant.id, now)];
-    writes.extend(refresh.map(Write::InsertRefresh));
-    Decision::Issue { response, writes }
+    match issue(policy, client, &grant, grant.scope.clone(), now, &mut fresh) {
+        Ok(issued) => issued.after(Write::RedeemCode { code: code.digest, grant: grant.id, at: now }),
+        Err(refusal) => refusal.into(),
+    }
 }
 
 #[cfg(test)]

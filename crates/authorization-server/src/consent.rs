@@ -1,16 +1,17 @@
 //! A person's answer to an authorization request.
 
-use std::time::Duration;
-
 use doorward_types::{
-    ClientId, Digest, Entropy, ScopeSet, Secret, Timestamp, redirect,
-    secret::{AuthorizationCode, InteractionToken, SessionToken},
+    ClientId, Digest, Entropy, Permission, S256Challenge, ScopeSet, Secret, Timestamp,
+    jose::Thumbprint,
+    secret::{AuthorizationCode, DeviceCode, InteractionToken, SessionToken},
 };
 
 use crate::{
     PageRefusal, Policy, Resource, Write,
+    audit::{Event, EventKind},
     authorize::SEALED_REQUEST,
-    facts::{AuthorizationRequest, Client, Code, Grant, GrantId, Interaction},
+    facts::{AnswerTo, AuthorizationRequest, Client, Code, DeviceAnswer, Grant, GrantId, GrantKind, Interaction},
+    policy::{OFFLINE_ACCESS, offline_access},
     random,
     redirect_target::{AuthorizationError, MatchedRedirectUri, RedirectBack},
     session::ResourceOwner,
@@ -21,17 +22,36 @@ use crate::{
 pub struct Pending {
     interaction: Digest<InteractionToken>,
     browser: Digest<SessionToken>,
-    request: AuthorizationRequest,
     client: Client,
     resource: Resource,
-    redirect: MatchedRedirectUri,
+    to: To,
+    offered: ScopeSet,
+    offline: bool,
+    requested_at: Timestamp,
+}
+
+/// Where the answer goes, judged.
+#[derive(Debug)]
+enum To {
+    Client { redirect: MatchedRedirectUri, state: Option<String>, challenge: S256Challenge, dpop: Option<Thumbprint> },
+    Device { device: Digest<DeviceCode>, user_code: String, asked_from: String },
+}
+
+/// Where the answer will go, for people.
+#[derive(Debug)]
+pub enum Destination<'a> {
+    /// With the browser, to the client.
+    Client(&'a MatchedRedirectUri),
+    /// To a device elsewhere.
+    Device {
+        /// The code that the device shows.
+        user_code: &'a str,
+        /// From where it asked.
+        asked_from: &'a str,
+    },
 }
 
 impl Pending {
-    /// The request.
-    pub fn request(&self) -> &AuthorizationRequest {
-        &self.request
-    }
     /// The client that asks.
     pub fn client(&self) -> &Client {
         &self.client
@@ -40,13 +60,24 @@ impl Pending {
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
-    /// How the answer will reach the client.
-    pub fn redirect_kind(&self) -> &redirect::Kind {
-        self.redirect.kind()
+    /// The scopes that the person can allow: what was asked for with all that it implies, within what the client may have.
+    pub fn offered(&self) -> &ScopeSet {
+        &self.offered
+    }
+    /// Whether the client asks to stay connected without asking again.
+    pub fn offline(&self) -> bool {
+        self.offline
+    }
+    /// When it asked.
+    pub fn requested_at(&self) -> Timestamp {
+        self.requested_at
     }
     /// Where the answer will go.
-    pub fn redirect(&self) -> &MatchedRedirectUri {
-        &self.redirect
+    pub fn destination(&self) -> Destination<'_> {
+        match &self.to {
+            To::Client { redirect, .. } => Destination::Client(redirect),
+            To::Device { user_code, asked_from, .. } => Destination::Device { user_code, asked_from },
+        }
     }
 }
 
@@ -74,20 +105,27 @@ pub fn open(
         return Err(PageRefusal::Expired);
     }
     let client = client.filter(|client| client.id == request.client).ok_or(PageRefusal::UnknownClient)?;
-    let redirect = client
-        .match_redirect_uri(&request.redirect_uri)
-        .ok_or_else(|| PageRefusal::redirect_uri(&request.redirect_uri))?;
+    let to = match request.answer_to {
+        AnswerTo::Redirect { uri, state, challenge, dpop } => {
+            let redirect = client.match_redirect_uri(&uri).ok_or_else(|| PageRefusal::redirect_uri(&uri))?;
+            To::Client { redirect, state, challenge, dpop }
+        }
+        AnswerTo::Device { device, user_code, asked_from } => To::Device { device, user_code, asked_from },
+    };
     let resource = policy.resource(&request.resource).ok_or(PageRefusal::ResourceGone)?.clone();
-    if request.scope.intersection(&resource.scopes).is_empty() {
+    let offered = request.scope.intersection(&policy.most_scope(client, &resource));
+    if offered.is_empty() {
         return Err(PageRefusal::ResourceGone);
     }
     Ok(Pending {
         interaction: interaction.digest,
         browser: *browser,
-        request,
         client: client.clone(),
         resource,
-        redirect,
+        to,
+        offered,
+        offline: request.offline && client.may_use("refresh_token"),
+        requested_at: request.requested_at,
     })
 }
 
@@ -107,44 +145,7 @@ fn unseal(interaction: &Interaction, token: &Secret<InteractionToken>) -> Result
         .ok_or(PageRefusal::UnknownInteraction)
 }
 
-/// How long a person lets a client in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lasts {
-    /// Eight hours.
-    Hours8,
-    /// Thirty days.
-    Days30,
-    /// Until somebody ends it.
-    UntilRevoked,
-}
-
-impl Lasts {
-    /// All choices, the shortest first.
-    pub const ALL: [Self; 3] = [Self::Hours8, Self::Days30, Self::UntilRevoked];
-
-    /// The value in the form.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hours8 => "hours8",
-            Self::Days30 => "days30",
-            Self::UntilRevoked => "until_revoked",
-        }
-    }
-
-    /// Reads the value of the form.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lasts| lasts.name() == text)
-    }
-
-    /// The moment at which it ends; none for: when it is revoked.
-    pub fn end(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Hours8 => Some(now.plus(Duration::from_secs(8 * 3600))),
-            Self::Days30 => Some(now.plus(Duration::from_secs(30 * 24 * 3600))),
-            Self::UntilRevoked => None,
-        }
-    }
-}
+pub use crate::lasts::Lasts;
 
 /// What a person answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,20 +172,29 @@ pub enum ConsentRefusal {
     OtherSession,
 }
 
-/// A person's answer on its way back to the client.
+/// A person's answer on its way back.
 #[derive(Debug)]
 pub struct Answered {
-    /// Where the browser goes. Only after the writes are committed.
-    pub back: RedirectBack,
+    /// How the browser goes on. Only after the writes are committed.
+    pub next: Next,
     /// To be committed; on a conflict the request was answered in the meantime: [`open`] it again.
     pub writes: Vec<Write>,
 }
 
-/// Takes a person's answer: spends the request, and on Yes makes the grant and a code for it.
+/// How the browser goes on after an answer.
+#[derive(Debug)]
+pub enum Next {
+    /// Back to the client.
+    Leave(RedirectBack),
+    /// Nowhere: the device learns it when it polls.
+    Stay,
+}
+
+/// Takes a person's answer: spends the request, and on Yes makes the grant and the code for it, or lets the device in.
 ///
 /// # Errors
 /// When nothing was chosen, or by somebody else.
-/// Source: OAuth 2.1 section 4.1.2.
+/// Source: OAuth 2.1 section 4.1.2, RFC 8628 section 3.3.
 pub fn answer(
     policy: &Policy,
     pending: Pending,
@@ -196,44 +206,102 @@ pub fn answer(
     if owner.session() != pending.browser {
         return Err(ConsentRefusal::OtherSession);
     }
-    let Pending { interaction, request, resource, redirect, .. } = pending;
-    let state = request.state.as_deref();
-    let spend = Write::SpendInteraction(interaction);
-    let Answer::Allow { scope: ticked, lasts } = answer else {
-        let description = "the person said no";
-        let back =
-            RedirectBack::with_error(redirect, &policy.issuer, state, AuthorizationError::AccessDenied, description);
-        return Ok(Answered { back, writes: vec![spend] });
+    match answer {
+        Answer::Deny => Ok(deny(policy, pending, owner, now)),
+        Answer::Allow { scope, lasts } => {
+            let grant = granted(policy, &pending, owner, &scope, lasts, now, entropy)?;
+            Ok(allow(policy, pending, grant, now, entropy))
+        }
+    }
+}
+
+fn deny(policy: &Policy, pending: Pending, owner: &ResourceOwner, now: Timestamp) -> Answered {
+    let denied = Event {
+        account: Some(owner.account().clone()),
+        client: Some(pending.client.id),
+        resource: Some(pending.resource.id),
+        ..Event::new(now, EventKind::Denied)
     };
-    let scope = ticked.intersection(&request.scope).intersection(&resource.scopes);
+    let mut writes = vec![Write::SpendInteraction(pending.interaction), Write::Record(denied)];
+    let next = match pending.to {
+        To::Client { redirect, state, .. } => {
+            let (error, description) = (AuthorizationError::AccessDenied, "the person said no");
+            Next::Leave(RedirectBack::with_error(redirect, &policy.issuer, state.as_deref(), error, description))
+        }
+        To::Device { device, .. } => {
+            writes.push(Write::AnswerDevice { device, answer: DeviceAnswer::Denied, at: now });
+            Next::Stay
+        }
+    };
+    Answered { next, writes }
+}
+
+/// The grant, for what was both offered and ticked. A broader permission that was ticked brings the narrower ones it
+/// implies, so that the grant says what it allows.
+fn granted(
+    policy: &Policy,
+    pending: &Pending,
+    owner: &ResourceOwner,
+    ticked: &ScopeSet,
+    lasts: Lasts,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Result<Grant, ConsentRefusal> {
+    let Pending { client, offered, .. } = pending;
+    let scope = Permission::with_implied(&ticked.intersection(offered)).intersection(offered);
     if scope.is_empty() {
         return Err(ConsentRefusal::NothingChosen);
     }
-    let secret = Secret::<AuthorizationCode>::generate(entropy);
-    let grant = Grant {
+    let offline = pending.offline && ticked.contains_name(OFFLINE_ACCESS);
+    // Who asked to stay connected and was not allowed that must ask again; who never asks is judged by the policy.
+    let may_refresh = if pending.offline { offline } else { !policy.refresh_only_when_asked };
+    let (kind, redirect_uri) = match &pending.to {
+        To::Client { redirect, .. } => (GrantKind::AuthorizationCode, Some(redirect.as_str().to_owned())),
+        To::Device { .. } => (GrantKind::DeviceCode, None),
+    };
+    Ok(Grant {
         id: GrantId(random::name("dwg_", entropy)),
-        account: owner.account().clone(),
-        client: request.client.clone(),
-        redirect_uri: request.redirect_uri.clone(),
-        resource: request.resource.clone(),
-        scope,
+        account: Some(owner.account().clone()),
+        client: client.id.clone(),
+        kind,
+        redirect_uri,
+        resource: pending.resource.id.clone(),
+        scope: if offline { scope.union(&offline_access()) } else { scope },
+        refreshes: may_refresh && client.may_use("refresh_token"),
+        dpop: None,
         created_at: now,
-        expires_at: lasts.end(now),
+        expires_at: lasts.end(now, policy.longest_grant(client)),
         last_used_at: None,
         revoked_at: None,
+    })
+}
+
+fn allow(policy: &Policy, pending: Pending, grant: Grant, now: Timestamp, entropy: &mut dyn Entropy) -> Answered {
+    let mut writes = vec![Write::SpendInteraction(pending.interaction)];
+    let id = grant.id.clone();
+    writes.push(Write::InsertGrant(grant));
+    let next = match pending.to {
+        To::Client { redirect, state, challenge, dpop } => {
+            let secret = Secret::<AuthorizationCode>::generate(entropy);
+            writes.push(Write::InsertCode(Code {
+                digest: secret.digest(),
+                grant: id,
+                client: pending.client.id,
+                redirect_uri: redirect.as_str().to_owned(),
+                challenge,
+                dpop,
+                expires_at: now.plus(policy.lifetimes.code),
+                wrong_verifiers: 0,
+                redeemed_at: None,
+            }));
+            Next::Leave(RedirectBack::with_code(redirect, &policy.issuer, state.as_deref(), &secret))
+        }
+        To::Device { device, .. } => {
+            writes.push(Write::AnswerDevice { device, answer: DeviceAnswer::Allowed(id), at: now });
+            Next::Stay
+        }
     };
-    let code = Code {
-        digest: secret.digest(),
-        grant: grant.id.clone(),
-        client: request.client.clone(),
-        redirect_uri: request.redirect_uri.clone(),
-        challenge: request.challenge.clone(),
-        expires_at: now.plus(policy.lifetimes.code),
-        wrong_verifiers: 0,
-        redeemed_at: None,
-    };
-    let back = RedirectBack::with_code(redirect, &policy.issuer, state, &secret);
-    Ok(Answered { back, writes: vec![spend, Write::InsertGrant(grant), Write::InsertCode(code)] })
+    Answered { next, writes }
 }
 
 #[cfg(test)]

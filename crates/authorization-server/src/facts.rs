@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use doorward_types::{
     ClientId, Digest, RedirectUri, ResourceId, S256Challenge, ScopeSet, Timestamp,
-    secret::{AuthorizationCode, ClientSecret, InteractionToken, RefreshToken, SessionToken},
+    jose::Thumbprint,
+    secret::{
+        AuthorizationCode, ClientSecret, DeviceCode, InteractionToken, RefreshToken, Registration, RegistrationToken,
+        RequestReference, SessionToken, UserCode,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +32,8 @@ pub enum ClientOrigin {
     Dynamic,
     /// An administrator registered it.
     Administrator,
+    /// Its identifier is the URL of a document that describes it: whoever rules that host vouches for it.
+    Document,
 }
 
 /// How a client proves who it is at the token endpoint.
@@ -39,6 +45,17 @@ pub enum ClientAuthentication {
     SecretBasic(Digest<ClientSecret>),
     /// Its secret in the form.
     SecretPost(Digest<ClientSecret>),
+    /// A JWT that it signs with a key of its own (RFC 7523 section 2.2).
+    PrivateKeyJwt(ClientKeys),
+}
+
+/// Where a client's public keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientKeys {
+    /// In its registration: a JWK set, as JSON.
+    Inline(String),
+    /// At this `jwks_uri`.
+    At(String),
 }
 
 impl ClientAuthentication {
@@ -48,6 +65,7 @@ impl ClientAuthentication {
             Self::None => "none",
             Self::SecretBasic(_) => "client_secret_basic",
             Self::SecretPost(_) => "client_secret_post",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
         }
     }
 }
@@ -69,8 +87,37 @@ pub struct Client {
     pub grant_types: Vec<String>,
     /// `native` or `web`, as registered.
     pub application_type: Option<String>,
-    /// When it registered.
+    /// The most it may ask for; none for: whatever the resource has.
+    pub scope: Option<ScopeSet>,
+    /// Its home page, as it says.
+    pub client_uri: Option<String>,
+    /// Names the software, the same for all its installations.
+    pub software_id: Option<String>,
+    /// All its tokens are bound to a key of its own (RFC 9449 section 5.2).
+    pub dpop_bound: bool,
+    /// It may only authorize with a pushed request (RFC 9126 section 6).
+    pub pushed_only: bool,
+    /// The resource whose tokens it may ask about, for a client that is itself a resource server (RFC 7662).
+    pub protects: Option<ResourceId>,
+    /// What it manages its registration with (RFC 7592); none for a registration that nobody may change.
+    pub management: Option<Digest<RegistrationToken>>,
+    /// Recognises the same registration when it comes again.
+    pub fingerprint: Option<Digest<Registration>>,
+    /// When it registered, or when its document was first read.
     pub created_at: Timestamp,
+    /// When a token was last issued to it.
+    pub last_used_at: Option<Timestamp>,
+    /// From when on it does not exist any more; none for: until somebody removes it.
+    pub expires_at: Option<Timestamp>,
+    /// Until when the copy of its document is good without another look.
+    pub fresh_until: Option<Timestamp>,
+}
+
+impl Client {
+    /// Whether it registered this grant type.
+    pub fn may_use(&self, grant_type: &str) -> bool {
+        self.grant_types.iter().any(|registered| registered == grant_type)
+    }
 }
 
 /// A person who can sign in.
@@ -86,8 +133,19 @@ pub struct Account {
     pub administrator: bool,
     /// A disabled account can neither sign in nor be acted for.
     pub disabled: bool,
+    /// Who this is at an enterprise's identity provider, for an account that came from there.
+    pub external: Option<ExternalIdentity>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// A person's name at an identity provider: the pair is unique, each half alone is not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExternalIdentity {
+    /// The provider's issuer identifier.
+    pub issuer: String,
+    /// Its `sub` for the person.
+    pub subject: String,
 }
 
 /// A signed-in browser.
@@ -108,18 +166,42 @@ pub struct Session {
 pub struct AuthorizationRequest {
     /// The client that asks.
     pub client: ClientId,
-    /// The redirect URI as requested.
-    pub redirect_uri: String,
-    /// The client's `state`, to be echoed.
-    pub state: Option<String>,
-    /// The PKCE challenge.
-    pub challenge: S256Challenge,
+    /// Where the answer goes.
+    pub answer_to: AnswerTo,
     /// The one resource that is asked for.
     pub resource: ResourceId,
-    /// The scopes that are asked for.
+    /// The scopes that can be granted.
     pub scope: ScopeSet,
+    /// Whether the client asked to stay connected (`offline_access`) and may.
+    pub offline: bool,
     /// When it was asked.
     pub requested_at: Timestamp,
+}
+
+/// Where the answer to an authorization request goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerTo {
+    /// Back to the client, with the browser.
+    Redirect {
+        /// The redirect URI as requested.
+        uri: String,
+        /// The client's `state`, to be echoed.
+        state: Option<String>,
+        /// The PKCE challenge.
+        challenge: S256Challenge,
+        /// The key that the code is bound to (`dpop_jkt`, RFC 9449 section 10).
+        dpop: Option<Thumbprint>,
+    },
+    /// Into the row of a device, which polls for it.
+    Device {
+        /// The device.
+        device: Digest<DeviceCode>,
+        /// The code that the person typed, as it is shown.
+        user_code: String,
+        /// From where the device asked.
+        asked_from: String,
+    },
 }
 
 /// An authorization request that waits for a person. The request itself is sealed under a key that only the
@@ -143,16 +225,22 @@ pub struct Interaction {
 pub struct Grant {
     /// Its name.
     pub id: GrantId,
-    /// Who allowed it.
-    pub account: AccountId,
+    /// Who allowed it; none for a client that acts for itself.
+    pub account: Option<AccountId>,
     /// To whom.
     pub client: ClientId,
-    /// Where the answer went, as requested.
-    pub redirect_uri: String,
+    /// The way in which it came to be.
+    pub kind: GrantKind,
+    /// Where the answer went, as requested; none where no browser was led back.
+    pub redirect_uri: Option<String>,
     /// For which resource.
     pub resource: ResourceId,
     /// What.
     pub scope: ScopeSet,
+    /// Whether refresh tokens are issued under it.
+    pub refreshes: bool,
+    /// The key that all its tokens are bound to.
+    pub dpop: Option<Thumbprint>,
     /// When.
     pub created_at: Timestamp,
     /// Until when; none for: until it is revoked.
@@ -161,6 +249,39 @@ pub struct Grant {
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// The way in which a grant came to be: the grant type that its first token was asked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantKind {
+    /// A person's consent in a browser that was led back.
+    AuthorizationCode,
+    /// A person's consent for a device that cannot show a page.
+    DeviceCode,
+    /// A client for itself.
+    ClientCredentials,
+    /// An enterprise's word (ID-JAG).
+    JwtBearer,
+}
+
+impl GrantKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::DeviceCode, Self::ClientCredentials, Self::JwtBearer];
+
+    /// The name in rows and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::DeviceCode => "device_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => "jwt_bearer",
+        }
+    }
+
+    /// Reads the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 impl Grant {
@@ -183,6 +304,8 @@ pub struct Code {
     pub redirect_uri: String,
     /// The PKCE challenge.
     pub challenge: S256Challenge,
+    /// The key that the request named with `dpop_jkt` (RFC 9449 section 10).
+    pub dpop: Option<Thumbprint>,
     /// Until when it can be redeemed.
     pub expires_at: Timestamp,
     /// Failed attempts with a wrong verifier.
@@ -219,6 +342,90 @@ pub struct Rotated {
     pub replays: u32,
 }
 
+/// An authorization request that a client pushed ahead of the browser. Its parameters are sealed under the reference
+/// that only the client was given.
+///
+/// Source: RFC 9126 section 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushedRequest {
+    /// The digest of the reference in its `request_uri`.
+    pub digest: Digest<RequestReference>,
+    /// The client that pushed it.
+    pub client: ClientId,
+    /// The sealed parameters, in form encoding.
+    pub form: Sealed,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+    /// Whether it was used.
+    pub spent: bool,
+}
+
+/// A device that waits for a person.
+///
+/// Source: RFC 8628 section 3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The digest of the code that the device polls with.
+    pub digest: Digest<DeviceCode>,
+    /// The digest of the code that the person types.
+    pub user_code: Digest<UserCode>,
+    /// The client on the device.
+    pub client: ClientId,
+    /// The resource it asks for.
+    pub resource: ResourceId,
+    /// The scopes it asks for, `offline_access` among them if it may have that.
+    pub scope: ScopeSet,
+    /// From where it asked: its address and what it calls its software, to be shown to the person. At most 256 characters.
+    pub asked_from: String,
+    /// When it asked.
+    pub requested_at: Timestamp,
+    /// Until when it can be answered and polled.
+    pub expires_at: Timestamp,
+    /// The least seconds between two polls, as far as it was slowed down.
+    pub interval: u32,
+    /// When it last polled.
+    pub polled_at: Option<Timestamp>,
+    /// What the person answered.
+    pub answer: DeviceAnswer,
+    /// When its tokens were issued.
+    pub redeemed_at: Option<Timestamp>,
+}
+
+/// What a person answered to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceAnswer {
+    /// Nothing yet.
+    None,
+    /// No.
+    Denied,
+    /// Yes: this grant.
+    Allowed(GrantId),
+}
+
+/// All that a device's poll looks at.
+#[derive(Clone, Debug)]
+pub struct DeviceFacts {
+    /// The device.
+    pub device: Device,
+    /// The grant, once it was allowed.
+    pub grant: Option<Grant>,
+    /// The account behind the grant; none when it was deleted.
+    pub account: Option<Account>,
+}
+
+/// A key that signs access tokens, as all nodes share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its name, the RFC 7638 thumbprint.
+    pub kid: String,
+    /// The key pair in PKCS#8, sealed under the operator's key.
+    pub sealed: Sealed,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it signs; it is published before, so that nobody meets an unknown key.
+    pub active_from: Timestamp,
+}
+
 /// All that redeeming a code looks at.
 #[derive(Clone, Debug)]
 pub struct CodeFacts {
@@ -227,6 +434,15 @@ pub struct CodeFacts {
     /// Its grant.
     pub grant: Grant,
     /// The account behind the grant; none when it was deleted.
+    pub account: Option<Account>,
+}
+
+/// A grant with the account behind it: all that is asked of an access token's grant.
+#[derive(Clone, Debug)]
+pub struct GrantFacts {
+    /// The grant.
+    pub grant: Grant,
+    /// The account; none when it was deleted, or for a client that acts for itself.
     pub account: Option<Account>,
 }
 
@@ -258,6 +474,16 @@ pub struct Lifetimes {
     pub refresh_grace: Duration,
     /// A signed-in browser.
     pub session: Duration,
+    /// A pushed authorization request.
+    pub pushed_request: Duration,
+    /// A device code.
+    pub device_code: Duration,
+    /// A grant, at the most, whatever the person chooses; none for no limit.
+    pub grant: Option<Duration>,
+    /// A client that registered itself and was never used.
+    pub unused_client: Duration,
+    /// A client that registered itself, after its last use.
+    pub idle_client: Duration,
 }
 
 impl Default for Lifetimes {
@@ -269,6 +495,11 @@ impl Default for Lifetimes {
             refresh_idle: Duration::from_secs(30 * 24 * 3600),
             refresh_grace: Duration::from_secs(30),
             session: Duration::from_secs(12 * 3600),
+            pushed_request: Duration::from_secs(90),
+            device_code: Duration::from_secs(15 * 60),
+            grant: None,
+            unused_client: Duration::from_secs(24 * 3600),
+            idle_client: Duration::from_secs(90 * 24 * 3600),
         }
     }
 }

@@ -13,7 +13,7 @@ use doorward_types::{
 use crate::{
     Policy, Resource,
     client_auth::{AuthenticatedClient, Presented},
-    facts::{Account, AccountId, Client, ClientAuthentication, ClientOrigin, Grant, GrantId, Session},
+    facts::{Account, AccountId, Client, ClientAuthentication, ClientOrigin, Grant, GrantId, GrantKind, Session},
     session::ResourceOwner,
     token::Fresh,
 };
@@ -64,7 +64,18 @@ pub(crate) fn client_at(redirect_uris: &[&str]) -> Client {
         authentication: ClientAuthentication::None,
         grant_types: vec!["authorization_code".into(), "refresh_token".into()],
         application_type: None,
+        scope: None,
+        client_uri: None,
+        software_id: None,
+        dpop_bound: false,
+        pushed_only: false,
+        protects: None,
+        management: None,
+        fingerprint: None,
         created_at: at(0),
+        last_used_at: None,
+        expires_at: None,
+        fresh_until: None,
     }
 }
 
@@ -107,6 +118,7 @@ pub(crate) fn account() -> Account {
         password: None,
         administrator: false,
         disabled: false,
+        external: None,
         created_at: at(0),
     }
 }
@@ -122,11 +134,14 @@ pub(crate) fn owner(browser: Digest<SessionToken>) -> ResourceOwner {
 pub(crate) fn grant() -> Grant {
     Grant {
         id: GrantId("dwg_1".into()),
-        account: account().id,
+        account: Some(account().id),
         client: client().id,
-        redirect_uri: CALLBACK.into(),
+        kind: GrantKind::AuthorizationCode,
+        redirect_uri: Some(CALLBACK.into()),
         resource: ResourceId::parse(R1).unwrap(),
         scope: scopes("mcp:read mcp:write"),
+        refreshes: true,
+        dpop: None,
         created_at: at(0),
         expires_at: None,
         last_used_at: None,

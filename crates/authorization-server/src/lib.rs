@@ -5,13 +5,22 @@
 //! [`commit`](store::Store::commit); on a conflict load and decide again, so that the loser of a race is simply a replay.
 
 pub mod account;
+pub mod audit;
 pub mod authorize;
 pub mod client_auth;
+pub mod client_credentials;
 pub mod code;
 pub mod consent;
+pub mod exchange;
 pub mod facts;
+pub mod failed_authentication;
 #[cfg(test)]
 mod fixtures;
+pub mod introspection;
+pub mod jwt_bearer;
+pub mod keys;
+mod lasts;
+mod own_token;
 pub mod password;
 pub mod policy;
 mod random;

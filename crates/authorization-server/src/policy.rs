@@ -1,11 +1,13 @@
 //! What the operator decided, and the metadata that follows from it.
 
+use std::time::Duration;
+
 use doorward_types::{
-    Issuer, ResourceId, ScopeSet,
+    Issuer, Permission, ResourceId, Scope, ScopeSet,
     metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata},
 };
 
-use crate::facts::Lifetimes;
+use crate::facts::{Client, ClientOrigin, Lifetimes};
 
 /// A protected resource that tokens can be issued for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,56 @@ pub struct Policy {
     pub known_callbacks: Vec<String>,
     /// The most redirect URIs that one client may register.
     pub most_redirect_uris: usize,
+    /// Whether anybody may register a client (RFC 7591).
+    pub registration: bool,
+    /// A client that registers without naming a method gets a secret: for hosts that insist on one.
+    pub registration_confidential: bool,
+    /// The most clients that registered themselves or came by their document; beyond it none is taken.
+    pub most_strangers: u64,
+    /// Whether a client may be the URL of a document: only where the server can reach out to read it.
+    pub client_documents: bool,
+    /// Every authorization request must be pushed (RFC 9126 section 5).
+    pub pushed_only: bool,
+    /// Every token must be bound to its holder's key (RFC 9449).
+    pub dpop_only: bool,
+    /// Identity providers whose word lets a client in without asking the person (ID-JAG).
+    pub enterprises: Vec<Enterprise>,
+    /// The most that strangers get: clients that registered themselves or came by their document.
+    pub strangers: Ceiling,
+    /// Refresh tokens only for clients that ask for `offline_access`. Many hosts never ask and could not stay connected.
+    pub refresh_only_when_asked: bool,
+}
+
+/// An identity provider whose assertions are believed.
+///
+/// Source: Identity Assertion JWT Authorization Grant (ID-JAG) section 4.4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enterprise {
+    /// Its issuer identifier.
+    pub issuer: Issuer,
+    /// Where its keys are; none for: where its metadata says.
+    pub jwks_uri: Option<String>,
+}
+
+/// What the operator allows a class of clients at the most.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Ceiling {
+    /// How long a grant lasts; none for no limit of its own.
+    pub grant: Option<Duration>,
+    /// How long a refresh token lasts unused; none for the common lifetime.
+    pub refresh_idle: Option<Duration>,
+    /// Which scopes; none for all.
+    pub scope: Option<ScopeSet>,
+}
+
+/// Asks to stay connected without asking the person again.
+///
+/// Source: OpenID Connect Core section 11, MCP 2026-07-28 authorization, "Refresh Tokens".
+pub const OFFLINE_ACCESS: &str = "offline_access";
+
+/// [`OFFLINE_ACCESS`] alone, as a set.
+pub(crate) fn offline_access() -> ScopeSet {
+    Scope::parse(OFFLINE_ACCESS).into_iter().collect()
 }
 
 /// Cursor's callback up to 2025, still in use; its newer ones are https and loopback.
@@ -51,7 +103,48 @@ impl Policy {
             lifetimes: Lifetimes::default(),
             known_callbacks: KNOWN_CALLBACKS.iter().map(ToString::to_string).collect(),
             most_redirect_uris: 20,
+            registration: true,
+            registration_confidential: false,
+            most_strangers: 10_000,
+            client_documents: false,
+            pushed_only: false,
+            dpop_only: false,
+            enterprises: Vec::new(),
+            strangers: Ceiling::default(),
+            refresh_only_when_asked: false,
         }
+    }
+
+    /// The ceiling over this client, if there is one.
+    fn ceiling(&self, client: &Client) -> Option<&Ceiling> {
+        match client.origin {
+            ClientOrigin::Dynamic | ClientOrigin::Document => Some(&self.strangers),
+            ClientOrigin::Administrator => None,
+        }
+    }
+
+    /// The scopes that a client can be allowed at a resource: within its registration and its ceiling. A broad one there
+    /// brings what it implies.
+    pub fn most_scope(&self, client: &Client, resource: &Resource) -> ScopeSet {
+        let within = |limit: &ScopeSet| resource.scopes.intersection(&Permission::with_implied(limit));
+        let ceiling = self.ceiling(client);
+        let registered = client.scope.as_ref().map(within);
+        // What a stranger registered, such as `openid`, may have nothing to do with this resource; then it limits nothing.
+        let registered = registered.filter(|registered| ceiling.is_none() || !registered.is_empty());
+        let allowed = ceiling.and_then(|ceiling| ceiling.scope.as_ref()).map(within);
+        registered.iter().chain(&allowed).fold(resource.scopes.clone(), |all, limit| all.intersection(limit))
+    }
+
+    /// How long a grant of this client lasts at the most.
+    pub fn longest_grant(&self, client: &Client) -> Option<Duration> {
+        let ceiling = self.ceiling(client).and_then(|ceiling| ceiling.grant);
+        self.lifetimes.grant.into_iter().chain(ceiling).min()
+    }
+
+    /// How long a refresh token of this client lasts unused.
+    pub fn refresh_idle(&self, client: &Client) -> Duration {
+        let ceiling = self.ceiling(client).and_then(|ceiling| ceiling.refresh_idle);
+        ceiling.map_or(self.lifetimes.refresh_idle, |idle| idle.min(self.lifetimes.refresh_idle))
     }
 
     /// A configured resource.
@@ -59,13 +152,12 @@ impl Policy {
         self.resources.iter().find(|resource| resource.id == *id)
     }
 
-    /// The authorization server's metadata. `offline_access` is not listed: whether a refresh token is given
-    /// follows from the client's registration alone.
+    /// The authorization server's metadata. `offline_access` is listed here alone: it is nothing that a resource needs.
     ///
     /// Source: RFC 8414 section 2, RFC 9207 section 2.3.
     pub fn metadata(&self) -> AuthorizationServerMetadata {
         let endpoint = |path: &str| Some(self.issuer.endpoint(path));
-        let scopes = self.resources.iter().fold(ScopeSet::none(), |all, resource| all.union(&resource.scopes));
+        let scopes = self.resources.iter().fold(offline_access(), |all, resource| all.union(&resource.scopes));
         AuthorizationServerMetadata {
             issuer: self.issuer.to_string(),
             authorization_endpoint: endpoint("/oauth/authorize"),
@@ -133,7 +225,7 @@ mod tests {
         assert_eq!(document.response_types_supported, ["code"]);
         assert_eq!(document.response_modes_supported, ["query"]);
         assert_eq!(document.grant_types_supported, ["authorization_code", "refresh_token"]);
-        assert_eq!(document.scopes_supported, ["mcp:danger", "mcp:read", "mcp:write"]);
+        assert_eq!(document.scopes_supported, ["mcp:danger", "mcp:read", "mcp:write", "offline_access"]);
         assert_eq!(document.protected_resources, [R1, R2]);
         assert!(document.authorization_response_iss_parameter_supported);
         assert!(!document.client_id_metadata_document_supported && document.introspection_endpoint.is_none());

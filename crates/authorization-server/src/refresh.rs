@@ -7,7 +7,7 @@ use crate::{
     client_auth::AuthenticatedClient,
     facts::{Grant, RefreshFacts, Rotated},
     seal::Sealed,
-    token::{Decision, Fresh, RefreshRequest, check_grant, check_resource, issue},
+    token::{Decision, Fresh, RefreshRequest, check_grant, check_key, check_resource, issue, narrowed},
 };
 
 /// How often one rotated token may be presented again inside its grace.
@@ -20,9 +20,10 @@ const SEALED_ANSWER: &str = "refresh answer";
 ///
 /// Each token is exchanged once. Its answer is kept, sealed under the token itself, for a short grace: processes that
 /// share one stored token, and a client that lost the answer, get the very same answer again. After the grace, or once
-/// the successor was itself refreshed, a second use is taken for theft and ends the grant.
+/// the successor was itself refreshed, a second use is taken for theft and ends the grant. Whoever cannot prove to hold
+/// the key that the grant is bound to gets nothing and ends nothing.
 ///
-/// Source: OAuth 2.1 section 4.3, RFC 9700 section 4.14.2.
+/// Source: OAuth 2.1 section 4.3, RFC 9700 section 4.14.2, RFC 9449 section 5.
 pub fn refresh(
     policy: &Policy,
     client: &AuthenticatedClient,
@@ -42,46 +43,46 @@ pub fn refresh(
     if !client.may_use("refresh_token") {
         return TokenRefusal::GrantTypeNotRegistered.into();
     }
-    let scope = match check(policy, &request, &facts, now) {
+    let scope = match check(policy, client, &request, &facts, now) {
         Ok(scope) => scope,
         Err(refusal) => return refusal.into(),
     };
     if let Some(rotated) = &token.rotated {
-        return again(policy, &request, &facts, rotated, now);
+        return again(policy, client, &request, &facts, rotated, now);
     }
     if token.expires_at <= now {
         return TokenRefusal::ExpiredRefresh.into();
     }
-    let (response, successor) = issue(policy, client, grant, scope, now, &mut fresh);
-    let Some(successor) = successor else { return TokenRefusal::GrantTypeNotRegistered.into() };
-    let answer = Sealed::seal(&request.token, SEALED_ANSWER, &response.to_json(), fresh.entropy);
-    let rotate = Write::RotateRefresh { token: token.digest, successor: successor.digest, at: now, answer };
-    let writes = vec![rotate, Write::InsertRefresh(successor), Write::TouchGrant(grant.id.clone(), now)];
-    Decision::Issue { response, writes }
+    let issued = match issue(policy, client, grant, scope, now, &mut fresh) {
+        Ok(issued) => issued,
+        Err(refusal) => return refusal.into(),
+    };
+    let Some(successor) = issued.successor else { return TokenRefusal::GrantTypeNotRegistered.into() };
+    let answer = Sealed::seal(&request.token, SEALED_ANSWER, &issued.response.to_json(), fresh.entropy);
+    let (token, grant) = (token.digest, grant.id.clone());
+    issued.after(Write::RotateRefresh { token, grant, successor, at: now, answer })
 }
 
 /// What must hold whether the token is fresh or was used, and the scopes of the access token: those of the grant, or
 /// fewer.
 fn check(
     policy: &Policy,
+    client: &AuthenticatedClient,
     request: &RefreshRequest,
     facts: &RefreshFacts,
     now: Timestamp,
 ) -> Result<ScopeSet, TokenRefusal> {
     let grant: &Grant = &facts.grant;
     check_grant(policy, grant, facts.account.as_ref(), now)?;
+    check_key(client, grant.dpop.as_ref())?;
     check_resource(&request.resources, grant)?;
-    match &request.scope {
-        None => Ok(grant.scope.clone()),
-        Some(text) => {
-            ScopeSet::parse(text).ok().filter(|scope| grant.scope.covers(scope)).ok_or(TokenRefusal::ScopeNotGranted)
-        }
-    }
+    narrowed(request.scope.as_deref(), &grant.scope)
 }
 
 /// The token was exchanged before: the same answer again, or theft.
 fn again(
     policy: &Policy,
+    client: &AuthenticatedClient,
     request: &RefreshRequest,
     facts: &RefreshFacts,
     rotated: &Rotated,
@@ -101,7 +102,9 @@ fn again(
     }
     let answer = rotated.answer.open(&request.token, SEALED_ANSWER).and_then(|json| TokenResponse::parse(&json).ok());
     let Some(response) = answer else { return TokenRefusal::UnknownRefresh.into() };
-    Decision::Issue { response, writes: vec![Write::CountReplay { token: token.digest, seen: rotated.replays }] }
+    let mut writes = vec![Write::CountReplay { token: token.digest, seen: rotated.replays }];
+    writes.extend(client.spent_proof());
+    Decision::Issue { response, writes }
 }
 
 #[cfg(test)]

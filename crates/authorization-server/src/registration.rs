@@ -91,7 +91,18 @@ pub fn register(
         authentication,
         grant_types,
         application_type: Some(application_type.to_owned()),
+        scope: None,
+        client_uri: None,
+        software_id: None,
+        dpop_bound: false,
+        pushed_only: false,
+        protects: None,
+        management: None,
+        fingerprint: None,
         created_at: now,
+        last_used_at: None,
+        expires_at: None,
+        fresh_until: None,
     };
     let response = RegistrationResponse {
         client_id: client.id.to_string(),

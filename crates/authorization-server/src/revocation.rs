@@ -3,16 +3,15 @@
 use doorward_types::{
     Digest, Secret, Timestamp,
     form::Form,
-    jose::{self, AccessTokenClaims, KeySet},
+    jose::KeySet,
     secret::{AccessToken, RefreshToken},
 };
-
-use serde_json::Value;
 
 use crate::{
     Policy, RevocationReason, TokenRefusal, Write,
     client_auth::AuthenticatedClient,
     facts::{Grant, GrantId, RefreshFacts},
+    own_token,
     session::ResourceOwner,
 };
 
@@ -38,21 +37,19 @@ impl RevocationRequest {
         let token = Secret::<RefreshToken>::parse(self.token.expose()).ok()?;
         token.is_well_formed().then(|| token.digest())
     }
-
-    /// The client and the grant of an access token that we signed, expired or not.
-    fn access_claims(&self, policy: &Policy, keys: &KeySet) -> Option<AccessTokenClaims> {
-        let verified = jose::verify(self.token.expose(), keys, AccessTokenClaims::TYP).ok()?;
-        let claims = serde_json::from_value(Value::Object(verified.claims().clone())).ok();
-        claims.filter(|claims: &AccessTokenClaims| claims.iss == policy.issuer)
-    }
 }
 
-/// Decides on a token that a client gives back: its grant ends, with all tokens. A token that is unknown is no error:
-/// then there is nothing to write.
+/// Decides on a token that a client gives back: its grant ends, with all tokens, access tokens on every node among them. A
+/// token that is unknown is no error: then there is nothing to write.
+///
+/// A token of another client is an error, and not a success without effect: RFC 7009 section 2.1 says that the request is
+/// refused and the client informed. It tells the caller nothing that it could use, since it holds the whole token already.
+/// A token that was exchanged by another client than the one that was given the access cannot be revoked alone, and that
+/// client may not end what a person allowed to somebody else.
 ///
 /// # Errors
-/// When the token belongs to another client; then nothing happens.
-/// Source: RFC 7009 sections 2.1 and 2.2.
+/// When the token belongs to another client, or to another client's access; then nothing happens.
+/// Source: RFC 7009 sections 2.1, 2.2 and 2.2.1.
 pub fn revoke(
     policy: &Policy,
     client: &AuthenticatedClient,
@@ -64,7 +61,10 @@ pub fn revoke(
     let digest = request.refresh_digest();
     let (owner, grant) = if let Some(facts) = refresh.filter(|facts| Some(facts.token.digest) == digest) {
         (facts.grant.client.clone(), facts.grant.id.clone())
-    } else if let Some(claims) = request.access_claims(policy, keys) {
+    } else if let Some(claims) = own_token::claims(policy, keys, request.token.expose()) {
+        if claims.act.is_some() && claims.client_id == *client.id() {
+            return Err(TokenRefusal::ExchangedToken);
+        }
         (claims.client_id, GrantId(claims.gid))
     } else {
         return Ok(Vec::new());
@@ -77,14 +77,17 @@ pub fn revoke(
 
 /// Decides on a grant that a person wants to end: nothing for one that does not exist or is another person's, which look alike.
 pub fn by_person(owner: &ResourceOwner, grant: Option<&Grant>, now: Timestamp) -> Option<Vec<Write>> {
-    let grant = grant.filter(|grant| grant.account == *owner.account())?;
+    let grant = grant.filter(|grant| grant.account.as_ref() == Some(owner.account()))?;
     Some(vec![Write::RevokeGrant { grant: grant.id.clone(), at: now, reason: RevocationReason::Person }])
 }
 
 #[cfg(test)]
 mod tests {
     use doorward_testkit::SeededEntropy;
-    use doorward_types::{Issuer, jose::SigningKey};
+    use doorward_types::{
+        Issuer,
+        jose::{AccessTokenClaims, SigningKey},
+    };
 
     use super::*;
     use crate::{
@@ -98,7 +101,7 @@ mod tests {
         let grant = grant();
         AccessTokenClaims {
             iss: policy().issuer,
-            sub: grant.account.0,
+            sub: grant.account.unwrap().0,
             aud: grant.resource,
             client_id: grant.client,
             scope: grant.scope,
@@ -106,6 +109,8 @@ mod tests {
             exp: at(10),
             jti: "x".into(),
             gid: grant.id.0,
+            cnf: None,
+            act: None,
         }
     }
 

@@ -2,12 +2,19 @@
 
 use async_trait::async_trait;
 use doorward_types::{
-    ClientId, Digest,
-    secret::{AuthorizationCode, InteractionToken, RefreshToken, SessionToken, SetupToken},
+    ClientId, Digest, Timestamp,
+    secret::{
+        AuthorizationCode, DeviceCode, InteractionToken, RefreshToken, Registration, RequestReference, SessionToken,
+        SetupToken, UsedOnce, UserCode,
+    },
 };
 
 use crate::{
-    facts::{Account, AccountId, Client, CodeFacts, Grant, GrantId, Interaction, RefreshFacts, Session},
+    audit::Recorded,
+    facts::{
+        Account, AccountId, Client, CodeFacts, DeviceFacts, ExternalIdentity, Grant, GrantId, Interaction, KeyRow,
+        PushedRequest, RefreshFacts, Session,
+    },
     write::Write,
 };
 
@@ -30,6 +37,28 @@ pub struct StoreFault(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 pub trait Store: Send + Sync + 'static {
     /// A client.
     async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreFault>;
+    /// A client that registered itself with the same text, the newest that is not expired by `now`.
+    async fn client_like(
+        &self,
+        registration: &Digest<Registration>,
+        now: Timestamp,
+    ) -> Result<Option<Client>, StoreFault>;
+    /// All clients, the oldest first, after the one named; `most` at the most.
+    async fn clients(&self, after: Option<&ClientId>, most: u32) -> Result<Vec<Client>, StoreFault>;
+    /// How many clients there are that registered themselves or came by their document.
+    async fn count_strangers(&self) -> Result<u64, StoreFault>;
+    /// A pushed authorization request, used or not.
+    async fn pushed_request(&self, digest: &Digest<RequestReference>) -> Result<Option<PushedRequest>, StoreFault>;
+    /// A device by the code it polls with.
+    async fn device(&self, digest: &Digest<DeviceCode>) -> Result<Option<DeviceFacts>, StoreFault>;
+    /// A device by the code that a person types.
+    async fn device_by_user_code(&self, digest: &Digest<UserCode>) -> Result<Option<DeviceFacts>, StoreFault>;
+    /// All keys, the oldest first.
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreFault>;
+    /// The record after the event of this number, the oldest first; `most` at the most.
+    async fn recorded(&self, after: u64, most: u32) -> Result<Vec<Recorded>, StoreFault>;
+    /// Whether something that may be used only once was used and must still be remembered.
+    async fn is_used(&self, id: &Digest<UsedOnce>) -> Result<bool, StoreFault>;
     /// A waiting authorization request, spent or not.
     async fn interaction(&self, digest: &Digest<InteractionToken>) -> Result<Option<Interaction>, StoreFault>;
     /// A code with its grant and account.
@@ -44,6 +73,8 @@ pub trait Store: Send + Sync + 'static {
     async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreFault>;
     /// An account by the name it signs in with.
     async fn account_by_name(&self, name: &str) -> Result<Option<Account>, StoreFault>;
+    /// An account by the person's name at an identity provider.
+    async fn account_by_identity(&self, identity: &ExternalIdentity) -> Result<Option<Account>, StoreFault>;
     /// A signed-in browser with its account.
     async fn session(&self, digest: &Digest<SessionToken>) -> Result<Option<(Session, Account)>, StoreFault>;
     /// Whether there is any account yet.
@@ -52,6 +83,11 @@ pub trait Store: Send + Sync + 'static {
     async fn setup(&self) -> Result<Option<Digest<SetupToken>>, StoreFault>;
     /// Every grant that was revoked and whose access tokens may still be running.
     async fn revoked_grants(&self) -> Result<Vec<GrantId>, StoreFault>;
-    /// Commits all writes together, durably, or none.
+    /// Commits all writes together, durably, or none. What [`audit::event_of`](crate::audit::event_of) makes of a write
+    /// that changed a row is recorded in the same commit.
     async fn commit(&self, writes: Vec<Write>) -> Result<Committed, StoreFault>;
+    /// Whether the store can be used right now: a look-up that touches it.
+    async fn ready(&self) -> Result<(), StoreFault>;
+    /// The moment up to which this node knows of all revocations by others.
+    fn revocations_known_at(&self) -> Timestamp;
 }

@@ -1,11 +1,13 @@
 use std::borrow::Cow;
 
-use doorward_types::{form::InvalidForm, messages::ErrorResponse};
+use doorward_types::{form::InvalidForm, jose::dpop::ProofRefusal, messages::ErrorResponse};
 use http::StatusCode;
+
+use crate::jwt_bearer::AssertionRefusal;
 
 /// The error codes of the token and revocation endpoints.
 ///
-/// Source: OAuth 2.1 section 3.2.4, RFC 8707 section 2.
+/// Source: OAuth 2.1 section 3.2.4, RFC 8707 section 2, RFC 9449 sections 5 and 8, RFC 7009 section 2.2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the codes are defined by the specifications")]
 pub enum TokenError {
@@ -16,6 +18,9 @@ pub enum TokenError {
     UnsupportedGrantType,
     InvalidScope,
     InvalidTarget,
+    InvalidDpopProof,
+    UseDpopNonce,
+    UnsupportedTokenType,
 }
 
 impl TokenError {
@@ -29,6 +34,9 @@ impl TokenError {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
+            Self::UnsupportedTokenType => "unsupported_token_type",
         }
     }
 }
@@ -91,22 +99,53 @@ pub enum TokenRefusal {
     AccountGone,
     /// The token to be revoked belongs to another client.
     TokenOfAnotherClient,
+    /// The token to be revoked was exchanged for one that belongs to another client's access.
+    ExchangedToken,
+    /// The proof that the client holds a key does not count.
+    Proof(ProofRefusal),
+    /// The tokens of this client, or of this grant, are bound to a key, and the client proved none.
+    NoProof,
+    /// The client proved to hold another key than the one that the grant or code is bound to.
+    OtherKey,
+    /// A grant type that only clients which can prove who they are may use.
+    PublicClient,
+    /// A grant type that only clients which an administrator registered may use.
+    UnregisteredByAdministrator,
+    /// An endpoint that answers only to clients which can prove who they are.
+    NeedsAuthentication,
+    /// No resource, more than one, or one that is not configured here.
+    UnknownResource,
+    /// A kind of token that cannot be exchanged or asked for.
+    UnsupportedTokenKind(&'static str),
+    /// A token to be exchanged that is not good for it; why is for the log alone.
+    Subject(&'static str),
+    /// An exchange on behalf of a third party.
+    Actor,
+    /// An assertion that is not good here.
+    Assertion(AssertionRefusal),
 }
 
 impl TokenRefusal {
     /// The code on the wire.
     pub const fn code(&self) -> TokenError {
         match self {
-            Self::Form(_) | Self::Missing(_) | Self::Malformed(_) | Self::TwoAuthentications => {
-                TokenError::InvalidRequest
-            }
+            Self::Form(_)
+            | Self::Missing(_)
+            | Self::Malformed(_)
+            | Self::TwoAuthentications
+            | Self::UnsupportedTokenKind(_)
+            | Self::Subject(_)
+            | Self::Actor => TokenError::InvalidRequest,
             Self::MalformedAuthorization
             | Self::UnsupportedAuthentication
             | Self::UnknownClient
             | Self::OtherAuthentication
-            | Self::WrongSecret => TokenError::InvalidClient,
+            | Self::WrongSecret
+            | Self::NeedsAuthentication => TokenError::InvalidClient,
             Self::UnsupportedGrantType => TokenError::UnsupportedGrantType,
-            Self::GrantTypeNotRegistered => TokenError::UnauthorizedClient,
+            Self::GrantTypeNotRegistered | Self::PublicClient | Self::UnregisteredByAdministrator => {
+                TokenError::UnauthorizedClient
+            }
             Self::UnknownCode
             | Self::CodeOfAnotherClient
             | Self::ExpiredCode
@@ -120,8 +159,13 @@ impl TokenRefusal {
             | Self::ReusedRefresh
             | Self::GrantEnded
             | Self::AccountGone
+            | Self::OtherKey
+            | Self::Assertion(_)
             | Self::TokenOfAnotherClient => TokenError::InvalidGrant,
-            Self::OtherResource => TokenError::InvalidTarget,
+            Self::OtherResource | Self::UnknownResource => TokenError::InvalidTarget,
+            Self::ExchangedToken => TokenError::UnsupportedTokenType,
+            Self::Proof(ProofRefusal::Nonce) => TokenError::UseDpopNonce,
+            Self::Proof(_) | Self::NoProof => TokenError::InvalidDpopProof,
             Self::ScopeNotGranted => TokenError::InvalidScope,
         }
     }
@@ -159,7 +203,7 @@ impl TokenRefusal {
             Self::UnknownClient => "the client is not registered; register again",
             Self::OtherAuthentication => "use the token_endpoint_auth_method that the client registered",
             Self::WrongSecret => "the client secret is wrong",
-            Self::UnsupportedGrantType => "use authorization_code or refresh_token",
+            Self::UnsupportedGrantType => "use one of the grant_types_supported of the server's metadata",
             Self::GrantTypeNotRegistered => "the client did not register this grant type",
             Self::UnknownCode | Self::CodeOfAnotherClient => "the code is unknown",
             Self::ExpiredCode => "the code has expired",
@@ -175,6 +219,20 @@ impl TokenRefusal {
             Self::GrantEnded => "the person or the server has ended this access",
             Self::AccountGone => "the account is disabled or gone",
             Self::TokenOfAnotherClient => "the token was not issued to this client",
+            Self::ExchangedToken => "a token that was exchanged ends with the access it was exchanged from",
+            Self::Proof(refusal) => return ascii(&refusal.to_string()),
+            Self::NoProof => "a DPoP proof is required: these tokens are bound to a key",
+            Self::OtherKey => "the DPoP proof is made with another key than the one this access is bound to",
+            Self::PublicClient => "this grant type is only for clients that authenticate",
+            Self::UnregisteredByAdministrator => "this grant type is only for clients that an administrator registered",
+            Self::NeedsAuthentication => "this endpoint is only for clients that authenticate",
+            Self::UnknownResource => "name exactly one resource that this server issues tokens for",
+            Self::UnsupportedTokenKind(name) => {
+                return Cow::Owned(format!("{name} must be urn:ietf:params:oauth:token-type:access_token"));
+            }
+            Self::Subject(_) => "the subject_token is not a live access token that this client may exchange",
+            Self::Actor => "actor_token is not supported: the client itself is the actor",
+            Self::Assertion(refusal) => return ascii(&refusal.to_string()),
         })
     }
 

@@ -1,10 +1,18 @@
 use doorward_types::{
-    Digest, Timestamp,
-    secret::{AuthorizationCode, InteractionToken, RefreshToken, SessionToken, SetupToken},
+    ClientId, Digest, Timestamp,
+    jose::Thumbprint,
+    secret::{
+        AuthorizationCode, DeviceCode, InteractionToken, RefreshToken, RequestReference, SessionToken, SetupToken,
+        UsedOnce,
+    },
 };
 
 use crate::{
-    facts::{Account, AccountId, Client, Code, Grant, GrantId, Interaction, Refresh, Session},
+    audit::Event,
+    facts::{
+        Account, AccountId, Client, Code, Device, DeviceAnswer, Grant, GrantId, Interaction, KeyRow, PushedRequest,
+        Refresh, Session,
+    },
     seal::Sealed,
 };
 
@@ -16,6 +24,31 @@ use crate::{
 pub enum Write {
     /// A new client. Guarded: its identifier is free.
     InsertClient(Client),
+    /// A client's registration or the copy of its document changes. Guarded: the row is as the decision saw it.
+    ReplaceClient {
+        /// As it was.
+        before: Box<Client>,
+        /// As it shall be, under the same identifier.
+        after: Box<Client>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A token was issued to a client: it is in use, and expires this much later if it expires at all.
+    TouchClient {
+        /// Which.
+        client: ClientId,
+        /// When.
+        at: Timestamp,
+        /// From when on it does not exist any more, for a client that expires.
+        expires_at: Option<Timestamp>,
+    },
+    /// A client goes, and all its grants end.
+    DeleteClient {
+        /// Which.
+        client: ClientId,
+        /// When.
+        at: Timestamp,
+    },
     /// A new authorization request.
     InsertInteraction(Interaction),
     /// A browser's session changes: whatever waits for the browser waits for the new one.
@@ -27,8 +60,73 @@ pub enum Write {
     },
     /// A request was answered. Guarded: not spent.
     SpendInteraction(Digest<InteractionToken>),
+    /// A new pushed request.
+    InsertPushedRequest(PushedRequest),
+    /// A pushed request is used. Guarded: not used before.
+    SpendPushedRequest(Digest<RequestReference>),
+    /// A new device that waits. Guarded: its user code is free.
+    InsertDevice(Device),
+    /// A person answers a device. Guarded: it has no answer yet.
+    AnswerDevice {
+        /// Which.
+        device: Digest<DeviceCode>,
+        /// What.
+        answer: DeviceAnswer,
+        /// When.
+        at: Timestamp,
+    },
+    /// A device polled. Guarded: it was last polled when the decision saw it.
+    PollDevice {
+        /// Which.
+        device: Digest<DeviceCode>,
+        /// When it was polled before.
+        seen: Option<Timestamp>,
+        /// When.
+        at: Timestamp,
+        /// The least seconds until the next poll.
+        interval: u32,
+    },
+    /// A device gets its tokens. Guarded: it was allowed and has none yet, its grant not revoked.
+    RedeemDevice {
+        /// Which.
+        device: Digest<DeviceCode>,
+        /// Its grant.
+        grant: GrantId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something that may be used only once is used. Guarded: it was not before.
+    UseOnce {
+        /// What.
+        id: Digest<UsedOnce>,
+        /// Until when it must be remembered.
+        until: Timestamp,
+    },
+    /// A new key that signs. Guarded: its name is free, and no other key was made since the decision looked.
+    InsertKey {
+        /// The key.
+        key: KeyRow,
+        /// How many keys the decision saw.
+        seen: u32,
+    },
+    /// A key is not needed any more.
+    DeleteKey {
+        /// Its name.
+        kid: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something happened that changes no other row. What changes one is recorded with the change.
+    Record(Event),
     /// A new grant.
     InsertGrant(Grant),
+    /// All tokens of a grant are bound to this key from now on. Guarded: it is not bound to another.
+    BindGrant {
+        /// Which.
+        grant: GrantId,
+        /// The key of the client that holds its tokens.
+        key: Thumbprint,
+    },
     /// A token of the grant was issued at this moment.
     TouchGrant(GrantId, Timestamp),
     /// A grant ends, with all its codes and tokens. Not guarded: revoking twice keeps the first moment.
@@ -46,6 +144,8 @@ pub enum Write {
     RedeemCode {
         /// Which.
         code: Digest<AuthorizationCode>,
+        /// Its grant.
+        grant: GrantId,
         /// When.
         at: Timestamp,
     },
@@ -57,6 +157,8 @@ pub enum Write {
     RotateRefresh {
         /// Which.
         token: Digest<RefreshToken>,
+        /// Its grant.
+        grant: GrantId,
         /// The token that takes its place.
         successor: Digest<RefreshToken>,
         /// When.
@@ -98,6 +200,10 @@ pub enum RevocationReason {
     RefreshReuse,
     /// The account went away.
     Account,
+    /// The client was removed, or its registration deleted.
+    ClientRemoved,
+    /// An administrator ended it.
+    Administrator,
 }
 
 impl RevocationReason {
@@ -109,6 +215,8 @@ impl RevocationReason {
             Self::CodeReplay => "code_replay",
             Self::RefreshReuse => "refresh_reuse",
             Self::Account => "account",
+            Self::ClientRemoved => "client_removed",
+            Self::Administrator => "administrator",
         }
     }
 }

@@ -1,30 +1,130 @@
-//! One [`Write`] as one statement. A guard is part of its statement's condition, so that looking and changing are one step.
+//! Writes as statements. A guard is part of its statement's condition, so that looking and changing are one step.
+
+mod insert;
 
 use doorward_authorization_server::{
-    Write,
-    facts::{Account, Client, ClientAuthentication, ClientOrigin, Code, Grant, Interaction, Refresh, Session},
+    RevocationReason, Write,
+    audit::{Event, event_of},
+    facts::{DeviceAnswer, GrantId},
 };
-use doorward_types::{RedirectUri, Timestamp};
-use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use doorward_types::{ClientId, Timestamp};
 
-use crate::sql;
+use crate::{connection::Connection, record, sql, statement::Statement};
 
-type Statement = Query<'static, Sqlite, SqliteArguments>;
+pub(crate) use insert::name_key;
+
+/// How a commit's writes ended.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// All of them are done; these grants were revoked.
+    Done(Revoked),
+    /// A guard did not hold: the transaction must be undone.
+    Conflict,
+}
+
+/// Grants that were revoked, and when.
+pub(crate) type Revoked = Vec<(String, Timestamp)>;
+
+/// What a transaction has done so far.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) events: Vec<Event>,
+    pub(crate) revoked: Revoked,
+}
+
+/// Does all writes of a commit and records what they mean.
+pub(crate) async fn apply_all<C: Connection>(connection: &mut C, writes: Vec<Write>) -> sqlx::Result<Applied> {
+    let mut ledger = Ledger::default();
+    for write in writes {
+        match apply(connection, write, &mut ledger).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Applied::Conflict),
+            // What the row points to went away meanwhile.
+            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => return Ok(Applied::Conflict),
+            Err(error) => return Err(error),
+        }
+    }
+    record::append(connection, ledger.events).await?;
+    Ok(Applied::Done(ledger.revoked))
+}
 
 /// Does one write. `false` says that its guard did not hold.
-pub(crate) async fn apply(connection: &mut SqliteConnection, write: Write) -> sqlx::Result<bool> {
-    let guarded = is_guarded(&write);
-    let changed = statement(write).execute(connection).await?.rows_affected();
-    Ok(changed == 1 || !guarded)
+async fn apply<C: Connection>(connection: &mut C, write: Write, ledger: &mut Ledger) -> sqlx::Result<bool> {
+    match write {
+        Write::Record(event) => ledger.events.push(event),
+        Write::RevokeGrant { grant, at, reason } => {
+            let statement = Statement::new(sql::REVOKE_GRANT).bind(grant.0);
+            revoke(connection, statement, at, reason, ledger).await?;
+        }
+        Write::DeleteClient { client, at } => {
+            let deleted = connection.run(Statement::new(sql::DELETE_CLIENT).bind(client.as_str())).await?;
+            client_went(connection, client, at, deleted > 0, ledger).await?;
+        }
+        write => {
+            if matches!(write, Write::InsertKey { .. }) {
+                connection.alone_with_keys().await?;
+            }
+            let (guarded, event) = (is_guarded(&write), event_of(&write));
+            let changed = match statement(write) {
+                Some(statement) => connection.run(statement).await?,
+                None => 0,
+            };
+            if changed > 0 {
+                ledger.events.extend(event);
+            } else if guarded {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// All grants of a client that is gone end.
+pub(crate) async fn client_went<C: Connection>(
+    connection: &mut C,
+    client: ClientId,
+    at: Timestamp,
+    deleted: bool,
+    ledger: &mut Ledger,
+) -> sqlx::Result<()> {
+    let statement = Statement::new(sql::REVOKE_GRANTS_OF_CLIENT).bind(client.as_str());
+    ledger.events.extend(event_of(&Write::DeleteClient { client, at }).filter(|_| deleted));
+    revoke(connection, statement, at, RevocationReason::ClientRemoved, ledger).await
+}
+
+/// Revokes what the statement says, and notes each grant that was not revoked before.
+async fn revoke<C: Connection>(
+    connection: &mut C,
+    statement: Statement,
+    at: Timestamp,
+    reason: RevocationReason,
+    ledger: &mut Ledger,
+) -> sqlx::Result<()> {
+    for id in connection.texts(statement.bind(at).bind(reason.as_str())).await? {
+        let grant = GrantId(id.clone());
+        ledger.events.extend(event_of(&Write::RevokeGrant { grant, at, reason }));
+        ledger.revoked.push((id, at));
+    }
+    Ok(())
 }
 
 /// Inserts count as guarded: a name that is taken, or a grant that ended meanwhile, is a state that the decision did not see.
 fn is_guarded(write: &Write) -> bool {
     match write {
         Write::InsertClient(_)
+        | Write::ReplaceClient { .. }
         | Write::InsertInteraction(_)
         | Write::SpendInteraction(_)
+        | Write::InsertPushedRequest(_)
+        | Write::SpendPushedRequest(_)
+        | Write::InsertDevice(_)
+        | Write::AnswerDevice { .. }
+        | Write::PollDevice { .. }
+        | Write::RedeemDevice { .. }
+        | Write::UseOnce { .. }
+        | Write::InsertKey { .. }
         | Write::InsertGrant(_)
+        | Write::BindGrant { .. }
         | Write::InsertCode(_)
         | Write::RedeemCode { .. }
         | Write::InsertRefresh(_)
@@ -33,7 +133,11 @@ fn is_guarded(write: &Write) -> bool {
         | Write::InsertAccount(_)
         | Write::SpendSetup(_)
         | Write::InsertSession(_) => true,
-        Write::TouchGrant(..)
+        Write::TouchClient { .. }
+        | Write::DeleteClient { .. }
+        | Write::DeleteKey { .. }
+        | Write::Record(_)
+        | Write::TouchGrant(..)
         | Write::RevokeGrant { .. }
         | Write::RebindInteractions { .. }
         | Write::CountWrongVerifier(_)
@@ -43,138 +147,60 @@ fn is_guarded(write: &Write) -> bool {
     }
 }
 
-fn statement(write: Write) -> Statement {
-    match write {
-        Write::InsertClient(client) => insert_client(client),
-        Write::InsertInteraction(interaction) => insert_interaction(&interaction),
-        Write::RebindInteractions { from, to } => {
-            sqlx::query(sql::REBIND_INTERACTIONS).bind(from.as_bytes().to_vec()).bind(to.as_bytes().to_vec())
+/// The one statement of a write; nothing for what [`apply`] does in another way.
+fn statement(write: Write) -> Option<Statement> {
+    let on = Statement::new;
+    Some(match write {
+        Write::InsertClient(client) => insert::client(on(sql::INSERT_CLIENT), &client),
+        Write::ReplaceClient { before, after, .. } => {
+            let statement = insert::client_row(on(sql::REPLACE_CLIENT).bind(before.id.as_str()), &after);
+            insert::client_row(statement, &before)
         }
-        Write::SpendInteraction(digest) => sqlx::query(sql::SPEND_INTERACTION).bind(digest.as_bytes().to_vec()),
-        Write::InsertGrant(grant) => insert_grant(grant),
-        Write::TouchGrant(grant, at) => sqlx::query(sql::TOUCH_GRANT).bind(grant.0).bind(at.as_unix()),
-        Write::RevokeGrant { grant, at, reason } => {
-            sqlx::query(sql::REVOKE_GRANT).bind(grant.0).bind(at.as_unix()).bind(reason.as_str())
+        Write::TouchClient { client, at, expires_at } => {
+            on(sql::TOUCH_CLIENT).bind(client.as_str()).bind(at).bind(expires_at)
         }
-        Write::InsertCode(code) => insert_code(code),
-        Write::RedeemCode { code, at } => {
-            sqlx::query(sql::REDEEM_CODE).bind(code.as_bytes().to_vec()).bind(at.as_unix())
+        Write::InsertInteraction(interaction) => insert::interaction(&interaction),
+        Write::RebindInteractions { from, to } => on(sql::REBIND_INTERACTIONS).bind(from).bind(to),
+        Write::SpendInteraction(digest) => on(sql::SPEND_INTERACTION).bind(digest),
+        Write::InsertPushedRequest(request) => insert::pushed_request(&request),
+        Write::SpendPushedRequest(digest) => on(sql::SPEND_PUSHED_REQUEST).bind(digest),
+        Write::InsertDevice(device) => insert::device(device),
+        Write::AnswerDevice { device, answer, .. } => {
+            let (answer, grant) = answer_columns(answer);
+            on(sql::ANSWER_DEVICE).bind(device).bind(answer).bind(grant)
         }
-        Write::CountWrongVerifier(code) => sqlx::query(sql::COUNT_WRONG_VERIFIER).bind(code.as_bytes().to_vec()),
-        Write::InsertRefresh(token) => insert_refresh(token),
-        Write::RotateRefresh { token, successor, at, answer } => sqlx::query(sql::ROTATE_REFRESH)
-            .bind(token.as_bytes().to_vec())
-            .bind(at.as_unix())
-            .bind(successor.as_bytes().to_vec())
-            .bind(answer.as_bytes().to_vec()),
-        Write::CountReplay { token, seen } => {
-            sqlx::query(sql::COUNT_REPLAY).bind(token.as_bytes().to_vec()).bind(i64::from(seen))
+        Write::PollDevice { device, seen, at, interval } => {
+            on(sql::POLL_DEVICE).bind(device).bind(seen).bind(at).bind(interval)
         }
-        Write::InsertAccount(account) => insert_account(account),
-        Write::SpendSetup(digest) => sqlx::query(sql::SPEND_SETUP).bind(digest.as_bytes().to_vec()),
-        Write::ReplaceSetup(digest) => sqlx::query(sql::REPLACE_SETUP).bind(digest.as_bytes().to_vec()),
-        Write::InsertSession(session) => insert_session(session),
-        Write::DeleteSession(digest) => sqlx::query(sql::DELETE_SESSION).bind(digest.as_bytes().to_vec()),
-        Write::DeleteSessions(account) => sqlx::query(sql::DELETE_SESSIONS).bind(account.0),
+        Write::RedeemDevice { device, grant, at } => on(sql::REDEEM_DEVICE).bind(device).bind(at).bind(grant.0),
+        Write::UseOnce { id, until } => on(sql::USE_ONCE).bind(id).bind(until),
+        Write::InsertKey { key, seen } => insert::key(key).bind(seen),
+        Write::DeleteKey { kid, .. } => on(sql::DELETE_KEY).bind(kid),
+        Write::InsertGrant(grant) => insert::grant(grant),
+        Write::BindGrant { grant, key } => on(sql::BIND_GRANT).bind(grant.0).bind(key.as_str()),
+        Write::TouchGrant(grant, at) => on(sql::TOUCH_GRANT).bind(grant.0).bind(at),
+        Write::InsertCode(code) => insert::code(code),
+        Write::RedeemCode { code, grant, at } => on(sql::REDEEM_CODE).bind(code).bind(at).bind(grant.0),
+        Write::CountWrongVerifier(code) => on(sql::COUNT_WRONG_VERIFIER).bind(code),
+        Write::InsertRefresh(token) => insert::refresh(token),
+        Write::RotateRefresh { token, grant, successor, at, answer } => {
+            on(sql::ROTATE_REFRESH).bind(token).bind(at).bind(successor).bind(answer.as_bytes()).bind(grant.0)
+        }
+        Write::CountReplay { token, seen } => on(sql::COUNT_REPLAY).bind(token).bind(seen),
+        Write::InsertAccount(account) => insert::account(account),
+        Write::SpendSetup(digest) => on(sql::SPEND_SETUP).bind(digest),
+        Write::ReplaceSetup(digest) => on(sql::REPLACE_SETUP).bind(digest),
+        Write::InsertSession(session) => insert::session(session),
+        Write::DeleteSession(digest) => on(sql::DELETE_SESSION).bind(digest),
+        Write::DeleteSessions(account) => on(sql::DELETE_SESSIONS).bind(account.0),
+        Write::Record(_) | Write::RevokeGrant { .. } | Write::DeleteClient { .. } => return None,
+    })
+}
+
+fn answer_columns(answer: DeviceAnswer) -> (&'static str, Option<String>) {
+    match answer {
+        DeviceAnswer::None => ("none", None),
+        DeviceAnswer::Denied => ("denied", None),
+        DeviceAnswer::Allowed(grant) => ("allowed", Some(grant.0)),
     }
-}
-
-fn insert_client(client: Client) -> Statement {
-    let secret = match &client.authentication {
-        ClientAuthentication::None => None,
-        ClientAuthentication::SecretBasic(secret) | ClientAuthentication::SecretPost(secret) => {
-            Some(secret.as_bytes().to_vec())
-        }
-    };
-    let origin = match client.origin {
-        ClientOrigin::Dynamic => "dynamic",
-        ClientOrigin::Administrator => "administrator",
-    };
-    let redirect_uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-    sqlx::query(sql::INSERT_CLIENT)
-        .bind(client.id.as_str().to_owned())
-        .bind(origin)
-        .bind(client.name)
-        .bind(json(&redirect_uris))
-        .bind(client.authentication.name())
-        .bind(secret)
-        .bind(json(&client.grant_types))
-        .bind(client.application_type)
-        .bind(client.created_at.as_unix())
-}
-
-fn insert_interaction(interaction: &Interaction) -> Statement {
-    sqlx::query(sql::INSERT_INTERACTION)
-        .bind(interaction.digest.as_bytes().to_vec())
-        .bind(interaction.browser.as_bytes().to_vec())
-        .bind(interaction.request.as_bytes().to_vec())
-        .bind(interaction.expires_at.as_unix())
-        .bind(i64::from(interaction.spent))
-}
-
-fn insert_grant(grant: Grant) -> Statement {
-    sqlx::query(sql::INSERT_GRANT)
-        .bind(grant.id.0)
-        .bind(grant.account.0)
-        .bind(grant.client.as_str().to_owned())
-        .bind(grant.redirect_uri)
-        .bind(grant.resource.as_str().to_owned())
-        .bind(grant.scope.to_string())
-        .bind(grant.created_at.as_unix())
-        .bind(grant.expires_at.map(Timestamp::as_unix))
-        .bind(grant.last_used_at.map(Timestamp::as_unix))
-        .bind(grant.revoked_at.map(Timestamp::as_unix))
-}
-
-fn insert_code(code: Code) -> Statement {
-    sqlx::query(sql::INSERT_CODE)
-        .bind(code.digest.as_bytes().to_vec())
-        .bind(code.grant.0)
-        .bind(code.client.as_str().to_owned())
-        .bind(code.redirect_uri)
-        .bind(code.challenge.as_str().to_owned())
-        .bind(code.expires_at.as_unix())
-        .bind(i64::from(code.wrong_verifiers))
-        .bind(code.redeemed_at.map(Timestamp::as_unix))
-}
-
-fn insert_refresh(token: Refresh) -> Statement {
-    let rotated = token.rotated.as_ref();
-    sqlx::query(sql::INSERT_REFRESH)
-        .bind(token.digest.as_bytes().to_vec())
-        .bind(token.grant.0)
-        .bind(token.issued_at.as_unix())
-        .bind(token.expires_at.as_unix())
-        .bind(rotated.map(|rotated| rotated.at.as_unix()))
-        .bind(rotated.map(|rotated| rotated.successor.as_bytes().to_vec()))
-        .bind(rotated.map(|rotated| rotated.answer.as_bytes().to_vec()))
-        .bind(rotated.map_or(0, |rotated| i64::from(rotated.replays)))
-}
-
-fn insert_account(account: Account) -> Statement {
-    sqlx::query(sql::INSERT_ACCOUNT)
-        .bind(account.id.0)
-        .bind(account.name.clone())
-        .bind(name_key(&account.name))
-        .bind(account.password.map(|password| password.as_str().to_owned()))
-        .bind(i64::from(account.administrator))
-        .bind(i64::from(account.disabled))
-        .bind(account.created_at.as_unix())
-}
-
-fn insert_session(session: Session) -> Statement {
-    sqlx::query(sql::INSERT_SESSION)
-        .bind(session.digest.as_bytes().to_vec())
-        .bind(session.account.0)
-        .bind(session.signed_in_at.as_unix())
-        .bind(session.expires_at.as_unix())
-}
-
-/// The form in which account names are compared.
-pub(crate) fn name_key(name: &str) -> String {
-    name.to_ascii_lowercase()
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("texts can be written as JSON")
 }

@@ -1,20 +1,28 @@
 //! SQLite behind the store traits, and the sealed file for the client's credentials.
 
 mod apply;
+mod cells;
+mod connection;
+mod database;
+mod driver;
+mod engine;
 mod envelope;
 mod named_lock;
 mod open;
 mod private;
+mod record;
 mod revoked;
 mod rows;
 mod sealed_file;
 mod sql;
 mod sqlite;
+mod statement;
 mod sweep;
 mod wallet;
 mod watch;
 mod writer;
 
+pub use engine::{BackupError, DatabaseUrl, Engine, InvalidDatabaseUrl, Place, open};
 pub use named_lock::{Attempt, Held, Holder, NamedLock};
 pub use open::OpenError;
 pub use revoked::RevokedGrants;

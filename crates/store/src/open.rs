@@ -14,7 +14,10 @@ use sqlx::{
 };
 
 /// The schema, step by step. A step that was released is never changed.
-const MIGRATIONS: &[(&str, &str)] = &[("first", include_str!("../migrations/sqlite/0001_first.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("first", include_str!("../migrations/sqlite/0001_first.sql")),
+    ("every client", include_str!("../migrations/sqlite/0002_every_client.sql")),
+];
 
 /// Says in the file's header that it is ours; the same number stands in the first migration.
 const APPLICATION_ID: i64 = 0x6477_6172;
@@ -106,9 +109,13 @@ pub(crate) async fn open(path: &Path) -> Result<Opened, OpenError> {
     let mut looking = reading.connect().await.map_err(failed)?;
     identify(path, &mut looking).await?;
     looking.close().await.map_err(failed)?;
-    let mut writer = writing.connect().await.map_err(failed)?;
-    check(path, &mut writer).await?;
-    migrate(path, &mut writer).await?;
+    // A table that is made anew must not take along what points to it, so the schema changes without foreign keys.
+    let mut changing = writing.clone().foreign_keys(false).connect().await.map_err(failed)?;
+    check(path, &mut changing).await?;
+    migrate(path, &mut changing).await?;
+    dangling(path, &mut changing).await?;
+    changing.close().await.map_err(failed)?;
+    let writer = writing.connect().await.map_err(failed)?;
     Ok(Opened { writer, writing, reading })
 }
 
@@ -199,6 +206,19 @@ async fn check(path: &Path, connection: &mut SqliteConnection) -> Result<(), Ope
     let row = sqlx::query("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(|error| judge(path, error))?;
     let evidence: String = row.try_get(0).map_err(|error| judge(path, error))?;
     if evidence == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), evidence }) }
+}
+
+/// Refuses a file in which a row points to one that is not there.
+async fn dangling(path: &Path, connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let failed = |error| judge(path, error);
+    match sqlx::query("PRAGMA foreign_key_check").fetch_optional(connection).await.map_err(failed)? {
+        None => Ok(()),
+        Some(row) => {
+            let table: String = row.try_get(0).map_err(failed)?;
+            let evidence = format!("a row of {table} points to one that is missing");
+            Err(OpenError::Damaged { path: path.to_owned(), evidence })
+        }
+    }
 }
 
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), OpenError> {

@@ -111,6 +111,11 @@ pub(crate) fn open_or_create(path: &Path) -> Result<File, NotPrivate> {
     }
 }
 
+/// Makes a file that was not there, open for reading and writing.
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
+    options().read(true).write(true).create_new(true).open(path)
+}
+
 /// Puts `bytes` in place of the file's content: afterwards it holds the old or the new, whatever happens meanwhile.
 /// One process at a time may do this; what another left half done is removed.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), NotPrivate> {

@@ -1,26 +1,26 @@
-use std::{path::Path, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
-use async_trait::async_trait;
 use doorward_authorization_server::{
     Write,
-    facts::{Account, AccountId, Client, CodeFacts, Grant, GrantId, Interaction, RefreshFacts, Session},
-    store::{Committed, Store, StoreFault},
+    store::{Committed, StoreFault},
 };
-use doorward_types::{
-    ClientId, Digest, Timestamp,
-    secret::{AuthorizationCode, InteractionToken, RefreshToken, SessionToken, SetupToken},
-};
+use doorward_types::Timestamp;
 use sqlx::{
-    SqlitePool,
-    sqlite::{SqlitePoolOptions, SqliteRow},
+    ConnectOptions as _, Connection as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow},
 };
 
 use crate::{
-    apply::name_key,
+    apply::Revoked,
+    database::Database,
+    driver::{Driver, fault},
+    engine::BackupError,
     open::{self, OpenError},
+    private,
     revoked::RevokedGrants,
     rows::{self, Unreadable},
-    sql, sweep,
+    sql,
+    statement::{Statement, query},
     watch::Watch,
     writer::Writer,
 };
@@ -30,10 +30,14 @@ const READERS: u32 = 4;
 
 /// The authorization server's store in one SQLite file: write-ahead log, one writer with group commit, and
 /// `synchronous=FULL`, so that what was acknowledged survives a loss of power.
+pub type SqliteStore = Database<Sqlite>;
+
+/// SQLite.
 #[derive(Debug)]
-pub struct SqliteStore {
+pub struct Sqlite {
     writer: Writer,
     readers: SqlitePool,
+    reading: SqliteConnectOptions,
     revoked: RevokedGrants,
     watch: Watch,
 }
@@ -57,119 +61,64 @@ impl SqliteStore {
         let failed = |error: Unreadable| OpenError::Damaged { path: path.to_owned(), evidence: error.to_string() };
         revoked.extend(read_revoked(&readers).await.map_err(failed)?);
         let writer = Writer::start(opened.writer, opened.writing, revoked.clone());
-        let watch = Watch::start(opened.reading, revoked.clone());
-        Ok(Self { writer, readers, revoked, watch })
-    }
-
-    /// The grants whose access tokens must be refused, for a look-up on each request. A commit that revokes is
-    /// answered after the grant is in here; a revocation by another process on the same file arrives within a second.
-    pub fn revocations(&self) -> RevokedGrants {
-        self.revoked.clone()
-    }
-
-    /// Deletes what no decision needs any more: expired requests, codes, tokens and sessions, and grants that ended
-    /// a day ago. Gives the number of rows that went.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault> {
-        let mut all = 0;
-        loop {
-            let rows = self.writer.sweep(now).await?;
-            all += rows;
-            if rows == 0 {
-                self.revoked.forget_until(sweep::before(now, sweep::KEEP_ENDED_GRANT));
-                return Ok(all);
-            }
-        }
-    }
-
-    /// Finishes the commits that were accepted and closes the file. Everything after it fails.
-    pub async fn close(&self) {
-        self.watch.stop();
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-
-    /// One row by one key, read in one statement and so of one moment.
-    async fn look_up<T, K>(
-        &self,
-        statement: &'static str,
-        key: K,
-        read: impl FnOnce(&SqliteRow) -> Result<T, Unreadable>,
-    ) -> Result<Option<T>, StoreFault>
-    where
-        K: for<'q> sqlx::Encode<'q, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Send,
-    {
-        let row = sqlx::query(statement).bind(key).fetch_optional(&self.readers).await.map_err(fault)?;
-        row.as_ref().map(read).transpose().map_err(fault)
+        let watch = Watch::start(opened.reading.clone(), revoked.clone());
+        Ok(Self(Sqlite { writer, readers, reading: opened.reading, revoked, watch }))
     }
 }
 
-async fn read_revoked(readers: &SqlitePool) -> Result<Vec<(String, Timestamp)>, Unreadable> {
+async fn read_revoked(readers: &SqlitePool) -> Result<Revoked, Unreadable> {
     let rows = sqlx::query(sql::REVOKED_GRANTS).fetch_all(readers).await?;
     rows.iter().map(rows::revoked).collect()
 }
 
-fn fault(error: impl Into<Unreadable>) -> StoreFault {
-    StoreFault(Box::new(error.into()))
-}
+impl Driver for Sqlite {
+    type Row = SqliteRow;
 
-#[async_trait]
-impl Store for SqliteStore {
-    async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreFault> {
-        self.look_up(sql::CLIENT, id.as_str().to_owned(), rows::client).await
-    }
-
-    async fn interaction(&self, digest: &Digest<InteractionToken>) -> Result<Option<Interaction>, StoreFault> {
-        self.look_up(sql::INTERACTION, digest.as_bytes().to_vec(), rows::interaction).await
-    }
-
-    async fn code(&self, digest: &Digest<AuthorizationCode>) -> Result<Option<CodeFacts>, StoreFault> {
-        self.look_up(sql::CODE, digest.as_bytes().to_vec(), rows::code).await
-    }
-
-    async fn refresh(&self, digest: &Digest<RefreshToken>) -> Result<Option<RefreshFacts>, StoreFault> {
-        self.look_up(sql::REFRESH, digest.as_bytes().to_vec(), rows::refresh).await
-    }
-
-    async fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreFault> {
-        self.look_up(sql::GRANT, id.0.clone(), rows::grant).await
-    }
-
-    async fn grants_of(&self, account: &AccountId) -> Result<Vec<(Grant, Option<Client>)>, StoreFault> {
-        let rows = sqlx::query(sql::GRANTS_OF).bind(account.0.clone()).fetch_all(&self.readers).await.map_err(fault)?;
-        rows.iter().map(|row| Ok((rows::grant(row).map_err(fault)?, rows::maybe_client(row).map_err(fault)?))).collect()
-    }
-
-    async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreFault> {
-        self.look_up(sql::ACCOUNT, id.0.clone(), rows::account).await
-    }
-
-    async fn account_by_name(&self, name: &str) -> Result<Option<Account>, StoreFault> {
-        self.look_up(sql::ACCOUNT_BY_NAME, name_key(name), rows::account).await
-    }
-
-    async fn session(&self, digest: &Digest<SessionToken>) -> Result<Option<(Session, Account)>, StoreFault> {
-        self.look_up(sql::SESSION, digest.as_bytes().to_vec(), rows::session).await
-    }
-
-    async fn has_accounts(&self) -> Result<bool, StoreFault> {
-        let any: i64 = sqlx::query_scalar(sql::HAS_ACCOUNTS).fetch_one(&self.readers).await.map_err(fault)?;
-        Ok(any != 0)
-    }
-
-    async fn setup(&self) -> Result<Option<Digest<SetupToken>>, StoreFault> {
-        let row = sqlx::query(sql::SETUP).fetch_optional(&self.readers).await.map_err(fault)?;
-        row.as_ref().map(|row| rows::digest(row, "digest")).transpose().map_err(fault)
-    }
-
-    async fn revoked_grants(&self) -> Result<Vec<GrantId>, StoreFault> {
-        let revoked = read_revoked(&self.readers).await.map_err(fault)?;
-        Ok(revoked.into_iter().map(|(id, _)| GrantId(id)).collect())
+    async fn rows(&self, statement: Statement) -> Result<Vec<SqliteRow>, StoreFault> {
+        query!(statement).fetch_all(&self.readers).await.map_err(fault)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Committed, StoreFault> {
         self.writer.commit(writes).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault> {
+        self.writer.sweep(now).await
+    }
+
+    fn revoked(&self) -> &RevokedGrants {
+        &self.revoked
+    }
+
+    fn revocations_known_at(&self) -> Timestamp {
+        self.watch.known_at()
+    }
+
+    /// SQLite reads the copy in one transaction, which in a write-ahead log keeps nobody from writing.
+    async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        let io = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
+            _ => BackupError::Io { path: to.to_owned(), source },
+        };
+        // An empty file that is ours alone: SQLite writes only into such a one, or into one that it makes.
+        let file = private::new_file(to).map_err(io)?;
+        let copied = async {
+            let text = to.to_str().ok_or_else(|| StoreFault("the file's name is not UTF-8".into()))?;
+            let copying = self.reading.clone().pragma("query_only", "OFF");
+            let mut connection = copying.connect().await.map_err(fault)?;
+            sqlx::query("VACUUM INTO $1").bind(text.to_owned()).execute(&mut connection).await.map_err(fault)?;
+            connection.close().await.map_err(fault)
+        };
+        if let Err(error) = copied.await {
+            let _ = fs::remove_file(to);
+            return Err(BackupError::Store(error));
+        }
+        file.sync_all().map_err(io)
+    }
+
+    async fn close(&self) {
+        self.watch.stop();
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }

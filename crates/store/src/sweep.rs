@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use doorward_types::Timestamp;
-use sqlx::SqliteConnection;
+use doorward_types::{ClientId, Timestamp};
 
-use crate::sql;
+use crate::{
+    apply::{self, Ledger, Revoked},
+    connection::Connection,
+    record, sql,
+    statement::Statement,
+};
 
 /// The most rows of a kind that one step removes, so that other writers wait for milliseconds only.
 const MOST_ROWS: i64 = 500;
+
+/// The most clients that one step removes: each takes its grants along.
+const MOST_CLIENTS: i64 = 50;
 
 /// How long a revoked or expired grant stays: far longer than an access token can live, and long enough to tell
 /// a late caller why its token no longer works.
@@ -17,26 +24,59 @@ pub(crate) const KEEP_ENDED_GRANT: Duration = Duration::from_secs(24 * 3600);
 /// How long an expired or redeemed code stays, so that a second redemption is recognised and ends the grant.
 const KEEP_CODE: Duration = Duration::from_secs(24 * 3600);
 
+/// How long an expired device stays, so that its next poll hears that it has expired.
+const KEEP_DEVICE: Duration = Duration::from_secs(3600);
+
 /// How long the sealed answer of a rotation stays: longer than the longest grace.
 const KEEP_ANSWER: Duration = Duration::from_secs(5 * 60);
 
-/// One step, inside the writer's transaction. Gives the number of rows that it touched; zero says that all is clean.
+/// What one step did.
+#[derive(Debug)]
+pub(crate) struct Swept {
+    /// The number of rows that it touched; zero says that all is clean.
+    pub(crate) rows: u64,
+    /// Grants that ended because their client had expired.
+    pub(crate) revoked: Revoked,
+}
+
+/// One step, inside a transaction.
 ///
 /// A rotated refresh token stays until it would have expired: until then its reuse must be recognised.
-pub(crate) async fn step(connection: &mut SqliteConnection, now: Timestamp) -> sqlx::Result<u64> {
+pub(crate) async fn step<C: Connection>(connection: &mut C, now: Timestamp) -> sqlx::Result<Swept> {
     let none = Duration::ZERO;
-    let mut rows = 0;
+    let mut ledger = Ledger::default();
+    let mut rows = expired_clients(connection, now, &mut ledger).await?;
     for (statement, keep) in [
         (sql::SWEEP_INTERACTIONS, none),
+        (sql::SWEEP_PUSHED_REQUESTS, none),
+        (sql::SWEEP_DEVICES, KEEP_DEVICE),
+        (sql::SWEEP_USED_ONCE, none),
         (sql::SWEEP_CODES, KEEP_CODE),
         (sql::SWEEP_ANSWERS, KEEP_ANSWER),
         (sql::SWEEP_REFRESH, none),
         (sql::SWEEP_SESSIONS, none),
         (sql::SWEEP_REVOKED_GRANTS, KEEP_ENDED_GRANT),
         (sql::SWEEP_EXPIRED_GRANTS, KEEP_ENDED_GRANT),
+        (sql::SWEEP_UNUSABLE_GRANTS, KEEP_ENDED_GRANT),
     ] {
-        let until = before(now, keep).as_unix();
-        rows += sqlx::query(statement).bind(until).bind(MOST_ROWS).execute(&mut *connection).await?.rows_affected();
+        rows += connection.run(Statement::new(statement).bind(before(now, keep)).bind(MOST_ROWS)).await?;
+    }
+    record::append(connection, ledger.events).await?;
+    Ok(Swept { rows, revoked: ledger.revoked })
+}
+
+/// Clients past their time go as if somebody had removed them.
+async fn expired_clients<C: Connection>(connection: &mut C, now: Timestamp, ledger: &mut Ledger) -> sqlx::Result<u64> {
+    let mut rows = 0;
+    for id in connection.texts(Statement::new(sql::EXPIRED_CLIENTS).bind(now).bind(MOST_CLIENTS)).await? {
+        let deleted = connection.run(Statement::new(sql::DELETE_EXPIRED_CLIENT).bind(id.as_str()).bind(now)).await?;
+        // It may have been used meanwhile, and so live on.
+        if deleted > 0
+            && let Ok(client) = ClientId::parse(id)
+        {
+            apply::client_went(connection, client, now, true, ledger).await?;
+        }
+        rows += deleted;
     }
     Ok(rows)
 }

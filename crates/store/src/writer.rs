@@ -9,7 +9,12 @@ use doorward_types::Timestamp;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{apply::apply, revoked::RevokedGrants, sql, sweep};
+use crate::{
+    apply::{Applied, Revoked, apply_all},
+    revoked::RevokedGrants,
+    sql,
+    sweep::{self, Swept},
+};
 
 /// The most requests that share one transaction.
 const MOST_IN_A_GROUP: usize = 128;
@@ -30,14 +35,14 @@ enum Request {
 /// A request that was carried out and waits for the commit of its group.
 enum Done {
     Commit {
-        revoked: Vec<(String, Timestamp)>,
+        revoked: Revoked,
         reply: Reply<Committed>,
     },
     /// A commit whose guard did not hold. It waits as well: what it lost against may be a commit of the same
     /// group, and whoever loads and decides again must be able to see that.
     Conflict(Reply<Committed>),
     Sweep {
-        rows: u64,
+        swept: Swept,
         reply: Reply<u64>,
     },
 }
@@ -146,19 +151,16 @@ async fn commit_group(
     for request in group.drain(..) {
         connection.execute(sql::SAVEPOINT).await?;
         match request {
-            Request::Commit(writes, reply) => {
-                let revoked = revocations(&writes);
-                match apply_all(connection, writes).await {
-                    Ok(Committed::Done) => done.push(Done::Commit { revoked, reply }),
-                    Ok(Committed::Conflict) => {
-                        done.push(Done::Conflict(reply));
-                        connection.execute(sql::UNDO).await?;
-                    }
-                    Err(error) => undo_failed(connection, error, reply).await?,
+            Request::Commit(writes, reply) => match apply_all(connection, writes).await {
+                Ok(Applied::Done(revoked)) => done.push(Done::Commit { revoked, reply }),
+                Ok(Applied::Conflict) => {
+                    done.push(Done::Conflict(reply));
+                    connection.execute(sql::UNDO).await?;
                 }
-            }
+                Err(error) => undo_failed(connection, error, reply).await?,
+            },
             Request::Sweep(now, reply) => match sweep::step(connection, now).await {
-                Ok(rows) => done.push(Done::Sweep { rows, reply }),
+                Ok(swept) => done.push(Done::Sweep { swept, reply }),
                 Err(error) => undo_failed(connection, error, reply).await?,
             },
             Request::Close(reply) => answer(reply, Ok(())),
@@ -167,19 +169,6 @@ async fn commit_group(
     }
     connection.execute(sql::COMMIT).await?;
     Ok(())
-}
-
-async fn apply_all(connection: &mut SqliteConnection, writes: Vec<Write>) -> sqlx::Result<Committed> {
-    for write in writes {
-        match apply(connection, write).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(Committed::Conflict),
-            // What the row points to went away meanwhile.
-            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => return Ok(Committed::Conflict),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Committed::Done)
 }
 
 /// Takes back one request that failed. When even that fails the whole group does: SQLite ends the transaction
@@ -191,14 +180,6 @@ async fn undo_failed<T>(connection: &mut SqliteConnection, error: sqlx::Error, r
     undone.map(|_| ())
 }
 
-fn revocations(writes: &[Write]) -> Vec<(String, Timestamp)> {
-    let revoked = |write: &Write| match write {
-        Write::RevokeGrant { grant, at, .. } => Some((grant.0.clone(), *at)),
-        _ => None,
-    };
-    writes.iter().filter_map(revoked).collect()
-}
-
 impl Done {
     fn acknowledge(self, revoked_grants: &RevokedGrants) {
         match self {
@@ -207,7 +188,10 @@ impl Done {
                 answer(reply, Ok(Committed::Done));
             }
             Self::Conflict(reply) => answer(reply, Ok(Committed::Conflict)),
-            Self::Sweep { rows, reply } => answer(reply, Ok(rows)),
+            Self::Sweep { swept, reply } => {
+                revoked_grants.extend(swept.revoked);
+                answer(reply, Ok(swept.rows));
+            }
         }
     }
 

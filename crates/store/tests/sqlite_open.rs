@@ -7,7 +7,7 @@ use std::{
 };
 
 use doorward_authorization_server::store::Store as _;
-use doorward_store::{OpenError, SqliteStore};
+use doorward_store::{Engine as _, OpenError, SqliteStore};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
@@ -148,8 +148,8 @@ async fn a_change_under_the_open_store_is_a_fault_not_a_panic() {
     let mut connection = raw(&path).await;
     connection
         .execute(
-            "INSERT INTO grants (id, account, client, redirect_uri, resource, scope, created_at) \
-             VALUES ('g', 'a', 'c', 'r', 'no resource', 'mcp:read', 0)",
+            "INSERT INTO grants (id, client, kind, resource, scope, refreshes, created_at) \
+             VALUES ('g', 'c', 'device_code', 'no resource', 'mcp:read', 0, 0)",
         )
         .await
         .unwrap();

@@ -15,7 +15,7 @@ use doorward_authorization_server::{
     facts::{Code, Grant},
     store::{Committed, Store as _},
 };
-use doorward_store::SqliteStore;
+use doorward_store::{Engine as _, SqliteStore};
 use doorward_types::Digest;
 use facts::Draw;
 
@@ -57,7 +57,7 @@ async fn redeem(file: &Path, seed: u64) {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..16 {
             let store = store.clone();
-            let write = Write::RedeemCode { code: code.digest, at: grant.created_at };
+            let write = Write::RedeemCode { code: code.digest, grant: grant.id.clone(), at: grant.created_at };
             tasks.spawn(async move { store.commit(vec![write]).await.unwrap() });
         }
         let won = tasks.join_all().await.into_iter().filter(|end| *end == Committed::Done).count();

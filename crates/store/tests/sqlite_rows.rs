@@ -13,7 +13,7 @@ use doorward_authorization_server::{
     seal::Sealed,
     store::{Committed, Store as _},
 };
-use doorward_store::SqliteStore;
+use doorward_store::{Engine as _, SqliteStore};
 use doorward_types::{
     Timestamp,
     secret::{ClientSecret, RefreshToken, SetupToken},
@@ -40,7 +40,7 @@ async fn no_secret_lies_in_the_file_or_its_log() {
     let store = SqliteStore::open(&directory.path().join("doorward.db")).await.unwrap();
     let mut draw = Draw::new(40);
     let account = draw.account();
-    let grant = Grant { account: account.id.clone(), ..draw.grant() };
+    let grant = Grant { account: Some(account.id.clone()), ..draw.grant() };
     let client = Client {
         authentication: ClientAuthentication::SecretBasic(draw.secret::<ClientSecret>().digest()),
         ..draw.client()
@@ -50,6 +50,7 @@ async fn no_secret_lies_in_the_file_or_its_log() {
     let next = draw.refresh(&grant);
     let rotate = Write::RotateRefresh {
         token: head.digest,
+        grant: grant.id.clone(),
         successor: next.digest,
         at: grant.created_at,
         answer: draw.sealed(&presented),
@@ -60,6 +61,9 @@ async fn no_secret_lies_in_the_file_or_its_log() {
         Write::InsertAccount(account.clone()),
         Write::InsertSession(draw.session(&account)),
         Write::InsertInteraction(draw.interaction()),
+        Write::InsertPushedRequest(draw.pushed_request()),
+        Write::InsertDevice(draw.device()),
+        Write::InsertKey { key: draw.key(), seen: 0 },
         Write::InsertGrant(grant.clone()),
         Write::InsertCode(draw.code(&grant)),
         Write::InsertRefresh(head),
@@ -67,7 +71,7 @@ async fn no_secret_lies_in_the_file_or_its_log() {
         Write::InsertRefresh(next),
     ];
     done(&store, writes).await;
-    assert_eq!(draw.plain.len(), 13);
+    assert_eq!(draw.plain.len(), 21);
 
     for closed in [false, true] {
         if closed {
@@ -96,9 +100,9 @@ async fn sweeping_takes_what_is_over_and_nothing_else() {
     let store = SqliteStore::open(&directory.path().join("doorward.db")).await.unwrap();
     let mut draw = Draw::new(41);
     let account = draw.account();
-    let living = Grant { expires_at: None, ..draw.grant() };
-    let expired = Grant { expires_at: Some(at(0)), ..draw.grant() };
-    let revoked = Grant { expires_at: None, ..draw.grant() };
+    let living = Grant { expires_at: None, created_at: at(0), ..draw.grant() };
+    let expired = Grant { expires_at: Some(at(0)), created_at: at(0), ..draw.grant() };
+    let revoked = Grant { expires_at: None, created_at: at(0), ..draw.grant() };
 
     let mut interaction = draw.interaction();
     interaction.expires_at = at(0);
@@ -112,6 +116,7 @@ async fn sweeping_takes_what_is_over_and_nothing_else() {
     dead.expires_at = at(90 * DAY);
     let rotate = |token: &Refresh, successor: &Refresh, second| Write::RotateRefresh {
         token: token.digest,
+        grant: token.grant.clone(),
         successor: successor.digest,
         at: at(second),
         answer: Sealed::from_bytes(vec![1; 100]),

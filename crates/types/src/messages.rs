@@ -7,12 +7,12 @@ use crate::{ScopeSet, Secret, secret};
 
 /// A successful answer of the token endpoint.
 ///
-/// Source: RFC 6749 section 5.1.
+/// Source: RFC 6749 section 5.1, RFC 8693 section 2.2.1.
 #[derive(Clone, Debug)]
 pub struct TokenResponse {
     /// The access token.
     pub access_token: Secret<secret::AccessToken>,
-    /// How to present it, `Bearer` (compared without regard to case).
+    /// How to present it, `Bearer` or `DPoP` (compared without regard to case).
     pub token_type: String,
     /// Seconds until it expires; unknown when absent.
     pub expires_in: Option<u64>,
@@ -20,6 +20,8 @@ pub struct TokenResponse {
     pub refresh_token: Option<Secret<secret::RefreshToken>>,
     /// What was granted; absent means: as asked.
     pub scope: Option<ScopeSet>,
+    /// What kind of token was issued, after an exchange (RFC 8693 section 2.2.1).
+    pub issued_token_type: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -32,6 +34,8 @@ struct TokenResponseJson {
     refresh_token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<String>,
 }
 
 impl TokenResponse {
@@ -54,6 +58,7 @@ impl TokenResponse {
                 .transpose()
                 .map_err(|e| e.to_string())?,
             scope,
+            issued_token_type: json.issued_token_type,
         })
     }
 
@@ -65,6 +70,7 @@ impl TokenResponse {
             expires_in: self.expires_in.map(Into::into),
             refresh_token: self.refresh_token.as_ref().map(|t| t.expose().to_owned()),
             scope: self.scope.as_ref().map(ToString::to_string),
+            issued_token_type: self.issued_token_type.clone(),
         };
         serde_json::to_vec(&json).expect("strings and a number serialise")
     }

@@ -58,6 +58,20 @@ kinds! {
     InteractionToken = "interaction", "dwi_", 256;
     /// The value that proves a form was served to the session that sends it.
     FormToken = "form token", "dwf_", 256;
+    /// The secret part of a `request_uri` (RFC 9126 section 2.2).
+    RequestReference = "request reference", "dwp_", 256;
+    /// A device code (RFC 8628 section 3.2).
+    DeviceCode = "device code", "dwd_", 256;
+    /// What a person types to say which device to let in (RFC 8628 section 6.1): not generated like the others.
+    UserCode = "user code", "", 64;
+    /// An identity provider's assertion about a person and a client (RFC 7523 section 2.1).
+    Assertion = "assertion", "", 16384;
+    /// The text that names something which may be used once only, such as the issuer and `jti` of an assertion.
+    UsedOnce = "one-time identifier", "", 16384;
+    /// The text of a registration, to recognise the same one when it comes again.
+    Registration = "registration", "", 65536, free_text = true;
+    /// What the operator's rows are sealed under: signing keys and, later, tokens of other servers.
+    OperatorKey = "operator key", "dwx_", 256;
     /// The one-time value in the link that makes the first account.
     SetupToken = "set-up token", "dwu_", 256;
     /// A client's `state` (RFC 6749 section 4.1.1).
@@ -179,6 +193,18 @@ impl<K: Kind> Digest<K> {
     /// Reads what [`to_text`](Self::to_text) wrote.
     pub fn from_text(text: &str) -> Option<Self> {
         Self::from_bytes(&Base64UrlUnpadded::decode_vec(text).ok()?)
+    }
+}
+
+impl<K: Kind> serde::Serialize for Digest<K> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+impl<'de, K: Kind> serde::Deserialize<'de> for Digest<K> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+        Self::from_text(&text).ok_or_else(|| serde::de::Error::custom("not a digest"))
     }
 }
 

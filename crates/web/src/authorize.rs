@@ -49,7 +49,7 @@ async fn answer(site: &Site, uri: &Uri, headers: &HeaderMap) -> Result<Response,
             let error = back.error().map_or("server_error", |error| error.as_str());
             Ok(leave(site, client.as_ref(), &back, Outcome::NotAsked { error }))
         }
-        Begin::Interact { token, writes, request: _ } => {
+        Begin::Interact { token, writes } => {
             let committed = site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))?;
             debug_assert_eq!(committed, Committed::Done, "a request with a fresh token meets no guard");
             let page = if browser.account().is_some() { "consent" } else { "sign-in" };

@@ -10,7 +10,7 @@ use axum::{
 };
 use doorward_authorization_server::{
     PageRefusal,
-    consent::{self, Answer, Lasts, Pending},
+    consent::{self, Answer, Destination, Lasts, Next, Pending},
     facts::ClientOrigin,
     store::Committed,
 };
@@ -75,12 +75,15 @@ async fn show(
         return Ok(browser.remembered(site, next));
     };
     let pending = pending(site, browser, token).await?.map_err(|refusal| refused(site, &refusal))?;
-    let (request, client) = (pending.request(), pending.client());
+    let (client, resource) = (pending.client(), pending.resource());
+    let Destination::Client(redirect) = pending.destination() else {
+        return Err(refused(site, &PageRefusal::UnknownInteraction));
+    };
     let grants = site.store.grants_of(&account.id).await.map_err(|fault| common::away(site, &fault))?;
     let earlier: Vec<_> = grants
         .iter()
         .map(|(grant, _)| grant)
-        .filter(|grant| grant.client == client.id && grant.resource == request.resource)
+        .filter(|grant| grant.client == client.id && grant.resource == resource.id)
         .collect();
     let now = (site.now)();
     let allowed_before =
@@ -88,7 +91,7 @@ async fn show(
     let tools = site.catalogue.tools(&account.id.0).await;
     // What nobody vouches for ends by itself unless the person wants otherwise.
     let preset = match client.origin {
-        ClientOrigin::Dynamic => GrantDuration::Days30,
+        ClientOrigin::Dynamic | ClientOrigin::Document => GrantDuration::Days30,
         ClientOrigin::Administrator => GrantDuration::UntilRevoked,
     };
     let durations = [GrantDuration::Hours8, GrantDuration::Days30, GrantDuration::UntilRevoked];
@@ -98,16 +101,16 @@ async fn show(
         error,
         client: words::client_name(client),
         client_id: client.id.to_string(),
-        resource_name: pending.resource().name.clone(),
-        resource_url: request.resource.to_string(),
+        resource_name: resource.name.clone(),
+        resource_url: resource.id.to_string(),
         account: shown_account,
         identity: words::identity(client),
-        return_to: words::return_to(pending.redirect().kind(), &request.redirect_uri),
-        redirect_uri: request.redirect_uri.clone(),
+        return_to: words::return_to(redirect.kind(), redirect.as_str()),
+        redirect_uri: redirect.as_str().to_owned(),
         first_seen: earlier.iter().map(|grant| grant.created_at).min().map(words::when),
-        scopes: words::scope_choices(&request.scope, &allowed_before, &tools),
+        scopes: words::scope_choices(pending.offered(), &allowed_before, &tools),
         durations: durations.map(|duration| DurationChoice { duration, checked: duration == preset }).into(),
-        requested: words::when(request.requested_at),
+        requested: words::when(pending.requested_at()),
         interaction: token.expose().to_owned(),
         form_token: browser.form_token(&purpose(token)),
     }
@@ -137,7 +140,10 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, bo
             Err(refusal) => return show(&site, &browser, &token, Some(refusal.to_string())).await,
         };
         match site.store.commit(answered.writes).await.map_err(|fault| common::away(&site, &fault))? {
-            Committed::Done => Ok(leave(&site, Some(&client), &answered.back, outcome)),
+            Committed::Done => match answered.next {
+                Next::Leave(back) => Ok(leave(&site, Some(&client), &back, outcome)),
+                Next::Stay => Err(refused(&site, &PageRefusal::AlreadyAnswered)),
+            },
             Committed::Conflict => Err(refused(&site, &PageRefusal::AlreadyAnswered)),
         }
     };

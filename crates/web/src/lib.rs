@@ -31,8 +31,8 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use doorward_authorization_server::{Policy, store::Store};
-use doorward_types::{Entropy, Timestamp, jose::SigningKey};
+use doorward_authorization_server::{Policy, keys::SharedKeys, store::Store};
+use doorward_types::{Entropy, Timestamp};
 use tower_http::timeout::TimeoutLayer;
 
 pub use catalogue::{Catalogue, Tool};
@@ -46,8 +46,8 @@ pub struct Site {
     pub name: String,
     /// Where facts come from and writes go.
     pub store: Arc<dyn Store>,
-    /// The key that signs access tokens.
-    pub signer: Arc<SigningKey>,
+    /// The keys that sign access tokens.
+    pub keys: Arc<SharedKeys>,
     /// The tools that the consent page names.
     pub catalogue: Arc<dyn Catalogue>,
     /// The `Host` values that mean this gateway, with their port where it is not the scheme's own.

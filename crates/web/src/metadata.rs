@@ -28,7 +28,7 @@ pub(crate) async fn openid_configuration(State(site): State<Arc<Site>>) -> Respo
 ///
 /// Source: RFC 7517 section 5.
 pub(crate) async fn keys(State(site): State<Arc<Site>>) -> Response {
-    common::document(&serde_json::json!({"keys": [site.signer.public_jwk()]}))
+    common::document(&serde_json::json!({"keys": site.keys.current().published()}))
 }
 
 /// The metadata of the resource at this path.

@@ -7,7 +7,6 @@ use axum::{
     response::Response,
 };
 use doorward_authorization_server::revocation;
-use doorward_types::jose::KeySet;
 
 use crate::{
     Site,
@@ -30,8 +29,9 @@ async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Respons
         Some(digest) => site.store.refresh(&digest).await.map_err(|fault| common::away_json(&fault))?,
         None => None,
     };
-    let keys = KeySet::new(vec![site.signer.verifying_key()]);
-    let decided = revocation::revoke(&site.policy, &client, &request, refresh.as_ref(), &keys, (site.now)());
+    let keys = site.keys.current();
+    let now = (site.now)();
+    let decided = revocation::revoke(&site.policy, &client, &request, refresh.as_ref(), keys.verifying(), now);
     let writes = decided.map_err(|refusal| refused(&refusal))?;
     if !writes.is_empty() {
         site.store.commit(writes).await.map_err(|fault| common::away_json(&fault))?;

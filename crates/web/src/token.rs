@@ -9,16 +9,24 @@ use axum::{
 use doorward_authorization_server::{
     TokenRefusal,
     client_auth::{AuthenticatedClient, Presented},
-    code, refresh,
+    facts::Client,
+    failed_authentication::failure,
+    refresh,
     store::{Committed, StoreFault},
-    token::{Decision, Fresh, TokenRequest},
+    token::{Decision, TokenRequest},
 };
-use doorward_types::form::Form;
+use doorward_types::{
+    form::Form,
+    jose::dpop::{self, ProvenKey},
+};
+use url::Url;
 
 use crate::{
     Site,
     common::{self, Early},
 };
+
+mod grants;
 
 /// How often a decision that lost a race is made again. Each loss means that somebody else's commit counted, and one token
 /// has so many that can: its use, its replays inside the grace, and its end.
@@ -37,10 +45,37 @@ pub(crate) async fn token(State(site): State<Arc<Site>>, headers: HeaderMap, bod
 async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
     let form = read_form(headers, body)?;
     let client = authenticated(site, headers, &form).await?;
+    let answered = match proven(site, headers).and_then(|key| client.holding(&site.policy, key)) {
+        Ok(client) => decided(site, &client, &form).await,
+        Err(refusal) => Err(refused(&refusal)),
+    };
+    if !headers.contains_key(dpop::HEADER) {
+        return answered;
+    }
+    // Whoever sends proofs is told the nonce for the next one, so that it does not have to come back for it.
+    let mut response = answered.unwrap_or_else(|early| *early);
+    let nonce = site.keys.current().nonces(NONCES).current((site.now)());
+    let nonce = HeaderValue::try_from(nonce).expect("base64url makes a header value");
+    response.headers_mut().insert(dpop::NONCE_HEADER, nonce);
+    Ok(response)
+}
+
+/// Parts the nonces of this endpoint from those of the resources.
+const NONCES: &str = "token";
+
+/// The key that the caller proves to hold for this request, if it sends a proof.
+fn proven(site: &Site, headers: &HeaderMap) -> Result<Option<ProvenKey>, TokenRefusal> {
+    let Some(proof) = dpop::presented(headers).map_err(TokenRefusal::Proof)? else { return Ok(None) };
+    let url = Url::parse(&site.policy.issuer.endpoint("/oauth/token")).expect("an issuer with a path is a URL");
+    let nonces = site.keys.current().nonces(NONCES);
+    dpop::check(proof, "POST", &url, None, &nonces, (site.now)()).map(Some).map_err(TokenRefusal::Proof)
+}
+
+async fn decided(site: &Site, client: &AuthenticatedClient, form: &Form) -> Result<Response, Early> {
     let away = |fault: StoreFault| common::away_json(&fault);
     for _ in 0..MOST_TURNS {
-        let request = TokenRequest::read(&form).map_err(|refusal| refused(&refusal))?;
-        let (response, writes) = match decide(site, &client, request).await.map_err(away)? {
+        let request = TokenRequest::read(form).map_err(|refusal| refused(&refusal))?;
+        let (response, writes) = match grants::decide(site, client, request).await.map_err(away)? {
             Decision::Issue { response, writes } => (common::json(StatusCode::OK, response.to_json()), writes),
             Decision::Deny { refusal, writes } => {
                 tracing::info!(why = ?refusal, client = %client.id(), "a token request was refused");
@@ -57,26 +92,30 @@ async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Respons
 
 /// The client behind a request, once it proved who it is.
 pub(crate) async fn authenticated(site: &Site, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient, Early> {
-    let presented = Presented::read(authorization(headers)?, form).map_err(|refusal| refused(&refusal))?;
+    let presented = match Presented::read(authorization(headers)?, form) {
+        Ok(presented) => presented,
+        Err(refusal) => return Err(not_authenticated(site, None, &refusal).await),
+    };
     let known = site.store.client(presented.client_id()).await.map_err(|fault| common::away_json(&fault))?;
-    presented.authenticate(known.as_ref()).map_err(|refusal| refused(&refusal))
+    match presented.authenticate(known.as_ref()) {
+        Ok(client) => Ok(client),
+        Err(refusal) => Err(not_authenticated(site, known.as_ref(), &refusal).await),
+    }
 }
 
-async fn decide(site: &Site, client: &AuthenticatedClient, request: TokenRequest) -> Result<Decision, StoreFault> {
-    match request {
-        TokenRequest::Code(request) => {
-            let facts = site.store.code(&request.code.digest()).await?;
-            let mut entropy = (site.entropy)();
-            let fresh = Fresh { entropy: &mut *entropy, signer: &site.signer };
-            Ok(code::redeem(&site.policy, client, request, facts, (site.now)(), fresh))
-        }
-        TokenRequest::Refresh(request) => {
-            let facts = site.store.refresh(&request.token.digest()).await?;
-            let mut entropy = (site.entropy)();
-            let fresh = Fresh { entropy: &mut *entropy, signer: &site.signer };
-            Ok(refresh::refresh(&site.policy, client, request, facts, (site.now)(), fresh))
+/// Records that a client could not prove who it is, unless it is in the record already, and says No. That the record
+/// cannot be written is no reason to answer otherwise.
+async fn not_authenticated(site: &Site, known: Option<&Client>, refusal: &TokenRefusal) -> Early {
+    if let Some((id, writes)) = failure(known, refusal, (site.now)()) {
+        let recorded = match site.store.is_used(&id).await {
+            Ok(false) => site.store.commit(writes).await.map(|_| ()),
+            other => other.map(|_| ()),
+        };
+        if let Err(fault) = recorded {
+            tracing::error!(%fault, "a failed client authentication was not recorded");
         }
     }
+    refused(refusal)
 }
 
 /// Reads the form of an endpoint that a client authenticates at.

@@ -27,6 +27,12 @@ pub(crate) fn identity(client: &Client) -> Identity {
     match client.origin {
         ClientOrigin::Dynamic => Identity::Unverified,
         ClientOrigin::Administrator => Identity::RegisteredByAdmin,
+        ClientOrigin::Document => {
+            match url::Url::parse(client.id.as_str()).ok().as_ref().and_then(url::Url::host_str) {
+                Some(host) => Identity::Domain(host.to_owned()),
+                None => Identity::Unverified,
+            }
+        }
     }
 }
 

@@ -28,6 +28,7 @@ fn facts() -> CodeFacts {
         client: client().id,
         redirect_uri: CALLBACK.into(),
         challenge: verifier().challenge(),
+        dpop: None,
         expires_at: at(60),
         wrong_verifiers: 0,
         redeemed_at: None,
@@ -74,8 +75,12 @@ fn claims(response: &TokenResponse) -> AccessTokenClaims {
 fn a_code_is_redeemed_for_exactly_what_was_granted() {
     // proves: CODE-01, OA21-24, OA21-31, R8707-04, R9700-05, INV-4
     let (response, writes) = issued(decide(&client(), request(), facts(), 1));
-    let [Write::RedeemCode { code, at: when }, Write::TouchGrant(id, _), Write::InsertRefresh(refresh)] =
-        writes.as_slice()
+    let [
+        Write::RedeemCode { code, at: when, .. },
+        Write::InsertRefresh(refresh),
+        Write::TouchGrant(id, _),
+        Write::TouchClient { .. },
+    ] = writes.as_slice()
     else {
         panic!("{writes:?}")
     };
@@ -232,11 +237,11 @@ fn no_token_outlives_its_grant_and_none_is_given_that_was_not_registered_for() {
     let short = CodeFacts { grant: Grant { expires_at: Some(at(100)), ..grant() }, ..facts() };
     let (response, writes) = issued(decide(&client(), request(), short, 1));
     assert_eq!((claims(&response).exp, response.expires_in), (at(100), Some(99)));
-    assert!(matches!(writes.as_slice(), [.., Write::InsertRefresh(refresh)] if refresh.expires_at == at(100)));
+    assert!(matches!(writes.as_slice(), [_, Write::InsertRefresh(refresh), ..] if refresh.expires_at == at(100)));
     let without = Client { grant_types: vec!["authorization_code".into()], ..client() };
     let (response, writes) = issued(decide(&without, request(), facts(), 1));
     assert!(response.refresh_token.is_none());
-    assert!(matches!(writes.as_slice(), [Write::RedeemCode { .. }, Write::TouchGrant(..)]));
+    assert!(matches!(writes.as_slice(), [Write::RedeemCode { .. }, Write::TouchGrant(..), Write::TouchClient { .. }]));
 }
 
 #[test]
@@ -258,7 +263,7 @@ fn a_token_request_is_read_strictly() {
     assert_eq!(read(("code", "")), Err("invalid_request"));
     assert_eq!(read(("code", "é")), Err("invalid_grant"));
     assert_eq!(read(("grant_type", "")), Err("invalid_request"));
-    for grant_type in ["password", "implicit", "client_credentials", "AUTHORIZATION_CODE", "urn:x"] {
+    for grant_type in ["password", "implicit", "CLIENT_CREDENTIALS", "AUTHORIZATION_CODE", "urn:x"] {
         assert_eq!(read(("grant_type", grant_type)), Err("unsupported_grant_type"));
     }
 }

@@ -4,11 +4,18 @@ use doorward_types::{ClientId, S256Challenge};
 use super::*;
 use crate::{
     authorize::{self, Begin},
-    fixtures::{CALLBACK, R1, at, browser, client, client_at, entropy, form, owner, policy, scopes, seconds, verifier},
+    facts::ClientOrigin,
+    fixtures::{
+        CALLBACK, R1, account, at, browser, client, client_at, entropy, form, owner, policy, scopes, seconds, verifier,
+    },
 };
 
 /// A request that waits for the browser of seed 1.
 fn waiting() -> (Secret<InteractionToken>, Interaction) {
+    waiting_for("mcp:read mcp:write")
+}
+
+fn waiting_for(scope: &str) -> (Secret<InteractionToken>, Interaction) {
     let challenge: S256Challenge = verifier().challenge();
     let form = form(&[
         ("response_type", "code"),
@@ -16,7 +23,7 @@ fn waiting() -> (Secret<InteractionToken>, Interaction) {
         ("redirect_uri", CALLBACK),
         ("code_challenge", challenge.as_str()),
         ("code_challenge_method", "S256"),
-        ("scope", "mcp:read mcp:write"),
+        ("scope", scope),
         ("state", "xyz"),
     ]);
     let begin = authorize::begin(&policy(), &form, Some(&client()), browser(1).digest(), at(0), &mut entropy());
@@ -36,6 +43,22 @@ fn allow(scope: &str) -> Answer {
 
 fn answered(answer: Answer) -> Result<Answered, ConsentRefusal> {
     super::answer(&policy(), opened(10).unwrap(), &owner(browser(1).digest()), answer, at(10), &mut entropy())
+}
+
+fn left(answered: Answered) -> (RedirectBack, Vec<Write>) {
+    let Next::Leave(back) = answered.next else { panic!("{answered:?}") };
+    (back, answered.writes)
+}
+
+fn granted(policy: &Policy, client: &Client, asked: &str, answer: Answer) -> Grant {
+    let (token, row) = waiting_for(asked);
+    let pending = open(policy, &row, &token, &browser(1).digest(), Some(client), at(0)).unwrap();
+    let answered = super::answer(policy, pending, &owner(browser(1).digest()), answer, at(0), &mut entropy()).unwrap();
+    let grant = answered.writes.into_iter().find_map(|write| match write {
+        Write::InsertGrant(grant) => Some(grant),
+        _ => None,
+    });
+    grant.unwrap()
 }
 
 #[test]
@@ -78,12 +101,12 @@ fn the_client_is_judged_as_it_is_now() {
 #[test]
 fn yes_makes_a_grant_and_a_code_for_what_was_both_asked_and_ticked() {
     // proves: INV-4, OA21-31, R9207-01
-    let Answered { back, writes } = answered(allow("mcp:read mcp:danger")).unwrap();
+    let (back, writes) = left(answered(allow("mcp:read mcp:danger")).unwrap());
     let [Write::SpendInteraction(_), Write::InsertGrant(grant), Write::InsertCode(code)] = writes.as_slice() else {
         panic!("{writes:?}")
     };
     assert_eq!(grant.scope, scopes("mcp:read"));
-    assert_eq!((grant.resource.as_str(), grant.redirect_uri.as_str()), (R1, CALLBACK));
+    assert_eq!((grant.resource.as_str(), grant.redirect_uri.as_deref()), (R1, Some(CALLBACK)));
     assert_eq!(grant.expires_at, Some(at(10).plus(seconds(30 * 86_400))));
     assert_eq!((&code.grant, code.expires_at, code.redeemed_at), (&grant.id, at(70), None));
     assert!(code.challenge.matches(&verifier()));
@@ -95,8 +118,10 @@ fn yes_makes_a_grant_and_a_code_for_what_was_both_asked_and_ticked() {
 
 #[test]
 fn no_is_told_to_the_client_and_makes_nothing() {
-    let Answered { back, writes } = answered(Answer::Deny).unwrap();
-    assert!(matches!(writes.as_slice(), [Write::SpendInteraction(_)]));
+    let (back, writes) = left(answered(Answer::Deny).unwrap());
+    let [Write::SpendInteraction(_), Write::Record(event)] = writes.as_slice() else { panic!("{writes:?}") };
+    let expected = (EventKind::Denied, Some(account().id), Some(client().id));
+    assert_eq!((event.kind, event.account.clone(), event.client.clone()), expected);
     assert_eq!(back.error(), Some(AuthorizationError::AccessDenied));
     assert_eq!(url_text::parameter(back.url(), "code"), None);
     assert_eq!(url_text::parameter(back.url(), "state").as_deref(), Some("xyz"));
@@ -119,11 +144,53 @@ fn another_session_cannot_answer() {
 }
 
 #[test]
-fn durations_are_named() {
-    for lasts in Lasts::ALL {
-        assert_eq!(Lasts::parse(lasts.name()), Some(lasts));
+fn a_broad_permission_can_be_narrowed_to_what_it_implies() {
+    // proves: MCP-AUTH-115
+    let scope = |asked, ticked| granted(&policy(), &client(), asked, allow(ticked)).scope.to_string();
+    assert_eq!(scope("mcp:danger", "mcp:read"), "mcp:read");
+    assert_eq!(scope("mcp:write", "mcp:read"), "mcp:read");
+    // Whoever may change may look: the grant says so, whatever was ticked.
+    assert_eq!(scope("mcp:danger", "mcp:write"), "mcp:read mcp:write");
+}
+
+#[test]
+fn who_asks_to_stay_connected_is_let_or_not() {
+    let by_default = policy();
+    let only_when_asked = Policy { refresh_only_when_asked: true, ..policy() };
+    for (policy, asked, ticked, scope, refreshes) in [
+        // Hosts that never ask stay connected all the same, unless the operator wants it otherwise.
+        (&by_default, "mcp:read", "mcp:read", "mcp:read", true),
+        (&only_when_asked, "mcp:read", "mcp:read", "mcp:read", false),
+        (&by_default, "mcp:read", "mcp:read offline_access", "mcp:read", true),
+        (&by_default, "mcp:read offline_access", "mcp:read offline_access", "mcp:read offline_access", true),
+        (&only_when_asked, "mcp:read offline_access", "mcp:read offline_access", "mcp:read offline_access", true),
+        (&by_default, "mcp:read offline_access", "mcp:read", "mcp:read", false),
+    ] {
+        let grant = granted(policy, &client(), asked, allow(ticked));
+        assert_eq!((grant.scope, grant.refreshes), (scopes(scope), refreshes), "{asked} / {ticked}");
     }
-    assert_eq!(Lasts::parse("forever"), None);
-    assert_eq!(Lasts::Hours8.end(at(0)), Some(at(8 * 3600)));
-    assert_eq!(Lasts::UntilRevoked.end(at(0)), None);
+    let alone = Client { grant_types: vec!["authorization_code".into()], ..client() };
+    let grant = granted(&by_default, &alone, "mcp:read offline_access", allow("mcp:read offline_access"));
+    assert_eq!((grant.scope, grant.refreshes), (scopes("mcp:read"), false));
+    let refused = opened(0).map(|pending| {
+        super::answer(&by_default, pending, &owner(browser(1).digest()), allow("offline_access"), at(0), &mut entropy())
+    });
+    assert_eq!(refused.unwrap().map(|_| ()), Err(ConsentRefusal::NothingChosen));
+}
+
+#[test]
+fn what_was_allowed_ends_within_the_ceilings() {
+    let end = |policy: &Policy, client: &Client, lasts| {
+        granted(policy, client, "mcp:read", Answer::Allow { scope: scopes("mcp:read"), lasts }).expires_at
+    };
+    let own = Client { origin: ClientOrigin::Administrator, ..client() };
+    let mut policy = policy();
+    assert_eq!(end(&policy, &client(), Lasts::UntilRevoked), None);
+    policy.strangers.grant = Some(seconds(3600));
+    assert_eq!(end(&policy, &client(), Lasts::UntilRevoked), Some(at(3600)));
+    assert_eq!(end(&policy, &client(), Lasts::Days30), Some(at(3600)));
+    assert_eq!(end(&policy, &own, Lasts::UntilRevoked), None);
+    policy.lifetimes.grant = Some(seconds(60));
+    assert_eq!(end(&policy, &client(), Lasts::UntilRevoked), Some(at(60)));
+    assert_eq!(end(&policy, &own, Lasts::Hours8), Some(at(60)));
 }

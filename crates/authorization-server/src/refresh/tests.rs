@@ -87,7 +87,7 @@ fn each_token_is_exchanged_for_a_new_one_of_the_same_grant() {
     // proves: RT-01, OA21-38, OA21-39, MCP-AUTH-117
     let (response, writes) = issued(decide(&client(), request(), facts(), 100));
     let new = response.refresh_token.as_ref().unwrap();
-    let [Write::RotateRefresh { token, successor, at: when, .. }, Write::InsertRefresh(row), Write::TouchGrant(..)] =
+    let [Write::RotateRefresh { token, successor, at: when, .. }, Write::InsertRefresh(row), Write::TouchGrant(..), ..] =
         writes.as_slice()
     else {
         panic!("{writes:?}")

@@ -1,22 +1,26 @@
-//! The store's contract in a hundred lines: rows in memory, all writes of a commit or none.
+//! The store's contract in a few lines: rows in memory, all writes of a commit or none.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 use doorward_authorization_server::{
-    Write,
+    RevocationReason, Write,
+    audit::{self, Event, Recorded, event_of},
     facts::{
-        Account, AccountId, Client, Code, CodeFacts, Grant, GrantId, Interaction, Refresh, RefreshFacts, Rotated,
-        Session,
+        Account, AccountId, Client, ClientOrigin, Code, CodeFacts, Device, DeviceAnswer, DeviceFacts, ExternalIdentity,
+        Grant, GrantId, Interaction, KeyRow, PushedRequest, Refresh, RefreshFacts, Rotated, Session,
     },
     store::{Committed, Store, StoreFault},
 };
 use doorward_types::{
-    ClientId, Digest,
-    secret::{AuthorizationCode, InteractionToken, RefreshToken, SessionToken, SetupToken},
+    ClientId, Digest, Timestamp,
+    secret::{
+        AuthorizationCode, DeviceCode, InteractionToken, RefreshToken, Registration, RequestReference, SessionToken,
+        SetupToken, UsedOnce, UserCode,
+    },
 };
 
 /// The rows.
@@ -30,6 +34,11 @@ pub(crate) struct Rows {
     pub(crate) accounts: HashMap<AccountId, Account>,
     pub(crate) sessions: HashMap<Digest<SessionToken>, Session>,
     pub(crate) setup: Option<Digest<SetupToken>>,
+    pub(crate) pushed: HashMap<Digest<RequestReference>, PushedRequest>,
+    pub(crate) devices: HashMap<Digest<DeviceCode>, Device>,
+    pub(crate) used: HashSet<Digest<UsedOnce>>,
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) record: Vec<Recorded>,
 }
 
 impl Rows {
@@ -41,13 +50,112 @@ impl Rows {
         self.refreshes.get(token).is_some_and(|refresh| refresh.rotated.is_some())
     }
 
-    /// Applies one write; nothing when its guard does not hold.
+    fn revoke(&mut self, grants: &[GrantId], at: Timestamp, reason: RevocationReason) {
+        for grant in grants {
+            if let Some(row) = self.grants.get_mut(grant).filter(|row| row.revoked_at.is_none()) {
+                row.revoked_at = Some(at);
+                self.note(event_of(&Write::RevokeGrant { grant: grant.clone(), at, reason }));
+            }
+        }
+    }
+
+    fn note(&mut self, event: Option<Event>) {
+        let (number, digest) = self.record.last().map_or((0, audit::START), |row| (row.number, row.digest));
+        self.record.extend(event.map(|event| Recorded::after(number, &digest, event)));
+    }
+
+    fn device_facts(&self, device: &Device) -> DeviceFacts {
+        let grant = match &device.answer {
+            DeviceAnswer::Allowed(grant) => self.grants.get(grant).cloned(),
+            DeviceAnswer::None | DeviceAnswer::Denied => None,
+        };
+        let account = grant.as_ref().and_then(|grant| self.account_of(grant));
+        DeviceFacts { device: device.clone(), grant, account }
+    }
+
+    fn account_of(&self, grant: &Grant) -> Option<Account> {
+        self.accounts.get(grant.account.as_ref()?).cloned()
+    }
+
+    /// Applies one write and notes what it means; nothing when its guard does not hold.
     fn apply(&mut self, write: Write) -> Option<()> {
+        let event = event_of(&write);
+        let changed = self.change(write)?;
+        self.note(event.filter(|_| changed));
+        Some(())
+    }
+
+    /// Says whether a row was changed; nothing when a guard does not hold.
+    #[allow(clippy::too_many_lines, reason = "one arm for each write")]
+    fn change(&mut self, write: Write) -> Option<bool> {
         let ensure = |holds: bool| holds.then_some(());
         match write {
             Write::InsertClient(client) => {
                 ensure(!self.clients.contains_key(&client.id))?;
                 self.clients.insert(client.id.clone(), client);
+            }
+            Write::ReplaceClient { before, after, .. } => {
+                let row = self.clients.get_mut(&before.id)?;
+                ensure(*row == *before)?;
+                *row = *after;
+            }
+            Write::TouchClient { client, at, expires_at } => {
+                let Some(row) = self.clients.get_mut(&client) else { return Some(false) };
+                row.last_used_at = row.last_used_at.max(Some(at));
+                row.expires_at = row.expires_at.map(|end| end.max(expires_at.unwrap_or(end)));
+            }
+            Write::DeleteClient { client, at } => {
+                let deleted = self.clients.remove(&client).is_some();
+                self.note(event_of(&Write::DeleteClient { client: client.clone(), at }).filter(|_| deleted));
+                let own = self.grants.values().filter(|grant| grant.client == client);
+                let own: Vec<_> = own.map(|grant| grant.id.clone()).collect();
+                self.revoke(&own, at, RevocationReason::ClientRemoved);
+                return Some(false);
+            }
+            Write::InsertPushedRequest(request) => {
+                self.pushed.insert(request.digest, request);
+            }
+            Write::SpendPushedRequest(request) => {
+                let row = self.pushed.get_mut(&request)?;
+                ensure(!row.spent)?;
+                row.spent = true;
+            }
+            Write::InsertDevice(device) => {
+                ensure(!self.devices.values().any(|row| row.user_code == device.user_code))?;
+                self.devices.insert(device.digest, device);
+            }
+            Write::AnswerDevice { device, answer, .. } => {
+                let row = self.devices.get_mut(&device)?;
+                ensure(row.answer == DeviceAnswer::None)?;
+                row.answer = answer;
+            }
+            Write::PollDevice { device, seen, at, interval } => {
+                let row = self.devices.get_mut(&device)?;
+                ensure(row.polled_at == seen)?;
+                (row.polled_at, row.interval) = (Some(at), interval);
+            }
+            Write::RedeemDevice { device, grant, at } => {
+                let row = self.devices.get(&device)?;
+                ensure(row.answer == DeviceAnswer::Allowed(grant.clone()))?;
+                ensure(row.redeemed_at.is_none() && self.is_live(&grant))?;
+                self.devices.get_mut(&device)?.redeemed_at = Some(at);
+            }
+            Write::UseOnce { id, .. } => ensure(self.used.insert(id))?,
+            Write::InsertKey { key, seen } => {
+                ensure(self.keys.len() == usize::try_from(seen).ok()?)?;
+                ensure(!self.keys.iter().any(|row| row.kid == key.kid))?;
+                self.keys.push(key);
+            }
+            Write::DeleteKey { kid, .. } => {
+                let before = self.keys.len();
+                self.keys.retain(|key| key.kid != kid);
+                return Some(self.keys.len() < before);
+            }
+            Write::Record(_) => {}
+            Write::BindGrant { grant, key } => {
+                let row = self.grants.get_mut(&grant)?;
+                ensure(row.dpop.as_ref().is_none_or(|bound| *bound == key))?;
+                row.dpop = Some(key);
             }
             Write::InsertInteraction(interaction) => {
                 self.interactions.insert(interaction.digest, interaction);
@@ -69,15 +177,14 @@ impl Rows {
                     row.last_used_at = Some(at);
                 }
             }
-            Write::RevokeGrant { grant, at, .. } => {
-                if let Some(row) = self.grants.get_mut(&grant) {
-                    row.revoked_at.get_or_insert(at);
-                }
+            Write::RevokeGrant { grant, at, reason } => {
+                self.revoke(&[grant], at, reason);
+                return Some(false);
             }
             Write::InsertCode(code) => {
                 self.codes.insert(code.digest, code);
             }
-            Write::RedeemCode { code, at } => {
+            Write::RedeemCode { code, at, .. } => {
                 let row = self.codes.get(&code)?;
                 ensure(row.redeemed_at.is_none() && self.is_live(&row.grant))?;
                 self.codes.get_mut(&code)?.redeemed_at = Some(at);
@@ -86,7 +193,7 @@ impl Rows {
             Write::InsertRefresh(refresh) => {
                 self.refreshes.insert(refresh.digest, refresh);
             }
-            Write::RotateRefresh { token, successor, at, answer } => {
+            Write::RotateRefresh { token, successor, at, answer, .. } => {
                 let row = self.refreshes.get(&token)?;
                 ensure(row.rotated.is_none() && self.is_live(&row.grant))?;
                 self.refreshes.get_mut(&token)?.rotated = Some(Rotated { at, successor, answer, replays: 0 });
@@ -98,7 +205,9 @@ impl Rows {
                 self.refreshes.get_mut(&token)?.rotated.as_mut()?.replays += 1;
             }
             Write::InsertAccount(account) => {
-                ensure(!self.accounts.values().any(|row| row.name.eq_ignore_ascii_case(&account.name)))?;
+                let name = |row: &Account| row.name.eq_ignore_ascii_case(&account.name);
+                let person = |row: &Account| row.external.is_some() && row.external == account.external;
+                ensure(!self.accounts.values().any(|row| name(row) || person(row)))?;
                 self.accounts.insert(account.id.clone(), account);
             }
             Write::SpendSetup(token) => ensure(self.setup.take() == Some(token))?,
@@ -111,7 +220,7 @@ impl Rows {
             }
             Write::DeleteSessions(account) => self.sessions.retain(|_, session| session.account != account),
         }
-        Some(())
+        Some(true)
     }
 }
 
@@ -130,6 +239,60 @@ impl Store for ModelStore {
     async fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreFault> {
         Ok(self.rows().clients.get(id).cloned())
     }
+    async fn client_like(
+        &self,
+        registration: &Digest<Registration>,
+        now: Timestamp,
+    ) -> Result<Option<Client>, StoreFault> {
+        let rows = self.rows();
+        let alike = rows.clients.values().filter(|client| client.fingerprint.as_ref() == Some(registration));
+        let living = alike.filter(|client| client.expires_at.is_none_or(|end| end > now));
+        Ok(living.max_by_key(|client| client.created_at).cloned())
+    }
+    async fn clients(&self, after: Option<&ClientId>, most: u32) -> Result<Vec<Client>, StoreFault> {
+        let mut all: Vec<_> = self.rows().clients.values().cloned().collect();
+        all.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+        let start = after
+            .map_or(0, |after| all.iter().position(|client| client.id == *after).map_or(all.len(), |place| place + 1));
+        Ok(all.into_iter().skip(start).take(usize::try_from(most).unwrap()).collect())
+    }
+    async fn count_strangers(&self) -> Result<u64, StoreFault> {
+        let rows = self.rows();
+        let strangers = rows.clients.values().filter(|client| client.origin != ClientOrigin::Administrator);
+        Ok(u64::try_from(strangers.count()).unwrap())
+    }
+    async fn pushed_request(&self, digest: &Digest<RequestReference>) -> Result<Option<PushedRequest>, StoreFault> {
+        Ok(self.rows().pushed.get(digest).cloned())
+    }
+    async fn device(&self, digest: &Digest<DeviceCode>) -> Result<Option<DeviceFacts>, StoreFault> {
+        let rows = self.rows();
+        Ok(rows.devices.get(digest).map(|device| rows.device_facts(device)))
+    }
+    async fn device_by_user_code(&self, digest: &Digest<UserCode>) -> Result<Option<DeviceFacts>, StoreFault> {
+        let rows = self.rows();
+        Ok(rows.devices.values().find(|device| device.user_code == *digest).map(|device| rows.device_facts(device)))
+    }
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreFault> {
+        Ok(self.rows().keys.clone())
+    }
+    async fn recorded(&self, after: u64, most: u32) -> Result<Vec<Recorded>, StoreFault> {
+        let rows = self.rows();
+        let wanted = rows.record.iter().filter(|row| row.number > after);
+        Ok(wanted.take(usize::try_from(most).unwrap()).cloned().collect())
+    }
+    async fn is_used(&self, id: &Digest<UsedOnce>) -> Result<bool, StoreFault> {
+        Ok(self.rows().used.contains(id))
+    }
+    async fn account_by_identity(&self, identity: &ExternalIdentity) -> Result<Option<Account>, StoreFault> {
+        Ok(self.rows().accounts.values().find(|account| account.external.as_ref() == Some(identity)).cloned())
+    }
+    async fn ready(&self) -> Result<(), StoreFault> {
+        Ok(())
+    }
+    /// There are no others.
+    fn revocations_known_at(&self) -> Timestamp {
+        Timestamp::from_unix(i64::from(u32::MAX))
+    }
     async fn interaction(&self, digest: &Digest<InteractionToken>) -> Result<Option<Interaction>, StoreFault> {
         Ok(self.rows().interactions.get(digest).cloned())
     }
@@ -137,7 +300,7 @@ impl Store for ModelStore {
         let rows = self.rows();
         Ok(rows.codes.get(digest).cloned().map(|code| {
             let grant = rows.grants[&code.grant].clone();
-            let account = rows.accounts.get(&grant.account).cloned();
+            let account = rows.account_of(&grant);
             CodeFacts { code, grant, account }
         }))
     }
@@ -145,7 +308,7 @@ impl Store for ModelStore {
         let rows = self.rows();
         Ok(rows.refreshes.get(digest).cloned().map(|token| {
             let grant = rows.grants[&token.grant].clone();
-            let account = rows.accounts.get(&grant.account).cloned();
+            let account = rows.account_of(&grant);
             let successor_used = token.rotated.as_ref().is_some_and(|rotated| rows.is_used(&rotated.successor));
             RefreshFacts { token, successor_used, grant, account }
         }))
@@ -155,7 +318,8 @@ impl Store for ModelStore {
     }
     async fn grants_of(&self, account: &AccountId) -> Result<Vec<(Grant, Option<Client>)>, StoreFault> {
         let rows = self.rows();
-        let own = rows.grants.values().filter(|grant| grant.account == *account && grant.revoked_at.is_none());
+        let own =
+            rows.grants.values().filter(|grant| grant.account.as_ref() == Some(account) && grant.revoked_at.is_none());
         Ok(own.map(|grant| (grant.clone(), rows.clients.get(&grant.client).cloned())).collect())
     }
     async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreFault> {

@@ -11,7 +11,7 @@ use doorward_authorization_server::{
     authorize::{self, Begin},
     client_auth::{AuthenticatedClient, Presented},
     code,
-    consent::{self, Answer, ConsentRefusal},
+    consent::{self, Answer, ConsentRefusal, Next},
     facts::{CodeFacts, RefreshFacts},
     password::PasswordHash,
     redirect_target::RedirectBack,
@@ -164,7 +164,10 @@ impl World {
         let owner = self.owner(browser).ok_or(Refused::NobodySignedIn)?;
         let answered = consent::answer(&self.policy, pending, &owner, answer, now, &mut self.entropy)?;
         match self.commit(answered.writes) {
-            Committed::Done => Ok(answered.back),
+            Committed::Done => match answered.next {
+                Next::Leave(back) => Ok(back),
+                Next::Stay => panic!("a browser is led back"),
+            },
             Committed::Conflict => Err(PageRefusal::AlreadyAnswered.into()),
         }
     }
@@ -182,6 +185,7 @@ impl World {
                 let facts = self.refresh_facts(&request);
                 self.refresh(&client, &request, facts)
             }
+            other => panic!("{other:?}"),
         }
     }
 

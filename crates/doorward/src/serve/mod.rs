@@ -17,12 +17,13 @@ use std::{
 use doorward_authorization_server::{
     Write,
     facts::Lifetimes,
+    keys::{KeyRing, SharedKeys},
     policy::{Policy, Resource},
     store::{Committed, Store as _},
 };
 use doorward_relay::{Gateway, Settings};
 use doorward_resource_server::{Guard, Revocations, Verifier};
-use doorward_store::SqliteStore;
+use doorward_store::{Engine as _, SqliteStore};
 use doorward_types::{Issuer, Permission, ResourceId, Secret, Timestamp, jose::KeySet, secret::SetupToken};
 use doorward_web::Site;
 use tokio::net::TcpListener;
@@ -92,7 +93,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
 
     let folder = data_dir(flags.data)?;
     let store = Arc::new(open_store(&folder).await?);
-    let signer = Arc::new(keys::load_or_make(&folder)?);
+    let signer = keys::load_or_make(&folder)?;
 
     let policy = Arc::new(Policy {
         resources: vec![Resource { id: resource.clone(), name: name.clone(), scopes: Permission::all_scopes() }],
@@ -139,7 +140,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
         policy,
         name: name.clone(),
         store: store.clone(),
-        signer,
+        keys: Arc::new(SharedKeys::new(KeyRing::single(signer))),
         catalogue: Arc::new(catalogue::FromGateway(gateway.clone())),
         allowed_hosts,
         now,

@@ -116,6 +116,8 @@ impl World {
             exp: Timestamp::from_unix(issued.as_unix() + seconds),
             jti: format!("t{}", COUNT.fetch_add(1, Ordering::SeqCst)),
             gid: format!("grant of {subject} to {client}"),
+            cnf: None,
+            act: None,
         };
         self.key.sign(AccessTokenClaims::TYP, &claims)
     }

@@ -2,8 +2,8 @@
 
 use doorward_authorization_server::{
     facts::{
-        Account, AccountId, Client, ClientAuthentication, ClientOrigin, Code, Grant, GrantId, Interaction, Refresh,
-        Session,
+        Account, AccountId, Client, ClientAuthentication, ClientOrigin, Code, Device, DeviceAnswer, Grant, GrantId,
+        GrantKind, Interaction, KeyRow, PushedRequest, Refresh, Session,
     },
     password::PasswordHash,
     seal::Sealed,
@@ -11,7 +11,11 @@ use doorward_authorization_server::{
 use doorward_testkit::SeededEntropy;
 use doorward_types::{
     ClientId, CodeVerifier, RedirectUri, ResourceId, ScopeSet, Secret, Timestamp,
-    secret::{AuthorizationCode, InteractionToken, Kind, Password, RefreshToken, SessionToken},
+    jose::Thumbprint,
+    secret::{
+        AuthorizationCode, DeviceCode, InteractionToken, Kind, OperatorKey, Password, RefreshToken, Registration,
+        RegistrationToken, RequestReference, SessionToken,
+    },
 };
 
 /// Draws facts; the seed decides every byte.
@@ -52,7 +56,61 @@ impl Draw {
             authentication: ClientAuthentication::None,
             grant_types: vec!["authorization_code".into(), "refresh_token".into()],
             application_type: Some("native".into()),
+            scope: Some(ScopeSet::parse("mcp:read offline_access").unwrap()),
+            client_uri: Some("https://app.example/".into()),
+            software_id: Some(self.name()),
+            dpop_bound: true,
+            pushed_only: false,
+            protects: Some(ResourceId::parse("https://files.example/mcp").unwrap()),
+            management: Some(self.secret::<RegistrationToken>().digest()),
+            fingerprint: Some(self.secret::<Registration>().digest()),
             created_at: self.moment(),
+            last_used_at: Some(self.moment()),
+            expires_at: Some(self.moment()),
+            fresh_until: Some(self.moment()),
+        }
+    }
+
+    /// An RFC 7638 thumbprint of no real key.
+    pub fn thumbprint(&mut self) -> Thumbprint {
+        Thumbprint::parse(CodeVerifier::generate(&mut self.entropy).challenge().as_str()).unwrap()
+    }
+
+    pub fn pushed_request(&mut self) -> PushedRequest {
+        let reference = self.secret::<RequestReference>();
+        PushedRequest {
+            digest: reference.digest(),
+            client: ClientId::parse(self.name()).unwrap(),
+            form: self.sealed(&reference),
+            expires_at: self.moment(),
+            spent: false,
+        }
+    }
+
+    pub fn device(&mut self) -> Device {
+        Device {
+            digest: self.secret::<DeviceCode>().digest(),
+            user_code: self.secret().digest(),
+            client: ClientId::parse(self.name()).unwrap(),
+            resource: ResourceId::parse("https://files.example/mcp").unwrap(),
+            scope: ScopeSet::parse("mcp:read").unwrap(),
+            asked_from: "203.0.113.7, a television".into(),
+            requested_at: self.moment(),
+            expires_at: self.moment(),
+            interval: 5,
+            polled_at: None,
+            answer: DeviceAnswer::None,
+            redeemed_at: None,
+        }
+    }
+
+    pub fn key(&mut self) -> KeyRow {
+        let operator = self.secret::<OperatorKey>();
+        KeyRow {
+            kid: self.name(),
+            sealed: self.sealed(&operator),
+            created_at: self.moment(),
+            active_from: self.moment(),
         }
     }
 
@@ -65,6 +123,7 @@ impl Draw {
             password: Some(PasswordHash::choose(&password, &mut self.entropy).unwrap()),
             administrator: true,
             disabled: false,
+            external: None,
             created_at: self.moment(),
         }
     }
@@ -77,6 +136,7 @@ impl Draw {
             password: None,
             administrator: false,
             disabled: false,
+            external: None,
             created_at: self.moment(),
         }
     }
@@ -110,11 +170,14 @@ impl Draw {
     pub fn grant(&mut self) -> Grant {
         Grant {
             id: GrantId(self.name()),
-            account: AccountId(self.name()),
+            account: Some(AccountId(self.name())),
             client: ClientId::parse(self.name()).unwrap(),
-            redirect_uri: "http://127.0.0.1:49152/callback".into(),
+            kind: GrantKind::AuthorizationCode,
+            redirect_uri: Some("http://127.0.0.1:49152/callback".into()),
             resource: ResourceId::parse("https://files.example/mcp").unwrap(),
             scope: ScopeSet::parse("mcp:read mcp:write").unwrap(),
+            refreshes: true,
+            dpop: None,
             created_at: self.moment(),
             expires_at: Some(self.moment()),
             last_used_at: None,
@@ -129,8 +192,9 @@ impl Draw {
             digest: self.secret::<AuthorizationCode>().digest(),
             grant: grant.id.clone(),
             client: grant.client.clone(),
-            redirect_uri: grant.redirect_uri.clone(),
+            redirect_uri: grant.redirect_uri.clone().unwrap_or_default(),
             challenge: verifier.challenge(),
+            dpop: Some(self.thumbprint()),
             expires_at: self.moment(),
             wrong_verifiers: 0,
             redeemed_at: None,

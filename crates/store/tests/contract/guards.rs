@@ -16,7 +16,13 @@ fn revoke(draw: &mut Draw, grant: &Grant) -> Write {
 
 fn rotate(draw: &mut Draw, token: &Refresh, successor: &Refresh) -> Write {
     let answer = Sealed::from_bytes(vec![7; 40]);
-    Write::RotateRefresh { token: token.digest, successor: successor.digest, at: draw.moment(), answer }
+    Write::RotateRefresh {
+        token: token.digest,
+        grant: token.grant.clone(),
+        successor: successor.digest,
+        at: draw.moment(),
+        answer,
+    }
 }
 
 async fn is_rotated(store: &impl Store, token: &Digest<RefreshToken>) -> bool {
@@ -30,7 +36,7 @@ pub async fn a_code_is_redeemed_once(engine: &impl Engine) {
     let grant = draw.grant();
     let code = draw.code(&grant);
     let (first, second) = (draw.moment(), draw.moment());
-    let redeem = |at| Write::RedeemCode { code: code.digest, at };
+    let redeem = |at| Write::RedeemCode { code: code.digest, grant: grant.id.clone(), at };
     conflict(&store, vec![redeem(first)]).await;
     done(&store, vec![Write::InsertGrant(grant.clone()), Write::InsertCode(code.clone())]).await;
     done(&store, vec![redeem(first)]).await;
@@ -60,7 +66,7 @@ pub async fn a_revoked_grant_takes_its_codes_and_tokens_along(engine: &impl Engi
     .await;
     done(&store, vec![revoke(&mut draw, &grant)]).await;
     let at = draw.moment();
-    conflict(&store, vec![Write::RedeemCode { code: code.digest, at }]).await;
+    conflict(&store, vec![Write::RedeemCode { code: code.digest, grant: grant.id.clone(), at }]).await;
     conflict(&store, vec![rotate(&mut draw, &head, &next)]).await;
     conflict(&store, vec![Write::CountReplay { token: used.digest, seen: 0 }]).await;
     conflict(&store, vec![Write::InsertRefresh(next)]).await;

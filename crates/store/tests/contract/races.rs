@@ -40,7 +40,7 @@ pub async fn of_64_redemptions_one_succeeds(engine: &impl Engine) {
         let tokens: Vec<_> = (0..64).map(|_| draw.refresh(&grant)).collect();
         let redeem = |token: &_| {
             vec![
-                Write::RedeemCode { code: code.digest, at: grant.created_at },
+                Write::RedeemCode { code: code.digest, grant: grant.id.clone(), at: grant.created_at },
                 Write::InsertRefresh(Clone::clone(token)),
             ]
         };
@@ -67,6 +67,7 @@ pub async fn of_32_rotations_one_succeeds(engine: &impl Engine) {
             vec![
                 Write::RotateRefresh {
                     token: head.digest,
+                    grant: grant.id.clone(),
                     successor: successor.digest,
                     at: grant.created_at,
                     answer: Sealed::from_bytes(successor.digest.as_bytes().to_vec()),
@@ -101,7 +102,10 @@ pub async fn the_loser_sees_the_winner(engine: &impl Engine) {
         done(&store, vec![Write::InsertGrant(grant.clone()), Write::InsertCode(code.clone())]).await;
         let mut long = || (0..300).map(|_| Write::InsertInteraction(draw.interaction())).collect();
         let redeem_and_look = async || {
-            let end = store.commit(vec![Write::RedeemCode { code: code.digest, at: grant.created_at }]).await.unwrap();
+            let end = store
+                .commit(vec![Write::RedeemCode { code: code.digest, grant: grant.id.clone(), at: grant.created_at }])
+                .await
+                .unwrap();
             let redeemed = store.code(&code.digest).await.unwrap().unwrap().code.redeemed_at.is_some();
             (end, redeemed)
         };

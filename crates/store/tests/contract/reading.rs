@@ -120,9 +120,9 @@ pub async fn grants(engine: &impl Engine) {
     let account = draw.account();
     let client = draw.client();
     let at = |second: i64| Timestamp::from_unix(1_795_000_000 + second);
-    let old = Grant { account: account.id.clone(), client: client.id.clone(), created_at: at(0), ..draw.grant() };
-    let new = Grant { account: account.id.clone(), created_at: at(9), expires_at: None, ..draw.grant() };
-    let revoked = Grant { account: account.id.clone(), created_at: at(5), ..draw.grant() };
+    let old = Grant { account: Some(account.id.clone()), client: client.id.clone(), created_at: at(0), ..draw.grant() };
+    let new = Grant { account: Some(account.id.clone()), created_at: at(9), expires_at: None, ..draw.grant() };
+    let revoked = Grant { account: Some(account.id.clone()), created_at: at(5), ..draw.grant() };
     let foreign = draw.grant();
     let all = [&old, &new, &revoked, &foreign];
     done(&store, all.iter().map(|grant| Write::InsertGrant((*grant).clone())).collect()).await;
@@ -149,16 +149,16 @@ pub async fn codes(engine: &impl Engine) {
     let store = engine.open().await;
     let mut draw = Draw::new(7);
     let account = draw.account();
-    let grant = Grant { account: account.id.clone(), ..draw.grant() };
+    let grant = Grant { account: Some(account.id.clone()), ..draw.grant() };
     let code = draw.code(&grant);
     done(&store, vec![Write::InsertGrant(grant.clone()), Write::InsertCode(code.clone())]).await;
     let facts = store.code(&code.digest).await.unwrap().unwrap();
-    assert_eq!((facts.code, facts.grant, facts.account), (code.clone(), grant, None));
+    assert_eq!((facts.code, facts.grant, facts.account), (code.clone(), grant.clone(), None));
 
     done(&store, vec![Write::InsertAccount(account.clone()), Write::CountWrongVerifier(code.digest)]).await;
     done(&store, vec![Write::CountWrongVerifier(code.digest)]).await;
     let at = draw.moment();
-    done(&store, vec![Write::RedeemCode { code: code.digest, at }]).await;
+    done(&store, vec![Write::RedeemCode { code: code.digest, grant: grant.id.clone(), at }]).await;
     let facts = store.code(&code.digest).await.unwrap().unwrap();
     assert_eq!(facts.account, Some(account));
     assert_eq!((facts.code.wrong_verifiers, facts.code.redeemed_at), (2, Some(at)));
@@ -168,7 +168,7 @@ pub async fn refresh_tokens(engine: &impl Engine) {
     let store = engine.open().await;
     let mut draw = Draw::new(8);
     let account = draw.account();
-    let grant = Grant { account: account.id.clone(), ..draw.grant() };
+    let grant = Grant { account: Some(account.id.clone()), ..draw.grant() };
     let presented = draw.secret::<RefreshToken>();
     let first = doorward_authorization_server::facts::Refresh { digest: presented.digest(), ..draw.refresh(&grant) };
     let (second, third) = (draw.refresh(&grant), draw.refresh(&grant));
@@ -186,7 +186,8 @@ pub async fn refresh_tokens(engine: &impl Engine) {
     assert_eq!((facts.grant, facts.account), (grant, Some(account)));
 
     let (at, answer) = (draw.moment(), draw.sealed(&presented));
-    let rotate = |token, successor, answer| Write::RotateRefresh { token, successor, at, answer };
+    let rotate =
+        |token, successor, answer| Write::RotateRefresh { token, grant: first.grant.clone(), successor, at, answer };
     done(&store, vec![rotate(first.digest, second.digest, answer.clone()), Write::InsertRefresh(second.clone())]).await;
     done(&store, vec![Write::CountReplay { token: first.digest, seen: 0 }]).await;
     let facts = store.refresh(&first.digest).await.unwrap().unwrap();

@@ -26,6 +26,57 @@ impl Algorithm {
             Self::Ps256 => "PS256",
         }
     }
+
+    /// Whether a header that says `name` means this algorithm. Ed25519 has two names.
+    ///
+    /// Source: RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2.
+    pub(super) fn is_named(self, name: &str) -> bool {
+        name == self.as_str() || (self == Self::EdDsa && name == "Ed25519")
+    }
+}
+
+/// The RFC 7638 thumbprint of a public key, in base64url: the `jkt` that binds a token to its holder's key.
+///
+/// Source: RFC 7638 section 3, RFC 9449 section 6.1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Thumbprint(String);
+
+/// A text that is no SHA-256 thumbprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a thumbprint is the base64url form of a SHA-256 digest")]
+pub struct InvalidThumbprint;
+
+impl Thumbprint {
+    /// Reads a thumbprint in its one canonical form.
+    ///
+    /// # Errors
+    /// When it is not 32 bytes in base64url without padding.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidThumbprint> {
+        let text = text.into();
+        match Base64UrlUnpadded::decode_vec(&text) {
+            Ok(bytes) if bytes.len() == 32 => Ok(Self(text)),
+            _ => Err(InvalidThumbprint),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Thumbprint {
+    type Error = InvalidThumbprint;
+    fn try_from(text: String) -> Result<Self, InvalidThumbprint> {
+        Self::parse(text)
+    }
+}
+
+impl From<Thumbprint> for String {
+    fn from(thumbprint: Thumbprint) -> Self {
+        thumbprint.0
+    }
 }
 
 /// A public key as published.
@@ -54,11 +105,20 @@ pub struct Jwk {
 }
 
 impl Jwk {
-    /// The RFC 7638 thumbprint, for an elliptic-curve key with both coordinates.
-    pub(super) fn ec_thumbprint(x: &str, y: &str) -> String {
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    /// The thumbprint of a key that [`VerifyingKey::from_jwk`] takes: its parts are base64url, so nothing in them needs
+    /// to be escaped.
+    ///
+    /// Source: RFC 7638 section 3.2, RFC 8037 section 2.
+    pub fn thumbprint(&self) -> Option<Thumbprint> {
+        VerifyingKey::from_jwk(self)?;
+        let canonical = match (self.kty.as_str(), &self.x, &self.y, &self.n, &self.e) {
+            ("EC", Some(x), Some(y), ..) => format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#),
+            ("OKP", Some(x), ..) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#),
+            ("RSA", _, _, Some(n), Some(e)) => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
+            _ => return None,
+        };
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
-        Base64UrlUnpadded::encode_string(digest.as_ref())
+        Some(Thumbprint(Base64UrlUnpadded::encode_string(digest.as_ref())))
     }
 }
 

@@ -41,10 +41,9 @@ impl SigningKey {
         let point = pair.public_key().as_ref();
         let (x, y) =
             (Base64UrlUnpadded::encode_string(&point[1..33]), Base64UrlUnpadded::encode_string(&point[33..65]));
-        let kid = Jwk::ec_thumbprint(&x, &y);
         let public = Jwk {
             kty: "EC".into(),
-            kid: Some(kid.clone()),
+            kid: None,
             usage: Some("sig".into()),
             alg: Some("ES256".into()),
             crv: Some("P-256".into()),
@@ -53,6 +52,8 @@ impl SigningKey {
             n: None,
             e: None,
         };
+        let kid: String = public.thumbprint().ok_or(BadKey)?.into();
+        let public = Jwk { kid: Some(kid.clone()), ..public };
         Ok(Self { pair, pkcs8: Zeroizing::new(bytes.to_vec()), public, kid })
     }
 
@@ -84,9 +85,13 @@ impl SigningKey {
             kid: &'a str,
             typ: &'a str,
         }
+        self.sign_under(&Header { alg: "ES256", kid: &self.kid, typ }, claims)
+    }
+
+    /// Signs `claims` under a header that the caller made in full: for a DPoP proof, whose header holds the key itself.
+    pub fn sign_under(&self, header: &impl Serialize, claims: &impl Serialize) -> String {
         let part = |json: Vec<u8>| Base64UrlUnpadded::encode_string(&json);
-        let header =
-            part(serde_json::to_vec(&Header { alg: "ES256", kid: &self.kid, typ }).expect("a header serialises"));
+        let header = part(serde_json::to_vec(header).expect("a header serialises"));
         let payload = part(serde_json::to_vec(claims).expect("claims serialise"));
         let message = format!("{header}.{payload}");
         let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).expect("the system's generator works");

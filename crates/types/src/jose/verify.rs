@@ -1,7 +1,7 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value};
 
-use super::KeySet;
+use super::{KeySet, VerifyingKey};
 
 /// Why a token's signature does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,72 @@ impl Verified {
     }
 }
 
+/// A compact JWS that was taken apart, with nothing of it to be believed yet.
+pub(super) struct Compact<'a> {
+    header: Map<String, Value>,
+    /// What is signed: header and payload as they were sent.
+    message: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Compact<'a> {
+    /// Takes a token apart. A header that changes how it must be read is refused.
+    pub(super) fn read(token: &'a str) -> Result<Self, JwsRefusal> {
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(JwsRefusal::Malformed);
+        };
+        let message = &token[..header.len() + 1 + payload.len()];
+        let header = object(header)?;
+        if header.contains_key("crit") || header.contains_key("b64") {
+            return Err(JwsRefusal::Critical);
+        }
+        Ok(Self { header, message, payload, signature })
+    }
+
+    /// Its header.
+    pub(super) fn header(&self) -> &Map<String, Value> {
+        &self.header
+    }
+
+    /// Whether the header says `typ`; an `application/` before it and the case are ignored.
+    pub(super) fn is_of_type(&self, typ: &str) -> bool {
+        let found = self.header.get("typ").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+        found.strip_prefix("application/").unwrap_or(&found) == typ
+    }
+
+    /// Verifies the signature with this key and its algorithm.
+    pub(super) fn verify(&self, key: &VerifyingKey) -> Result<Verified, JwsRefusal> {
+        if !self.header.get("alg").and_then(Value::as_str).is_some_and(|alg| key.algorithm().is_named(alg)) {
+            return Err(JwsRefusal::Algorithm);
+        }
+        if !key.verifies(self.message.as_bytes(), &decode(self.signature)?) {
+            return Err(JwsRefusal::Signature);
+        }
+        Ok(Verified { claims: object(self.payload)? })
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, JwsRefusal> {
+    Base64UrlUnpadded::decode_vec(part).map_err(|_| JwsRefusal::Malformed)
+}
+
+fn object(part: &str) -> Result<Map<String, Value>, JwsRefusal> {
+    match crate::json::parse(&decode(part)?) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(JwsRefusal::Malformed),
+    }
+}
+
+/// What a token says of itself in one text claim: to know whose keys to load, and not to be believed before [`verify`].
+pub fn claimed(token: &str, claim: &str) -> Option<String> {
+    let payload = object(Compact::read(token).ok()?.payload).ok()?;
+    Some(payload.get(claim)?.as_str()?.to_owned())
+}
+
 /// Verifies a compact JWS against an issuer's keys. `typ` is what the header must say; an `application/`
 /// before it and the case are ignored.
 ///
@@ -46,36 +112,14 @@ impl Verified {
 /// Names the first check that failed.
 /// Source: RFC 7515 section 5.2, RFC 8725 section 3.
 pub fn verify(token: &str, keys: &KeySet, typ: &str) -> Result<Verified, JwsRefusal> {
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(JwsRefusal::Malformed);
-    };
-    let decode = |part: &str| Base64UrlUnpadded::decode_vec(part).map_err(|_| JwsRefusal::Malformed);
-    let object = |part: &str| match crate::json::parse(&decode(part)?) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ => Err(JwsRefusal::Malformed),
-    };
-    let fields = object(header)?;
-    if fields.contains_key("crit") || fields.contains_key("b64") {
-        return Err(JwsRefusal::Critical);
-    }
-    let found = fields.get("typ").and_then(Value::as_str).ok_or(JwsRefusal::Type)?.to_ascii_lowercase();
-    if found.strip_prefix("application/").unwrap_or(&found) != typ {
+    let compact = Compact::read(token)?;
+    if !compact.is_of_type(typ) {
         return Err(JwsRefusal::Type);
     }
-    let kid = match fields.get("kid") {
+    let kid = match compact.header().get("kid") {
         None => None,
         Some(Value::String(kid)) if kid.len() <= 256 => Some(kid.as_str()),
         Some(_) => return Err(JwsRefusal::UnknownKey),
     };
-    let key = keys.select(kid).ok_or(JwsRefusal::UnknownKey)?;
-    if fields.get("alg").and_then(Value::as_str) != Some(key.algorithm().as_str()) {
-        return Err(JwsRefusal::Algorithm);
-    }
-    let message = &token[..header.len() + 1 + payload.len()];
-    if !key.verifies(message.as_bytes(), &decode(signature)?) {
-        return Err(JwsRefusal::Signature);
-    }
-    Ok(Verified { claims: object(payload)? })
+    compact.verify(keys.select(kid).ok_or(JwsRefusal::UnknownKey)?)
 }

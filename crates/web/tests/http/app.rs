@@ -1,6 +1,7 @@
 //! An app that asks for access, and may ask wrongly.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use doorward_store::Engine as _;
 use doorward_testkit::{SeededEntropy, url_text};
 use doorward_types::CodeVerifier;
 use serde_json::{Value, json};

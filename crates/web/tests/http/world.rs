@@ -12,6 +12,7 @@ use bytes::Bytes;
 use doorward_authorization_server::{
     Policy, Resource, Write,
     account::new_account,
+    keys::{KeyRing, SharedKeys},
     password::PasswordHash,
     store::{Committed, Store as _},
 };
@@ -48,7 +49,8 @@ thread_local! {
     static ENTROPY: RefCell<SeededEntropy> = RefCell::new(SeededEntropy::new(1));
 }
 
-static SIGNER: LazyLock<Arc<SigningKey>> = LazyLock::new(|| Arc::new(SigningKey::generate()));
+static KEYS: LazyLock<Arc<SharedKeys>> =
+    LazyLock::new(|| Arc::new(SharedKeys::new(KeyRing::single(SigningKey::generate()))));
 static HASH: LazyLock<PasswordHash> = LazyLock::new(|| {
     let password = Secret::<Password>::parse(PASSWORD).unwrap();
     PasswordHash::choose(&password, &mut SeededEntropy::new(2)).unwrap()
@@ -197,7 +199,7 @@ impl World {
             policy: Arc::new(policy),
             name: "Files".into(),
             store: store.clone(),
-            signer: SIGNER.clone(),
+            keys: KEYS.clone(),
             catalogue: Arc::new(ThreeTools),
             allowed_hosts: vec![host(origin).to_owned()],
             now,

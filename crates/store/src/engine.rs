@@ -1,0 +1,158 @@
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use doorward_authorization_server::store::{Store, StoreFault};
+use doorward_types::Timestamp;
+
+use crate::{RevokedGrants, SqliteStore, open::OpenError};
+
+/// A store as the program that runs it sees it, whatever the engine.
+#[async_trait]
+pub trait Engine: Store {
+    /// The grants whose access tokens must be refused, for a look-up on each request. A commit that revokes is answered
+    /// after the grant is in here; a revocation by another process arrives within a second.
+    fn revocations(&self) -> RevokedGrants;
+
+    /// Deletes what no decision needs any more: expired requests, codes, tokens and sessions, clients that were not used,
+    /// and grants that ended a day ago. Gives the number of rows that it touched.
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault>;
+
+    /// Finishes the commits that were accepted and closes the store. Everything after it fails.
+    async fn close(&self);
+
+    /// Writes a copy of all rows, of one moment, into a new file that only this user can read. Writes go on meanwhile.
+    async fn backup(&self, to: &Path) -> Result<(), BackupError>;
+
+    /// Where the audit record ends: the number of its last event (0 for none) and that event's digest.
+    async fn record_head(&self) -> Result<(u64, [u8; 32]), StoreFault>;
+}
+
+/// Where a store lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this file.
+    Sqlite(PathBuf),
+    /// In this PostgreSQL database.
+    Postgres(DatabaseUrl),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
+}
+
+/// A `postgres://` URL. It prints without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+/// A text that is no URL of a PostgreSQL database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it starts with postgres:// or postgresql://, for example postgres://doorward@db.example/doorward")]
+pub struct InvalidDatabaseUrl;
+
+impl FromStr for DatabaseUrl {
+    type Err = InvalidDatabaseUrl;
+    fn from_str(text: &str) -> Result<Self, InvalidDatabaseUrl> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        if known { Ok(Self(text.to_owned())) } else { Err(InvalidDatabaseUrl) }
+    }
+}
+
+impl DatabaseUrl {
+    /// The URL with its password.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        // What follows the question mark may hold a password as well.
+        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+        let authority_ends = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(authority_ends);
+        match authority.rsplit_once('@') {
+            Some((user, host)) => {
+                let user = user.split_once(':').map_or(user, |(user, _)| user);
+                write!(f, "{scheme}://{user}@{host}{path}")
+            }
+            None => write!(f, "{scheme}://{rest}"),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+/// Why no copy was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The file is there already.
+    #[error("{0} is there already; name a file that does not exist")]
+    Exists(PathBuf),
+    /// The file cannot be made.
+    #[error("{path} cannot be written: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The engine has better tools of its own.
+    #[error("{place} is a PostgreSQL database: make the copy with pg_dump --format=custom --file={} '{place}'", path.display())]
+    UsePgDump {
+        /// The database.
+        place: DatabaseUrl,
+        /// The file that was named.
+        path: PathBuf,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Opens a store: makes it when there is none, checks it, and brings its schema up to date.
+///
+/// # Errors
+/// Says what is wrong and what to do.
+pub async fn open(place: &Place) -> Result<Arc<dyn Engine>, OpenError> {
+    match place {
+        Place::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path).await?)),
+        Place::Postgres(url) => Err(OpenError::NotADatabase(url.expose().into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_printed() {
+        // proves: LEAK-01
+        for (text, shown) in [
+            ("postgres://ana:s3cret@db.example:5432/doorward", "postgres://ana@db.example:5432/doorward"),
+            ("postgres://ana:s3cret@db/d?sslmode=require&password=s3cret", "postgres://ana@db/d"),
+            ("postgresql://ana:p@s3cret@db/d", "postgresql://ana@db/d"),
+            ("postgres://db.example/doorward", "postgres://db.example/doorward"),
+            ("postgres://ana@/doorward?host=/run/postgresql", "postgres://ana@/doorward"),
+        ] {
+            let url: DatabaseUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert!(!format!("{:?}", Place::Postgres(url)).contains("s3cret"));
+        }
+        assert!("mysql://db/d".parse::<DatabaseUrl>().is_err() && "doorward.db".parse::<DatabaseUrl>().is_err());
+    }
+}
