@@ -135,7 +135,7 @@ impl Default for Limits {
             idle_session: Duration::from_secs(24 * 3600),
             stream_after: Duration::from_secs(10),
             keep_alive: Duration::from_secs(15),
-            grant_check: Duration::from_secs(2),
+            grant_check: Duration::from_millis(500),
             stderr_lines_per_second: 50,
         }
     }

@@ -12,6 +12,20 @@ const SKEW: Duration = Duration::from_secs(30);
 pub trait Revocations: Send + Sync {
     /// Whether the grant of this name was revoked.
     fn is_revoked(&self, grant: &str) -> bool;
+
+    /// Whether all revocations are known, as far as may be trusted at this moment. Not, when the place that they come
+    /// from was not heard of for too long; then no token is believed.
+    fn are_known(&self, now: Timestamp) -> bool {
+        let _ = now;
+        true
+    }
+}
+
+/// Who is told of tokens that are ours and were refused: for the operator's record.
+pub trait Denials: Send + Sync {
+    /// A call by this principal was refused, because its token is for another resource, was revoked, or does not allow
+    /// it. This must not wait: it is on the request's path.
+    fn denied(&self, principal: &Principal, refusal: &Refusal);
 }
 
 /// Who is behind a request.
@@ -58,6 +72,9 @@ impl Verified {
         if revocations.is_revoked(&claims.gid) {
             return Err(Refusal::Revoked);
         }
+        if !revocations.are_known(now) {
+            return Err(Refusal::RevocationsUnknown);
+        }
         if !Permission::with_implied(&claims.scope).covers(needed) {
             return Err(Refusal::InsufficientScope { needed: needed.clone() });
         }
@@ -95,9 +112,20 @@ impl Authorized {
         self.claims.exp
     }
 
-    /// Whether a stream that this opened may go on.
-    pub fn is_still_good(&self, revocations: &dyn Revocations, now: Timestamp) -> bool {
-        self.claims.exp > now && !revocations.is_revoked(&self.claims.gid)
+    /// Why a stream that this opened may not go on; nothing when it may.
+    pub fn withdrawn(&self, revocations: &dyn Revocations, now: Timestamp) -> Option<Refusal> {
+        if self.claims.exp <= now {
+            Some(Refusal::Expired)
+        } else if self.is_revoked(revocations) {
+            Some(Refusal::Revoked)
+        } else {
+            (!revocations.are_known(now)).then_some(Refusal::RevocationsUnknown)
+        }
+    }
+
+    /// Whether the grant was taken back, whatever the time.
+    pub fn is_revoked(&self, revocations: &dyn Revocations) -> bool {
+        revocations.is_revoked(&self.claims.gid)
     }
 }
 

@@ -2,9 +2,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use doorward_types::{ResourceId, ScopeSet, Timestamp, challenge::BearerChallenge};
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
-use crate::{Authorized, AuthorizedRequest, Refusal, Revocations, Verified, Verifier, presented};
+use crate::{Authorized, AuthorizedRequest, Denials, Refusal, Revocations, Verified, Verifier, presented};
 
 /// One protected resource with all it takes to judge a request to it.
 pub struct Guard {
@@ -12,7 +12,11 @@ pub struct Guard {
     verifier: RwLock<Arc<Verifier>>,
     revocations: Arc<dyn Revocations>,
     initial_scope: ScopeSet,
+    denials: Option<Arc<dyn Denials>>,
 }
+
+/// After how many seconds a caller shall try again when revocations are not known.
+const TRY_AGAIN: u32 = 2;
 
 impl Guard {
     /// Guards `resource`. A caller without a token is told to ask for `initial_scope`.
@@ -22,7 +26,13 @@ impl Guard {
         revocations: Arc<dyn Revocations>,
         initial_scope: ScopeSet,
     ) -> Self {
-        Self { resource, verifier: RwLock::new(Arc::new(verifier)), revocations, initial_scope }
+        Self { resource, verifier: RwLock::new(Arc::new(verifier)), revocations, initial_scope, denials: None }
+    }
+
+    /// The same, and whoever keeps the record is told of refusals.
+    #[must_use]
+    pub fn telling(self, denials: Arc<dyn Denials>) -> Self {
+        Self { denials: Some(denials), ..self }
     }
 
     /// The resource.
@@ -56,16 +66,30 @@ impl Guard {
         needed: &ScopeSet,
         now: Timestamp,
     ) -> Result<AuthorizedRequest<B>, Refusal> {
-        let authorized = verified.admit(&self.resource, needed, &*self.revocations, now)?;
-        Ok(AuthorizedRequest::new(authorized, request))
+        let principal = verified.principal();
+        match verified.admit(&self.resource, needed, &*self.revocations, now) {
+            Ok(authorized) => Ok(AuthorizedRequest::new(authorized, request)),
+            Err(refusal) => {
+                if let Some(denials) = self.denials.as_deref().filter(|_| refusal.is_telling()) {
+                    denials.denied(&principal, &refusal);
+                }
+                Err(refusal)
+            }
+        }
     }
 
-    /// Whether a stream that `authorized` opened may go on.
-    pub fn is_still_good(&self, authorized: &Authorized, now: Timestamp) -> bool {
-        authorized.is_still_good(&*self.revocations, now)
+    /// Why a stream that `authorized` opened may not go on; nothing when it may.
+    pub fn withdrawn(&self, authorized: &Authorized, now: Timestamp) -> Option<Refusal> {
+        authorized.withdrawn(&*self.revocations, now)
     }
 
-    /// The answer to a refused request: status, challenge, and a JSON body for whoever debugs it.
+    /// Whether the grant behind `authorized` was taken back, whatever the time.
+    pub fn is_revoked(&self, authorized: &Authorized) -> bool {
+        authorized.is_revoked(&*self.revocations)
+    }
+
+    /// The answer to a refused request: status, challenge, and a JSON body for whoever debugs it. A refusal that is not
+    /// the token's fault has no challenge: it would make the caller ask for another token.
     ///
     /// Source: RFC 6750 section 3, RFC 9728 section 5.1, MCP 2026-07-28 authorization, "Error Handling".
     pub fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
@@ -86,9 +110,134 @@ impl Guard {
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = refusal.status();
         let headers = response.headers_mut();
-        headers.insert(header::WWW_AUTHENTICATE, challenge.to_header());
+        if refusal.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(TRY_AGAIN));
+        } else {
+            headers.insert(header::WWW_AUTHENTICATE, challenge.to_header());
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use doorward_types::{
+        ClientId, Issuer, Permission,
+        jose::{AccessTokenClaims, KeySet, SigningKey},
+    };
+
+    use super::*;
+    use crate::Principal;
+
+    const R1: &str = "https://gw.example/mcp";
+    const NOW: Timestamp = Timestamp::from_unix(1_000_000);
+
+    #[derive(Default)]
+    struct Place {
+        away: AtomicBool,
+        told: Mutex<Vec<(String, Refusal)>>,
+    }
+
+    impl Revocations for Place {
+        fn is_revoked(&self, grant: &str) -> bool {
+            grant == "revoked"
+        }
+        fn are_known(&self, _: Timestamp) -> bool {
+            !self.away.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Denials for Place {
+        fn denied(&self, principal: &Principal, refusal: &Refusal) {
+            self.told.lock().unwrap().push((principal.grant.clone(), refusal.clone()));
+        }
+    }
+
+    struct World {
+        key: SigningKey,
+        place: Arc<Place>,
+        guard: Guard,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let (key, place) = (SigningKey::generate(), Arc::new(Place::default()));
+            let verifier = Verifier::new(issuer(), KeySet::new(vec![key.verifying_key()]));
+            let resource = ResourceId::parse(R1).unwrap();
+            let guard = Guard::new(resource, verifier, place.clone(), Permission::all_scopes()).telling(place.clone());
+            Self { key, place, guard }
+        }
+
+        fn call(&self, grant: &str, audience: &str, needed: Permission) -> Result<Authorized, Refusal> {
+            let claims = AccessTokenClaims {
+                iss: issuer(),
+                sub: "ann".into(),
+                aud: ResourceId::parse(audience).unwrap(),
+                client_id: ClientId::parse("dwcl_test").unwrap(),
+                scope: Permission::Read.set(),
+                iat: NOW,
+                exp: NOW.plus(std::time::Duration::from_secs(600)),
+                jti: "j".into(),
+                gid: grant.into(),
+                cnf: None,
+                act: None,
+            };
+            let token = self.key.sign(AccessTokenClaims::TYP, &claims);
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
+            let verified = self.guard.verify(&headers, NOW)?;
+            self.guard.admit(verified, Request::new(()), &needed.set(), NOW).map(|admitted| admitted.into_parts().0)
+        }
+    }
+
+    fn issuer() -> Issuer {
+        Issuer::parse("https://gw.example").unwrap()
+    }
+
+    #[test]
+    fn no_token_is_believed_while_revocations_are_unknown() {
+        // proves: FLT-06, FLT-20
+        let world = World::new();
+        let authorized = world.call("good", R1, Permission::Read).unwrap();
+        assert_eq!(world.guard.withdrawn(&authorized, NOW), None);
+        world.place.away.store(true, Ordering::Relaxed);
+        let refusal = world.call("good", R1, Permission::Read).unwrap_err();
+        assert_eq!(refusal, Refusal::RevocationsUnknown);
+        assert_eq!(world.guard.withdrawn(&authorized, NOW), Some(Refusal::RevocationsUnknown));
+        assert_eq!(world.call("revoked", R1, Permission::Read).unwrap_err(), Refusal::Revoked, "that much is known");
+        let answer = world.guard.refuse(&refusal);
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key(header::RETRY_AFTER));
+        // A challenge would make a client throw its token away and ask a person.
+        assert!(!answer.headers().contains_key(header::WWW_AUTHENTICATE));
+        world.place.away.store(false, Ordering::Relaxed);
+        assert!(world.call("good", R1, Permission::Read).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_of_a_token_of_ours_is_told() {
+        let world = World::new();
+        assert!(world.call("good", R1, Permission::Danger).is_err());
+        assert!(world.call("revoked", R1, Permission::Read).is_err());
+        assert!(world.call("other", "https://gw.example/other", Permission::Read).is_err());
+        assert!(world.call("good", R1, Permission::Read).is_ok());
+        let told = std::mem::take(&mut *world.place.told.lock().unwrap());
+        let needed = Permission::Danger.set();
+        let expected = [
+            ("good", Refusal::InsufficientScope { needed }),
+            ("revoked", Refusal::Revoked),
+            ("other", Refusal::Audience),
+        ];
+        assert_eq!(told, expected.map(|(grant, refusal)| (grant.to_owned(), refusal)));
+        world.place.away.store(true, Ordering::Relaxed);
+        assert!(world.call("good", R1, Permission::Read).is_err());
+        assert!(world.place.told.lock().unwrap().is_empty(), "that is not the caller's doing");
     }
 }

@@ -13,7 +13,7 @@ mod present;
 mod refusal;
 mod verify;
 
-pub use admit::{Authorized, AuthorizedRequest, Principal, Revocations};
+pub use admit::{Authorized, AuthorizedRequest, Denials, Principal, Revocations};
 pub use guard::Guard;
 pub use layer::{RequireBearer, RequireBearerLayer};
 pub use present::presented;

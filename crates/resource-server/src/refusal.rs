@@ -35,6 +35,9 @@ pub enum Refusal {
     /// Its grant was revoked.
     #[error("access was revoked")]
     Revoked,
+    /// Whether its grant was revoked is not known.
+    #[error("this gateway cannot tell right now whether access was revoked")]
+    RevocationsUnknown,
     /// Good, but not for this.
     #[error("this needs the scope {needed}")]
     InsufficientScope {
@@ -59,6 +62,7 @@ impl Refusal {
             | Self::NotYetValid
             | Self::Revoked => Some("invalid_token"),
             Self::InsufficientScope { .. } => Some("insufficient_scope"),
+            Self::RevocationsUnknown => Some("temporarily_unavailable"),
         }
     }
 
@@ -66,7 +70,14 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::InsufficientScope { .. } => StatusCode::FORBIDDEN,
+            Self::RevocationsUnknown => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNAUTHORIZED,
         }
+    }
+
+    /// Whether it says something about a caller that holds a token of ours: worth a line in the operator's record. Tokens
+    /// end every few minutes, and what is not ours says nothing about anybody.
+    pub(crate) fn is_telling(&self) -> bool {
+        matches!(self, Self::Audience | Self::Revoked | Self::InsufficientScope { .. })
     }
 }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use doorward_resource_server::{Authorized, Refusal};
-use doorward_types::Timestamp;
 use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::{
@@ -181,7 +180,7 @@ impl Job {
     fn withdrawn(&self) -> Option<Refusal> {
         match self.subscription {
             true => withdrawn(&self.parts, &self.authorized),
-            false => revoked(&self.parts, &self.authorized).then_some(Refusal::Revoked),
+            false => self.parts.guard.is_revoked(&self.authorized).then_some(Refusal::Revoked),
         }
     }
 
@@ -243,17 +242,7 @@ pub(super) fn ended_subscription(id: &Id) -> Final {
 
 /// Why a stream without an end of its own may not go on, if it may not.
 pub(super) fn withdrawn(parts: &Parts, authorized: &Authorized) -> Option<Refusal> {
-    if authorized.expires_at() <= (parts.clock)() {
-        return Some(Refusal::Expired);
-    }
-    revoked(parts, authorized).then_some(Refusal::Revoked)
-}
-
-/// Whether the grant was taken back, whatever the time.
-fn revoked(parts: &Parts, authorized: &Authorized) -> bool {
-    // A token whose time has not come to an end is only bad when it was revoked.
-    let in_time = Timestamp::from_unix(authorized.expires_at().as_unix() - 1);
-    !parts.guard.is_still_good(authorized, in_time)
+    parts.guard.withdrawn(authorized, (parts.clock)())
 }
 
 /// A tick each `period`, the first after one period.
