@@ -6,16 +6,20 @@ use doorward_testkit::{SeededEntropy, url_text};
 use doorward_types::{
     ClientId, CodeVerifier, Digest, Entropy, Issuer, Permission, RedirectUri, ResourceId, ScopeSet, Secret, Timestamp,
     form::Form,
-    jose::SigningKey,
+    jose::{
+        self, AccessTokenClaims, KeySet, SigningKey,
+        dpop::{self, Nonces, ProvenKey},
+    },
+    messages::TokenResponse,
     secret::{ClientSecret, SessionToken},
 };
 
 use crate::{
-    Policy, Resource,
+    Policy, Resource, TokenRefusal, Write,
     client_auth::{AuthenticatedClient, Presented},
     facts::{Account, AccountId, Client, ClientAuthentication, ClientOrigin, Grant, GrantId, GrantKind, Session},
     session::ResourceOwner,
-    token::Fresh,
+    token::{Decision, Fresh},
 };
 
 pub(crate) static SIGNER: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
@@ -151,4 +155,63 @@ pub(crate) fn grant() -> Grant {
 
 pub(crate) fn fresh(entropy: &mut dyn Entropy) -> Fresh<'_> {
     Fresh { entropy, signer: &SIGNER }
+}
+
+/// A client that an administrator registered with a secret and for this grant type.
+pub(crate) fn service(grant_type: &str) -> Client {
+    let grant_types = vec![grant_type.to_owned()];
+    Client { origin: ClientOrigin::Administrator, grant_types, ..with_secret(&service_secret(), false) }
+}
+
+fn service_secret() -> Secret<ClientSecret> {
+    Secret::generate(&mut SeededEntropy::new(77))
+}
+
+/// The same, once it proved who it is.
+pub(crate) fn authenticated_service(client: &Client) -> AuthenticatedClient {
+    let secret = service_secret();
+    let form = form(&[("client_id", client.id.as_str()), ("client_secret", secret.expose())]);
+    Presented::read(None, &form).unwrap().authenticate(Some(client)).unwrap()
+}
+
+/// A key that a client proved to hold at this moment.
+pub(crate) fn proven(key: &SigningKey, now: Timestamp) -> ProvenKey {
+    let jwk = key.public_jwk();
+    let header = serde_json::json!({
+        "typ": "dpop+jwt", "alg": "ES256",
+        "jwk": {"kty": jwk.kty, "crv": jwk.crv, "x": jwk.x, "y": jwk.y},
+    });
+    let nonces = Nonces::new(b"key", "token");
+    let claims = serde_json::json!({
+        "jti": "one", "htm": "POST", "htu": TOKEN_ENDPOINT, "iat": now, "nonce": nonces.current(now),
+    });
+    let url = url::Url::parse(TOKEN_ENDPOINT).unwrap();
+    dpop::check(&key.sign_under(&header, &claims), "POST", &url, None, &nonces, now).unwrap()
+}
+
+const TOKEN_ENDPOINT: &str = "https://as.example/oauth/token";
+
+/// A client that also proved to hold the key.
+pub(crate) fn holding(client: AuthenticatedClient, key: &SigningKey, now: Timestamp) -> AuthenticatedClient {
+    client.holding(&policy(), Some(proven(key, now))).unwrap()
+}
+
+/// What an access token says that we signed.
+pub(crate) fn claims_of(response: &TokenResponse) -> AccessTokenClaims {
+    let keys = KeySet::new(vec![SIGNER.verifying_key()]);
+    let verified = jose::verify(response.access_token.expose(), &keys, AccessTokenClaims::TYP).unwrap();
+    serde_json::from_value(verified.claims().clone().into()).unwrap()
+}
+
+/// The tokens and writes of a decision that issues some.
+pub(crate) fn issued(decision: Decision) -> (TokenResponse, Vec<Write>) {
+    let Decision::Issue { response, writes } = decision else { panic!("{decision:?}") };
+    (response, writes)
+}
+
+/// The refusal of a decision that changes nothing.
+pub(crate) fn untouched(decision: Decision) -> TokenRefusal {
+    let Decision::Deny { refusal, writes } = decision else { panic!("tokens were issued") };
+    assert!(writes.is_empty(), "{writes:?}");
+    refusal
 }

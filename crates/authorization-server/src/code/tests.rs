@@ -1,7 +1,7 @@
 use doorward_testkit::SeededEntropy;
 use doorward_types::{
     CodeVerifier, ResourceId, Secret,
-    jose::{self, AccessTokenClaims, KeySet},
+    jose::{self, AccessTokenClaims, KeySet, SigningKey},
     messages::TokenResponse,
     secret::AuthorizationCode,
 };
@@ -11,8 +11,8 @@ use crate::{
     TokenError,
     facts::{Account, AccountId, Client, Code, Grant},
     fixtures::{
-        CALLBACK, R1, R2, SIGNER, account, another_client, at, authenticated, client, entropy, form, fresh, grant,
-        policy, policy_of_two, scopes, verifier,
+        CALLBACK, R1, R2, SIGNER, account, another_client, at, authenticated, authenticated_service, client, entropy,
+        form, fresh, grant, holding, policy, policy_of_two, proven, scopes, service, verifier,
     },
     token::TokenRequest,
 };
@@ -266,4 +266,55 @@ fn a_token_request_is_read_strictly() {
     for grant_type in ["password", "implicit", "CLIENT_CREDENTIALS", "AUTHORIZATION_CODE", "urn:x"] {
         assert_eq!(read(("grant_type", grant_type)), Err("unsupported_grant_type"));
     }
+}
+
+#[test]
+fn a_code_that_names_a_key_is_redeemed_with_that_key_only() {
+    // proves: R9449-03, R9449-10, EXT-05
+    let (key, other) = (SigningKey::generate(), SigningKey::generate());
+    let mut bound = facts();
+    bound.code.dpop = Some(doorward_types::jose::Thumbprint::parse(key.kid()).unwrap());
+    let with = |key: Option<&SigningKey>, facts: CodeFacts| {
+        let client = authenticated(&client());
+        let client = key.into_iter().fold(client, |client, key| holding(client, key, at(1)));
+        redeem(&policy_of_two(), &client, request(), Some(facts), at(1), fresh(&mut entropy()))
+    };
+    // Neither without a proof nor with another key, and the code is not used up.
+    assert_eq!(untouched(with(None, bound.clone())), TokenRefusal::NoProof);
+    assert_eq!(untouched(with(Some(&other), bound.clone())), TokenRefusal::OtherKey);
+    for facts in [bound, facts()] {
+        let (response, writes) = issued(with(Some(&key), facts));
+        assert_eq!((response.token_type.as_str(), claims(&response).cnf.unwrap().jkt.as_str()), ("DPoP", key.kid()));
+        // A public client's refresh tokens are bound from now on, and the proof is used up in the same commit.
+        assert!(
+            writes.iter().any(|write| matches!(write, Write::BindGrant { key: to, .. } if to.as_str() == key.kid()))
+        );
+        assert!(writes.iter().any(|write| matches!(write, Write::UseOnce { .. })));
+    }
+    assert!(claims(&issued(with(None, facts())).0).cnf.is_none());
+}
+
+#[test]
+fn a_confidential_client_is_bound_by_its_secret_and_not_by_a_key() {
+    // proves: R9449-03
+    let key = SigningKey::generate();
+    let service = Client { id: client().id, ..service("authorization_code") };
+    let client = holding(authenticated_service(&service), &key, at(1));
+    let decision = redeem(&policy_of_two(), &client, request(), Some(facts()), at(1), fresh(&mut entropy()));
+    let (response, writes) = issued(decision);
+    assert_eq!(claims(&response).cnf.unwrap().jkt.as_str(), key.kid());
+    assert!(!writes.iter().any(|write| matches!(write, Write::BindGrant { .. })));
+}
+
+#[test]
+fn a_client_or_a_policy_that_wants_keys_takes_nothing_without_one() {
+    // proves: R9449-04, EXT-DRAFT-005
+    let bound = Client { dpop_bound: true, ..client() };
+    let refusal = authenticated(&bound).holding(&policy(), None).map(|_| ()).unwrap_err();
+    assert_eq!((refusal.error(), refusal.status().as_u16()), ("invalid_dpop_proof", 400));
+    let only = crate::Policy { dpop_only: true, ..policy() };
+    assert!(authenticated(&client()).holding(&only, None).is_err());
+    let key = proven(&SigningKey::generate(), at(1));
+    assert!(authenticated(&client()).holding(&only, Some(key)).is_ok());
+    assert!(authenticated(&client()).holding(&policy(), None).is_ok());
 }

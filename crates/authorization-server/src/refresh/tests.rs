@@ -3,7 +3,7 @@ use std::time::Duration;
 use doorward_testkit::SeededEntropy;
 use doorward_types::{
     Secret,
-    jose::{self, AccessTokenClaims, KeySet},
+    jose::{self, AccessTokenClaims, KeySet, SigningKey},
     secret::{AuthorizationCode, RefreshToken},
 };
 
@@ -12,8 +12,8 @@ use crate::{
     TokenError,
     facts::{Client, Refresh},
     fixtures::{
-        R1, R2, SIGNER, account, another_client, at, authenticated, client, entropy, form, fresh, grant, policy,
-        policy_of_two, scopes, seconds,
+        R1, R2, SIGNER, account, another_client, at, authenticated, client, entropy, form, fresh, grant, holding,
+        policy, policy_of_two, scopes, seconds,
     },
     token::TokenRequest,
 };
@@ -262,4 +262,44 @@ fn the_row_alone_does_not_give_the_answer_away() {
     assert!(!shown);
     assert!(rotated.answer.open(&token, SEALED_ANSWER).is_none());
     assert!(rotated.answer.open(&secret(), SEALED_ANSWER).is_some());
+}
+
+/// As [`decide`], by a client that proves to hold this key.
+fn decide_with(key: Option<&SigningKey>, facts: RefreshFacts, now: i64) -> Decision {
+    let client = authenticated(&client());
+    let client = key.into_iter().fold(client, |client, key| holding(client, key, at(now)));
+    refresh(&policy_of_two(), &client, request(), Some(facts), at(now), fresh(&mut entropy()))
+}
+
+#[test]
+fn a_bound_family_is_refreshed_by_the_holder_of_its_key_only() {
+    // proves: R9449-03, EXT-05, RT-06
+    let (key, other) = (SigningKey::generate(), SigningKey::generate());
+    let bound = |mut facts: RefreshFacts| {
+        facts.grant.dpop = Some(doorward_types::jose::Thumbprint::parse(key.kid()).unwrap());
+        facts
+    };
+    let (response, writes) = issued(decide_with(Some(&key), bound(facts()), 100));
+    assert_eq!((response.token_type.as_str(), claims(&response).cnf.unwrap().jkt.as_str()), ("DPoP", key.kid()));
+    assert!(writes.iter().any(|write| matches!(write, Write::UseOnce { .. })));
+    // Without the key: nothing, and nothing ends, whether the token is fresh, in its grace, or used long ago.
+    for facts in [facts(), rotated().0, RefreshFacts { successor_used: true, ..rotated().0 }] {
+        for now in [101, 10_000] {
+            assert_eq!(untouched(decide_with(None, bound(facts.clone()), now)), TokenRefusal::NoProof);
+            assert_eq!(untouched(decide_with(Some(&other), bound(facts.clone()), now)), TokenRefusal::OtherKey);
+        }
+    }
+    // With it the grace and its end are as ever, and each replay needs a proof of its own.
+    let (_, writes) = issued(decide_with(Some(&key), bound(rotated().0), 101));
+    assert!(matches!(writes.as_slice(), [Write::CountReplay { .. }, Write::UseOnce { .. }]));
+    revoked(decide_with(Some(&key), bound(rotated().0), 10_000));
+}
+
+#[test]
+fn a_family_is_bound_with_the_first_proof() {
+    // proves: R9449-03
+    let key = SigningKey::generate();
+    let (_, writes) = issued(decide_with(Some(&key), facts(), 100));
+    assert!(writes.iter().any(|write| matches!(write, Write::BindGrant { key: to, .. } if to.as_str() == key.kid())));
+    assert!(!issued(decide_with(None, facts(), 100)).1.iter().any(|write| matches!(write, Write::BindGrant { .. })));
 }
