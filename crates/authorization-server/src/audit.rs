@@ -249,6 +249,9 @@ pub enum Broken {
     /// An event is not what was recorded, or was put in.
     #[error("event {0} is not what was recorded: its digest does not fit")]
     Digest(u64),
+    /// The whole record up to here was written anew: it fits in itself, but not what was kept of it elsewhere.
+    #[error("the record up to event {0} was written anew: it ends with another digest than the one that was kept")]
+    Rewritten(u64),
     /// Events at the end are missing.
     #[error("the record ends with event {found}, but {expected} were recorded")]
     End {

@@ -4,7 +4,10 @@
 //! node or another verifier that looks seldom never meets a token whose key it has not seen.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -140,17 +143,20 @@ impl std::fmt::Debug for KeyRing {
 
 /// The ring that is in force, shared by all that sign, verify and publish. A new one takes its place at once for all.
 #[derive(Debug)]
-pub struct SharedKeys(RwLock<Arc<KeyRing>>);
+pub struct SharedKeys {
+    ring: RwLock<Arc<KeyRing>>,
+    readable: AtomicBool,
+}
 
 impl SharedKeys {
     /// Begins with this ring.
     pub fn new(ring: KeyRing) -> Self {
-        Self(RwLock::new(Arc::new(ring)))
+        Self { ring: RwLock::new(Arc::new(ring)), readable: AtomicBool::new(true) }
     }
 
     /// The ring in force.
     pub fn current(&self) -> Arc<KeyRing> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The key that signs at this moment.
@@ -160,7 +166,18 @@ impl SharedKeys {
 
     /// Puts another ring in force.
     pub fn replace(&self, ring: KeyRing) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        self.readable.store(true, Ordering::Release);
+    }
+
+    /// The rows have changed and do not open here: the ring stays in force, but others may sign with keys not in it.
+    pub fn cannot_be_read(&self) {
+        self.readable.store(false, Ordering::Release);
+    }
+
+    /// Whether the ring is the one of the rows, as far as is known.
+    pub fn are_readable(&self) -> bool {
+        self.readable.load(Ordering::Acquire)
     }
 }
 
@@ -401,5 +418,9 @@ mod tests {
         shared.replace(KeyRing::single(key));
         assert_ne!(shared.signer(at(0)).kid(), before.kid());
         assert_eq!(shared.current().names().collect::<Vec<_>>(), [kid]);
+        shared.cannot_be_read();
+        assert!(!shared.are_readable());
+        shared.replace(KeyRing::single(SigningKey::generate()));
+        assert!(shared.are_readable());
     }
 }

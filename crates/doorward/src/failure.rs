@@ -69,16 +69,3 @@ impl Failure {
         self.exit.into()
     }
 }
-
-impl Failure {
-    /// The store cannot be used.
-    pub(crate) fn store(fault: &dyn fmt::Display, folder: &std::path::Path) -> Box<Self> {
-        Self::new(
-            "STO-01",
-            Exit::Error,
-            format!("the state in {} cannot be used", folder.display()),
-            fault,
-            "check that the folder is yours, writable and not full, or name another with --data-dir",
-        )
-    }
-}

@@ -2,13 +2,19 @@
 //!
 //! This is the only `main` and the only wiring: arguments, configuration, what is joined to what, and words for people.
 
+mod audit_log;
+mod backup;
 mod cli;
 mod connect;
 mod entropy;
 mod failure;
+mod key;
 mod login;
+mod operator_key;
 mod output;
+mod private_file;
 mod serve;
+mod state;
 mod user;
 
 use std::process::ExitCode;
@@ -37,13 +43,16 @@ fn main() -> ExitCode {
     let json = arguments.global.json;
     let result = runtime.block_on(async {
         match arguments.command {
-            cli::Command::Serve(serve) => serve::run(serve, json).await,
+            cli::Command::Serve(serve) => serve::run(*serve, json).await,
             cli::Command::Connect(connect) => connect::run(connect).await,
             cli::Command::Login(login) => login::run(login, json).await,
             cli::Command::List(list) => login::list(list, json).await,
             cli::Command::Token(token) => login::token(token, json).await,
             cli::Command::Logout(logout) => login::logout(logout, json).await,
             cli::Command::User { command } => user::run(command, json).await,
+            cli::Command::Key { command } => key::run(command, json).await,
+            cli::Command::AuditLog { command } => audit_log::run(command, json).await,
+            cli::Command::Backup { file, state } => backup::run(file, &state, json).await,
             cli::Command::WatchChildren => Ok(()),
         }
     });

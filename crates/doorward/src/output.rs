@@ -33,6 +33,33 @@ pub(crate) fn tell(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
+/// A table on stdout: columns as wide as their widest cell, the first row being their names.
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..N).map(width).collect();
+    let painted = Paint::stdout();
+    for (at, row) in rows.iter().enumerate() {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let line = cells.join("  ");
+        let line = line.trim_end();
+        data(&if at == 0 { painted.dim(line) } else { line.to_owned() });
+    }
+}
+
+/// A text that others chose, as one line without anything that a terminal would obey or show as something else.
+pub(crate) fn harmless(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A moment for people and programs: `2026-07-28T12:00:00Z`.
+pub(crate) fn moment(at: doorward_types::Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_unix()).unwrap_or_default().to_string()
+}
+
 /// Colours, where a person looks.
 #[derive(Clone, Copy)]
 pub(crate) struct Paint(bool);

@@ -2,11 +2,7 @@
 
 use std::{io::Read as _, path::Path};
 
-use doorward_authorization_server::{
-    account,
-    password::PasswordHash,
-    store::{Committed, Store as _},
-};
+use doorward_authorization_server::{account, password::PasswordHash, store::Committed};
 use doorward_types::{Secret, secret::Password};
 
 use crate::{
@@ -14,35 +10,35 @@ use crate::{
     entropy::SystemEntropy,
     failure::{Exit, Failure},
     output,
-    serve::{data_dir, now, open_store},
+    serve::now,
+    state::State,
 };
 
 /// Runs the command.
 pub(crate) async fn run(command: cli::User, json: bool) -> Result<(), Box<Failure>> {
     match command {
-        cli::User::Add { name, password_file, administrator, data } => {
+        cli::User::Add { name, password_file, administrator, state } => {
             let password = read_password(&password_file)?;
             let password = PasswordHash::choose(&password, &mut SystemEntropy).map_err(|refusal| {
                 Failure::new("USR-02", Exit::Usage, "the account was not made", refusal, "choose a longer password")
             })?;
-            let folder = data_dir(data)?;
-            let store = open_store(&folder).await?;
+            let state = State::open(&state).await?;
             let new = account::new_account(&name, password, administrator, now(), &mut SystemEntropy);
             let (account, writes) = new.map_err(|refusal| {
                 Failure::new("USR-03", Exit::Usage, "the account was not made", refusal, "choose another name")
             })?;
-            match store.commit(writes).await {
+            match state.store.commit(writes).await {
                 Ok(Committed::Done) => {}
                 Ok(Committed::Conflict) => {
                     return Err(Failure::new(
                         "USR-04",
                         Exit::Error,
                         format!("there is an account {name:?} already"),
-                        format!("{} has one of that name", folder.display()),
+                        format!("{} has one of that name", state.place),
                         "choose another name",
                     ));
                 }
-                Err(fault) => return Err(Failure::store(&fault, &folder)),
+                Err(fault) => return Err(state.failed(&fault)),
             }
             if json {
                 output::data(&serde_json::json!({"name": account.name, "id": account.id}).to_string());

@@ -81,6 +81,13 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether the database cannot be reached and may be later: worth waiting for.
+    pub fn is_away(&self) -> bool {
+        false
+    }
+}
+
 /// An open file: the connection that writes, and how to make more.
 pub(crate) struct Opened {
     pub(crate) writer: SqliteConnection,

@@ -48,7 +48,7 @@ fn misdirected(site: &Site, request: &Request) -> Option<Response> {
         return Some(plain(StatusCode::URI_TOO_LONG, "the address is longer than 16 KiB\n"));
     }
     // A probe asks by address, whatever the gateway's name is, and learns nothing else.
-    if request.uri().path() == "/healthz" {
+    if matches!(request.uri().path(), "/healthz" | "/readyz") {
         return None;
     }
     match host_of(request) {

@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 
@@ -43,6 +43,20 @@ pub(crate) async fn asset(Path(file): Path<String>) -> Response {
 /// Alive: the process answers.
 pub(crate) async fn health() -> Response {
     common::plain(StatusCode::OK, "ok\n")
+}
+
+/// How long the store may take to show that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Ready for requests: the store answers and the keys that others sign with are known. Says no more than that.
+pub(crate) async fn ready(State(site): State<Arc<Site>>) -> Response {
+    let answered = tokio::time::timeout(PATIENCE, site.store.ready()).await;
+    if matches!(answered, Ok(Ok(()))) && site.keys.are_readable() {
+        return common::plain(StatusCode::OK, "ready\n");
+    }
+    let mut response = common::plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    response
 }
 
 pub(crate) async fn not_found(State(site): State<Arc<Site>>) -> Response {

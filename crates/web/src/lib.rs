@@ -98,6 +98,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .merge(protocol)
         .merge(pages)
         .route("/healthz", get(home::health))
+        .route("/readyz", get(home::ready))
         .fallback(home::not_found.layer(middleware::from_fn(common::for_browsers)))
         .method_not_allowed_fallback(common::method_not_allowed)
         .layer(DefaultBodyLimit::max(MOST_BODY))

@@ -28,15 +28,7 @@ pub(crate) async fn run(flags: cli::List, json: bool) -> Result<(), Box<Failure>
     rows.extend(all.iter().map(|tokens| {
         [tokens.resource.to_string(), tokens.server.issuer().to_string(), scopes(tokens), expiry(tokens, now)]
     }));
-    let widths: Vec<_> =
-        (0..4).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    let painted = output::Paint::stdout();
-    for (at, row) in rows.iter().enumerate() {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        let line = cells.join("  ");
-        let line = line.trim_end();
-        output::data(&if at == 0 { painted.dim(line) } else { line.to_owned() });
-    }
+    output::table(&rows);
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! The accept loop: our own, since a gateway on the internet needs a limit for every wait and every size.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::ConnectInfo};
+use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -13,6 +14,9 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::proxies::{self, Network};
 
 /// Connections at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 4096;
@@ -22,7 +26,14 @@ const HEADER_TIME: Duration = Duration::from_secs(15);
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// Serves `router` until `stop` is done, then lets requests that are under way end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+/// Each request learns whose address it comes from, behind proxies of these networks too.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    trusted: Vec<Network>,
+    stop: impl Future<Output = ()>,
+) {
+    let trusted: Arc<[Network]> = trusted.into();
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(64 * 1024);
     builder
@@ -45,8 +56,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
             accepted = accepted => accepted,
             () = &mut stop => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 // Out of file descriptors, most likely: give others time to close some.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -56,8 +67,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         };
         // A small answer in two writes would otherwise wait 40 ms for the other end's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let (builder, service, watcher) =
-            (builder.clone(), TowerToHyperService::new(router.clone()), graceful.watcher());
+        let (router, trusted) = (router.clone(), trusted.clone());
+        let service = tower::service_fn(move |mut request: Request<Incoming>| {
+            let sender = proxies::sender(peer, request.headers(), &trusted);
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(sender, 0)));
+            router.clone().oneshot(request)
+        });
+        let (builder, service, watcher) = (builder.clone(), TowerToHyperService::new(service), graceful.watcher());
         let stopping = stopping.clone();
         tokio::spawn(async move {
             // Whoever connects and says nothing must keep neither a place nor the program; from the first words on hyper
@@ -128,7 +144,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let stop = async move { _ = ended.await };
-        let server = tokio::spawn(serve(listener, Router::new(), stop));
+        let server = tokio::spawn(serve(listener, Router::new(), Vec::new(), stop));
         let _silent = TcpStream::connect(address).await.unwrap();
         // An answer to a later connection shows that the silent one was accepted before it.
         let mut caller = TcpStream::connect(address).await.unwrap();

@@ -19,6 +19,8 @@ pub(crate) struct Started {
     pub(crate) connect: String,
     /// Where the state lies.
     pub(crate) data_dir: String,
+    /// The database that holds the state; absent when it lies in the folder.
+    pub(crate) database: Option<String>,
     /// The gateway's own URL, which is also its issuer.
     pub(crate) public_url: String,
     /// Whether this is plain http on this machine.
@@ -52,7 +54,7 @@ fn lines(started: &Started, paint: Paint, terminal: bool) -> Vec<String> {
     }
     row("Add to a host", &started.connect);
     row("Apps", &format!("{}/apps", started.public_url));
-    row("State", &started.data_dir);
+    row("State", started.database.as_deref().unwrap_or(&started.data_dir));
     if started.dev_mode {
         row("Mode", "development: plain http, for this machine only");
     }
