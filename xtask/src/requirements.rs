@@ -1,4 +1,5 @@
-//! Which requirement is proved by which test: docs/requirements.toml against the `proves:` comments.
+//! Which requirement is proved by which test: docs/requirements*.toml against the `proves:` comments, and against
+//! docs/conformance.md, which gives the reason for each row that no test proves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,10 +32,20 @@ struct Claim {
     test: String,
 }
 
-/// Prints the table; with `strict`, a requirement without a test is a failure.
+/// The tables of requirements, and the page of those that are not proved.
+const TABLES: &[&str] = &["docs/requirements.toml", "docs/requirements-authorization-server.toml"];
+const EXCUSES: &str = "docs/conformance.md";
+
+/// Prints the table; with `strict`, a row that is neither proved nor listed with its reason is a failure, and so is one
+/// that is both.
 pub(crate) fn run(strict: bool) -> Result<bool> {
-    let list = shell::root().join("docs/requirements.toml");
-    let requirements = parse(&fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?)?;
+    let mut tables = String::new();
+    for table in TABLES {
+        tables.push_str(&read(table)?);
+        tables.push('\n');
+    }
+    let requirements = parse(&tables)?;
+    let listed = listed(&read(EXCUSES)?)?;
     let mut claims = Vec::new();
     for root in ROOTS {
         collect(&shell::root().join(root), &mut claims)?;
@@ -46,20 +57,105 @@ pub(crate) fn run(strict: bool) -> Result<bool> {
     for requirement in &requirements {
         println!("{:<14} {} ({})", requirement.id, requirement.says, requirement.source);
         for claim in proofs.get(requirement.id.as_str()).into_iter().flatten() {
-            println!("{:<14}   {}:{} {}", "", claim.file, claim.line, claim.test);
+            println!("{:<14}   proved: {}:{} {}", "", claim.file, claim.line, claim.test);
+        }
+        if let Some(why) = listed.get(&requirement.id) {
+            println!("{:<14}   listed: {why}", "");
+        } else if !proofs.contains_key(requirement.id.as_str()) {
+            println!("{:<14}   GAP: neither proved nor in {EXCUSES}", "");
         }
     }
-    let listed: BTreeSet<&str> = requirements.iter().map(|requirement| requirement.id.as_str()).collect();
-    let unproved: Vec<&str> = listed.iter().copied().filter(|id| !proofs.contains_key(id)).collect();
-    let unlisted: Vec<&str> = proofs.keys().copied().filter(|id| !listed.contains(id)).collect();
-    if !unlisted.is_empty() {
-        println!("\nnamed by tests, not in docs/requirements.toml: {}", unlisted.join(", "));
+    let verdict = judge(&requirements, &proofs.keys().copied().collect(), &listed);
+    println!("\n{verdict}");
+    Ok(verdict.fine() || !strict)
+}
+
+/// How the rows stand.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Verdict<'a> {
+    rows: usize,
+    proved: usize,
+    listed: usize,
+    /// Neither proved nor listed.
+    gaps: Vec<&'a str>,
+    /// Proved, and still listed as not proved.
+    both: Vec<&'a str>,
+    /// Listed, but no row.
+    strangers: Vec<&'a str>,
+    /// Proved, but no row: an id of a list that this repository does not hold. No fault.
+    others: Vec<&'a str>,
+}
+
+fn judge<'a>(
+    requirements: &'a [Requirement],
+    proofs: &BTreeSet<&'a str>,
+    listed: &'a BTreeMap<String, String>,
+) -> Verdict<'a> {
+    let rows: BTreeSet<&str> = requirements.iter().map(|requirement| requirement.id.as_str()).collect();
+    let mut verdict = Verdict { rows: rows.len(), ..Verdict::default() };
+    for &row in &rows {
+        match (proofs.contains(row), listed.contains_key(row)) {
+            (true, false) => verdict.proved += 1,
+            (false, true) => verdict.listed += 1,
+            (true, true) => verdict.both.push(row),
+            (false, false) => verdict.gaps.push(row),
+        }
     }
-    if !unproved.is_empty() {
-        println!("\nwithout a test: {}", unproved.join(", "));
+    verdict.strangers = listed.keys().map(String::as_str).filter(|id| !rows.contains(id)).collect();
+    verdict.others = proofs.iter().copied().filter(|id| !rows.contains(id)).collect();
+    verdict
+}
+
+impl Verdict<'_> {
+    fn fine(&self) -> bool {
+        self.gaps.is_empty() && self.both.is_empty() && self.strangers.is_empty()
     }
-    println!("\n{} of {} requirements have a test", listed.len() - unproved.len(), listed.len());
-    Ok(unproved.is_empty() || !strict)
+}
+
+impl std::fmt::Display for Verdict<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.others.is_empty() {
+            writeln!(f, "named by tests, in no table: {}", self.others.join(", "))?;
+        }
+        if !self.gaps.is_empty() {
+            writeln!(f, "neither proved nor listed in {EXCUSES}: {}", self.gaps.join(", "))?;
+        }
+        if !self.both.is_empty() {
+            writeln!(f, "proved, so take the line out of {EXCUSES}: {}", self.both.join(", "))?;
+        }
+        if !self.strangers.is_empty() {
+            writeln!(f, "listed in {EXCUSES}, but no row of a table: {}", self.strangers.join(", "))?;
+        }
+        write!(f, "{} requirements: {} proved, {} listed with a reason", self.rows, self.proved, self.listed)?;
+        match self.gaps.len() {
+            0 => Ok(()),
+            gaps => write!(f, ", {gaps} gaps"),
+        }
+    }
+}
+
+fn read(path: &str) -> Result<String> {
+    let file = shell::root().join(path);
+    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Reads the rows `| ID | why |` of a page; the heading row and the rule below it are no ids.
+fn listed(page: &str) -> Result<BTreeMap<String, String>> {
+    let mut rows = BTreeMap::new();
+    for line in page.lines() {
+        let Some(row) = line.trim().strip_prefix('|').and_then(|row| row.strip_suffix('|')) else { continue };
+        let Some((id, why)) = row.split_once('|').map(|(id, why)| (id.trim(), why.trim())) else { continue };
+        if !is_id(id) {
+            continue;
+        }
+        if why.is_empty() {
+            bail!("{EXCUSES}: {id} has no reason");
+        }
+        if rows.insert(id.to_owned(), why.to_owned()).is_some() {
+            bail!("{EXCUSES}: {id} stands there twice");
+        }
+    }
+    Ok(rows)
 }
 
 /// Reads `[[requirement]]` tables of plain `key = "text"` lines, the only TOML that the file uses.
@@ -190,8 +286,28 @@ mod tests {
     }
 
     #[test]
-    fn the_list_in_the_repository_is_well_formed() {
-        let text = fs::read_to_string(shell::root().join("docs/requirements.toml")).unwrap();
-        assert!(parse(&text).unwrap().len() > 50);
+    fn a_row_is_proved_or_listed_and_never_both() {
+        let row = |id: &str| Requirement { id: id.to_owned(), ..Requirement::default() };
+        let rows = ["A-1", "A-2", "A-3", "A-4"].map(row);
+        let page = "text\n\n| id | why |\n|---|---|\n| A-2 | not taken |\n| A-3 | a fib |\n| B-1 | no row |\n";
+        let reasons = listed(page).unwrap();
+        let verdict = judge(&rows, &BTreeSet::from(["A-1", "A-3", "C-9"]), &reasons);
+        assert_eq!((verdict.rows, verdict.proved, verdict.listed), (4, 1, 1));
+        assert_eq!((&verdict.gaps[..], &verdict.both[..]), (&["A-4"][..], &["A-3"][..]));
+        assert_eq!((&verdict.strangers[..], &verdict.others[..]), (&["B-1"][..], &["C-9"][..]));
+        assert!(!verdict.fine());
+        let reasons = listed("| A-4 | not taken |").unwrap();
+        assert!(judge(&rows[3..], &BTreeSet::new(), &reasons).fine());
+        assert!(!judge(&rows[2..], &BTreeSet::new(), &reasons).fine(), "a gap");
+        assert!(!judge(&rows[3..], &BTreeSet::from(["A-4"]), &reasons).fine(), "both");
+        assert!(listed("| A-4 |  |").is_err());
+        assert!(listed("| A-4 | a |\n| A-4 | b |").is_err());
+    }
+
+    #[test]
+    fn the_lists_in_the_repository_are_well_formed() {
+        let tables: String = TABLES.iter().map(|table| read(table).unwrap() + "\n").collect();
+        assert!(parse(&tables).unwrap().len() > 400);
+        listed(&read(EXCUSES).unwrap()).unwrap();
     }
 }
