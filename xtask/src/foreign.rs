@@ -17,10 +17,17 @@ pub(crate) struct Missing {
 
 /// Installs every part that is missing and returns those that could not be had.
 pub(crate) fn install() -> Vec<Missing> {
-    [("Chromium and its driver", browser()), ("curl", curl()), ("npm packages", npm()), ("PyPI packages", pypi())]
-        .into_iter()
-        .filter_map(|(part, installed)| installed.err().map(|error| Missing { part, because: format!("{error:#}") }))
-        .collect()
+    [
+        ("Chromium and its driver", browser()),
+        ("curl", curl()),
+        ("npm packages", npm("tests/npm")),
+        ("the conformance suite", npm("tests/conformance")),
+        ("PyPI packages", pypi()),
+        ("the client on the oauth2 crate", rust()),
+    ]
+    .into_iter()
+    .filter_map(|(part, installed)| installed.err().map(|error| Missing { part, because: format!("{error:#}") }))
+    .collect()
 }
 
 fn browser() -> Result<()> {
@@ -35,8 +42,8 @@ fn curl() -> Result<()> {
     if shell::find("curl").is_some() { Ok(()) } else { debian(&["curl"]) }
 }
 
-fn npm() -> Result<()> {
-    let folder = shell::root().join("tests/npm");
+fn npm(at: &str) -> Result<()> {
+    let folder = shell::root().join(at);
     let wanted = read(&folder.join("package-lock.json"))?;
     let stamp = folder.join("node_modules/.installed-from");
     if fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
@@ -45,7 +52,7 @@ fn npm() -> Result<()> {
     if shell::find("npm").is_none() {
         bail!("npm is not in PATH: install Node.js 20 or newer");
     }
-    println!("test: npm ci in tests/npm");
+    println!("test: npm ci in {at}");
     shell::quietly(
         Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder),
     )?;
@@ -73,6 +80,14 @@ fn pypi() -> Result<()> {
             .current_dir(&folder),
     )?;
     fs::write(&stamp, wanted).context("cannot note what was installed")
+}
+
+/// A workspace of its own, so that what it stands on never stands in doorward's lock file.
+fn rust() -> Result<()> {
+    let folder = shell::root().join("tests/rust-oauth2");
+    let (manifest, target) = (folder.join("Cargo.toml"), folder.join("target"));
+    let mut cargo = shell::cargo(&["build", "--quiet", "--locked", "--manifest-path"]);
+    shell::quietly(cargo.arg(manifest).arg("--target-dir").arg(target))
 }
 
 fn debian(packages: &[&str]) -> Result<()> {

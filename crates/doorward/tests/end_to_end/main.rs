@@ -1,11 +1,13 @@
 //! The whole product on real parts: the real binary, a real MCP server behind it, real Chromium pressing the real
-//! buttons, the official TypeScript clients, and `doorward connect` itself.
+//! buttons, the official TypeScript clients, OAuth libraries, the official suite, and `doorward connect` itself.
 
 mod bridge;
 mod child;
 mod command_line;
 mod first_contact;
 mod foreign_clients;
+mod libraries;
+mod official_suite;
 mod pages;
 mod servers;
 mod strange_servers;
