@@ -8,6 +8,7 @@ mod lint;
 mod pure;
 mod requirements;
 mod shell;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -17,7 +18,10 @@ const USAGE: &str = "cargo xtask NAME
   test [FILTER…]         install what the tests need, build, run every test (or those whose name holds a FILTER)
   lint                   rustfmt --check, clippy with warnings denied, banned crates, arrows
   arrows                 check which crate may depend on which
-  requirements [--list]  which requirement is proved by which test; fails when one has none (--list never fails)";
+  soak races [--rounds N]
+                         two gateway processes on one database and many requests at once: N rounds on each engine (1000)
+  requirements [--list]  which requirement is proved by which test; fails on one that is neither proved nor listed with a
+                         reason in docs/conformance.md (--list never fails)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
         ["test", filters @ ..] => test::run(filters),
         ["lint"] => lint::run(),
         ["arrows"] => arrows::run(),
+        ["soak", what @ ..] => soak::run(what),
         ["requirements"] => requirements::run(true),
         ["requirements", "--list"] => requirements::run(false),
         [] | ["help" | "--help" | "-h"] => {

@@ -16,7 +16,7 @@ use std::{
 };
 
 pub use browser::Browser;
-pub use gateway::{Gateway, GatewayOptions};
+pub use gateway::{Gateway, GatewayOptions, Node};
 pub use opener::Opener;
 pub use running::Running;
 pub use stdio::Stdio;

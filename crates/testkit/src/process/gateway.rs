@@ -110,6 +110,19 @@ impl Gateway {
         &mut self.running
     }
 
+    /// Starts one more process on the same state and under the same public address, as behind a load balancer.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn node(&self) -> Node {
+        // It is asked for by number: what a node prints is the public address.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.expect("a port is free").to_string();
+        let options = self.options.clone().flags(&["--public-url", self.public_url()]);
+        let (running, _) = serve(&options, self.folder.path(), &address);
+        Node { running, address }
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.running.errors()
@@ -121,6 +134,7 @@ impl Gateway {
     /// When the command fails.
     pub fn add_user(&self, name: &str, password: &str) {
         let mut command = doorward(&self.options.program, self.folder.path());
+        command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         command.args(["user", "add", name, "--password-file", "-", "--data-dir"]).arg(self.data_dir());
         let mut adding = Running::start(&mut command);
         adding.write_line(password);
@@ -131,6 +145,24 @@ impl Gateway {
 
     fn text(&self, key: &str) -> &str {
         self.report[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.report))
+    }
+}
+
+/// One more process of a gateway; see [`Gateway::node`].
+pub struct Node {
+    running: Running,
+    address: String,
+}
+
+impl Node {
+    /// Where this process listens, such as `127.0.0.1:40123`. A request needs the public address in its `Host` header.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The process itself.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.running
     }
 }
 
