@@ -1,11 +1,13 @@
 //! The authorization request: refuse on our own page, send an error back, or ask a person.
 
+use aws_lc_rs::hmac;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use doorward_types::{
     ClientId, Digest, Entropy, Permission, ResourceId, S256Challenge, ScopeSet, Secret, Timestamp,
     form::Form,
     jose::Thumbprint,
     messages::ErrorResponse,
-    secret::{InteractionToken, SessionToken, State},
+    secret::{InteractionToken, Kind, SessionToken, State},
 };
 
 use crate::{
@@ -86,6 +88,15 @@ pub fn begin(
             Begin::Interact { token, writes: vec![Write::InsertInteraction(interaction)] }
         }
     }
+}
+
+/// The name of a request that can be begun once only. The same secret gives the same name, so that a page that is loaded
+/// again finds what was begun.
+pub(crate) fn derived<K: Kind>(secret: &Secret<K>, purpose: &str) -> Secret<InteractionToken> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+    let tag = hmac::sign(&key, format!("interaction\n{purpose}").as_bytes());
+    let text = format!("{}{}", InteractionToken::PREFIX, Base64UrlUnpadded::encode_string(tag.as_ref()));
+    Secret::parse(text).expect("base64url is an interaction token")
 }
 
 /// The row of a request that waits for this browser.

@@ -342,8 +342,8 @@ pub struct Rotated {
     pub replays: u32,
 }
 
-/// An authorization request that a client pushed ahead of the browser. Its parameters are sealed under the reference
-/// that only the client was given.
+/// An authorization request that a client pushed ahead of the browser. It is sealed under the reference that only
+/// the client was given.
 ///
 /// Source: RFC 9126 section 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -352,7 +352,7 @@ pub struct PushedRequest {
     pub digest: Digest<RequestReference>,
     /// The client that pushed it.
     pub client: ClientId,
-    /// The sealed parameters, in form encoding.
+    /// The sealed [`AuthorizationRequest`] that its parameters made.
     pub form: Sealed,
     /// Until when it can be used.
     pub expires_at: Timestamp,

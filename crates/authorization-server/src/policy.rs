@@ -81,6 +81,11 @@ pub struct Ceiling {
 /// Source: OpenID Connect Core section 11, MCP 2026-07-28 authorization, "Refresh Tokens".
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
+/// The grant type of devices.
+///
+/// Source: RFC 8628 section 3.4.
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// [`OFFLINE_ACCESS`] alone, as a set.
 pub(crate) fn offline_access() -> ScopeSet {
     Scope::parse(OFFLINE_ACCESS).into_iter().collect()
@@ -92,7 +97,7 @@ const KNOWN_CALLBACKS: &[&str] = &["cursor://anysphere.cursor-mcp/oauth/callback
 /// The ways in which a client may prove who it is, by their registered names.
 pub(crate) const AUTHENTICATION_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
 /// The grant types that exist here.
-pub(crate) const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
+pub(crate) const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
 impl Policy {
     /// The policy that a gateway starts with, for no resource yet.
@@ -163,6 +168,9 @@ impl Policy {
             authorization_endpoint: endpoint("/oauth/authorize"),
             token_endpoint: endpoint("/oauth/token"),
             jwks_uri: endpoint("/oauth/jwks"),
+            pushed_authorization_request_endpoint: endpoint("/oauth/par"),
+            require_pushed_authorization_requests: self.pushed_only,
+            device_authorization_endpoint: endpoint("/oauth/device_authorization"),
             registration_endpoint: endpoint("/oauth/register"),
             revocation_endpoint: endpoint("/oauth/revoke"),
             scopes_supported: scopes.iter().map(ToString::to_string).collect(),
@@ -216,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_metadata_says_what_is_there_and_no_more() {
-        // proves: R8414-01, R8414-02, R8414-04, R8414-06, R9207-02, R9728-09, MCP-AUTH-088, OA21-29, BCP-26, REG-11
+        // proves: R9126-05, R8628-06, STEP-08, R8414-01, R8414-02, R8414-04, R8414-06, R9207-02, R9728-09, MCP-AUTH-088, OA21-29, BCP-26, REG-11
         let policy = policy_of_two();
         let document = policy.metadata();
         assert_eq!(document.issuer, ISSUER);
@@ -224,10 +232,18 @@ mod tests {
         assert_eq!(document.code_challenge_methods_supported, Some(texts(&["S256"])));
         assert_eq!(document.response_types_supported, ["code"]);
         assert_eq!(document.response_modes_supported, ["query"]);
-        assert_eq!(document.grant_types_supported, ["authorization_code", "refresh_token"]);
+        assert_eq!(document.grant_types_supported, ["authorization_code", "refresh_token", DEVICE_CODE]);
         assert_eq!(document.scopes_supported, ["mcp:danger", "mcp:read", "mcp:write", "offline_access"]);
         assert_eq!(document.protected_resources, [R1, R2]);
         assert!(document.authorization_response_iss_parameter_supported);
+        let pushed = document.pushed_authorization_request_endpoint.as_deref();
+        assert_eq!(
+            (pushed, document.require_pushed_authorization_requests),
+            (Some("https://as.example/oauth/par"), false)
+        );
+        assert!(Policy { pushed_only: true, ..policy_of_two() }.metadata().require_pushed_authorization_requests);
+        let device = document.device_authorization_endpoint.as_deref();
+        assert_eq!(device, Some("https://as.example/oauth/device_authorization"));
         assert!(!document.client_id_metadata_document_supported && document.introspection_endpoint.is_none());
         let json = serde_json::to_value(&document).unwrap();
         assert!(json.get("id_token_signing_alg_values_supported").is_none());

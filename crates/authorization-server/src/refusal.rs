@@ -31,6 +31,8 @@ pub enum PageRefusal {
     OtherBrowser,
     /// The resource is not configured any more.
     ResourceGone,
+    /// The reference names no pushed request that this client can still use.
+    UnknownPushedRequest,
     /// The form was not served to the session that sends it.
     ForgedForm,
     /// The set-up link was used, replaced, or never ours.
@@ -57,6 +59,7 @@ impl PageRefusal {
             Self::AlreadyAnswered => "OA-108",
             Self::OtherBrowser => "OA-109",
             Self::ResourceGone => "OA-110",
+            Self::UnknownPushedRequest => "OA-113",
             Self::ForgedForm => "OA-111",
             Self::SetUpLink => "OA-112",
         }
@@ -74,6 +77,7 @@ impl PageRefusal {
             | Self::UnknownInteraction
             | Self::Expired
             | Self::AlreadyAnswered
+            | Self::UnknownPushedRequest
             | Self::ResourceGone => StatusCode::BAD_REQUEST,
         }
     }
@@ -84,7 +88,7 @@ impl PageRefusal {
             Self::Parameters(_) => "This request cannot be read",
             Self::NoClient | Self::UnknownClient => "This app is not known here",
             Self::NoRedirectUri | Self::RedirectUri { .. } => "This app asked to be answered at an unknown address",
-            Self::UnknownInteraction | Self::Expired => "This request is no longer open",
+            Self::UnknownInteraction | Self::Expired | Self::UnknownPushedRequest => "This request is no longer open",
             Self::AlreadyAnswered => "This request was answered already",
             Self::OtherBrowser => "This request belongs to another browser",
             Self::ResourceGone => "This server is no longer offered here",
@@ -102,7 +106,11 @@ impl PageRefusal {
             | Self::NoRedirectUri
             | Self::RedirectUri { .. }
             | Self::ResourceGone => "Nothing was allowed, and you were not sent on to the app.",
-            Self::UnknownInteraction | Self::Expired | Self::OtherBrowser | Self::ForgedForm => "Nothing was changed.",
+            Self::UnknownInteraction
+            | Self::Expired
+            | Self::UnknownPushedRequest
+            | Self::OtherBrowser
+            | Self::ForgedForm => "Nothing was changed.",
             Self::AlreadyAnswered => "Your first answer counts; this one changed nothing.",
             Self::SetUpLink => "No account was made.",
         }
@@ -122,6 +130,9 @@ impl PageRefusal {
             }
             Self::UnknownInteraction => "No request of this name is waiting for an answer.".into(),
             Self::Expired => "It was not answered in time.".into(),
+            Self::UnknownPushedRequest => {
+                "The app sent its request ahead, and it was not opened in time, was opened elsewhere, or is another app's.".into()
+            }
             Self::AlreadyAnswered => "A request can be answered once.".into(),
             Self::OtherBrowser => "Only the browser in which it was started, in the same session, can answer it.".into(),
             Self::ResourceGone => "The server that the app wants to use was taken out of the configuration.".into(),
@@ -141,9 +152,11 @@ impl PageRefusal {
             Self::Parameters(_) | Self::NoClient | Self::NoRedirectUri | Self::RedirectUri { .. } => {
                 "If you did not just try to connect an app, close this page. If you did, report this page to the app's makers."
             }
-            Self::UnknownInteraction | Self::Expired | Self::AlreadyAnswered | Self::OtherBrowser => {
-                "Go back to the app and connect again."
-            }
+            Self::UnknownInteraction
+            | Self::Expired
+            | Self::UnknownPushedRequest
+            | Self::AlreadyAnswered
+            | Self::OtherBrowser => "Go back to the app and connect again.",
             Self::ResourceGone => "Ask whoever runs this server.",
             Self::ForgedForm => "Go back, load the page again and repeat what you did.",
             Self::SetUpLink => "Sign in, or start doorward again to get a new link if there is no account yet.",

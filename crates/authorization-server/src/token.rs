@@ -7,7 +7,7 @@ use doorward_types::{
     form::Form,
     jose::{AccessTokenClaims, Actor, Confirmation, SigningKey, Thumbprint},
     messages::TokenResponse,
-    secret::{AccessToken, AuthorizationCode, RefreshToken},
+    secret::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken},
 };
 
 pub use crate::token_refusal::{TokenError, TokenRefusal};
@@ -18,6 +18,7 @@ use crate::{
     exchange::{self, ExchangeRequest},
     facts::{Account, Client, Grant, Refresh},
     jwt_bearer::{self, JwtBearerRequest},
+    policy::DEVICE_CODE,
     random,
 };
 
@@ -34,6 +35,8 @@ pub enum TokenRequest {
     Exchange(ExchangeRequest),
     /// An assertion of an identity provider.
     JwtBearer(JwtBearerRequest),
+    /// `urn:ietf:params:oauth:grant-type:device_code`.
+    Device(DeviceRequest),
 }
 
 /// What redeeming a code asks.
@@ -56,6 +59,15 @@ pub struct RefreshRequest {
     pub token: Secret<RefreshToken>,
     /// The scopes of the access token, when they shall be fewer.
     pub scope: Option<String>,
+    /// Every `resource` that was sent, as text.
+    pub resources: Vec<String>,
+}
+
+/// What a device that polls asks.
+#[derive(Clone, Debug)]
+pub struct DeviceRequest {
+    /// The device code.
+    pub code: Secret<DeviceCode>,
     /// Every `resource` that was sent, as text.
     pub resources: Vec<String>,
 }
@@ -106,6 +118,10 @@ impl TokenRequest {
             jwt_bearer::GRANT_TYPE => Ok(Self::JwtBearer(JwtBearerRequest {
                 assertion: Secret::parse(need("assertion")?).map_err(|_| TokenRefusal::Malformed("assertion"))?,
                 scope: form.get("scope").map(ToOwned::to_owned),
+                resources: resources(),
+            })),
+            DEVICE_CODE => Ok(Self::Device(DeviceRequest {
+                code: Secret::parse(need("device_code")?).map_err(|_| TokenRefusal::UnknownDevice)?,
                 resources: resources(),
             })),
             _ => Err(TokenRefusal::UnsupportedGrantType),

@@ -7,7 +7,7 @@ use crate::jwt_bearer::AssertionRefusal;
 
 /// The error codes of the token and revocation endpoints.
 ///
-/// Source: OAuth 2.1 section 3.2.4, RFC 8707 section 2, RFC 9449 sections 5 and 8, RFC 7009 section 2.2.1.
+/// Source: OAuth 2.1 section 3.2.4, RFC 8707 section 2, RFC 9449 sections 5 and 8, RFC 7009 section 2.2.1, RFC 8628 section 3.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the codes are defined by the specifications")]
 pub enum TokenError {
@@ -21,6 +21,10 @@ pub enum TokenError {
     InvalidDpopProof,
     UseDpopNonce,
     UnsupportedTokenType,
+    AuthorizationPending,
+    SlowDown,
+    AccessDenied,
+    ExpiredToken,
 }
 
 impl TokenError {
@@ -37,6 +41,10 @@ impl TokenError {
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
             Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
         }
     }
 }
@@ -97,6 +105,20 @@ pub enum TokenRefusal {
     GrantEnded,
     /// The account was disabled or deleted.
     AccountGone,
+    /// The device code does not exist.
+    UnknownDevice,
+    /// The device code was issued to another client.
+    DeviceOfAnotherClient,
+    /// Nobody answered the device yet.
+    DevicePending,
+    /// Nobody answered the device yet, and it polls too often.
+    SlowDown,
+    /// The person said No to the device.
+    DeviceDenied,
+    /// The device code expired.
+    ExpiredDevice,
+    /// The device has its tokens already.
+    RedeemedDevice,
     /// The token to be revoked belongs to another client.
     TokenOfAnotherClient,
     /// The token to be revoked was exchanged for one that belongs to another client's access.
@@ -159,6 +181,9 @@ impl TokenRefusal {
             | Self::ReusedRefresh
             | Self::GrantEnded
             | Self::AccountGone
+            | Self::UnknownDevice
+            | Self::DeviceOfAnotherClient
+            | Self::RedeemedDevice
             | Self::OtherKey
             | Self::Assertion(_)
             | Self::TokenOfAnotherClient => TokenError::InvalidGrant,
@@ -166,6 +191,10 @@ impl TokenRefusal {
             Self::ExchangedToken => TokenError::UnsupportedTokenType,
             Self::Proof(ProofRefusal::Nonce) => TokenError::UseDpopNonce,
             Self::Proof(_) | Self::NoProof => TokenError::InvalidDpopProof,
+            Self::DevicePending => TokenError::AuthorizationPending,
+            Self::SlowDown => TokenError::SlowDown,
+            Self::DeviceDenied => TokenError::AccessDenied,
+            Self::ExpiredDevice => TokenError::ExpiredToken,
             Self::ScopeNotGranted => TokenError::InvalidScope,
         }
     }
@@ -218,6 +247,12 @@ impl TokenRefusal {
             Self::ReusedRefresh => "the refresh token was used before; the access has been ended, ask the person again",
             Self::GrantEnded => "the person or the server has ended this access",
             Self::AccountGone => "the account is disabled or gone",
+            Self::UnknownDevice | Self::DeviceOfAnotherClient => "the device code is unknown",
+            Self::DevicePending => "the person has not answered yet",
+            Self::SlowDown => "wait 5 seconds longer between two polls from now on",
+            Self::DeviceDenied => "the person said no",
+            Self::ExpiredDevice => "the device code has expired",
+            Self::RedeemedDevice => "the device code was redeemed before",
             Self::TokenOfAnotherClient => "the token was not issued to this client",
             Self::ExchangedToken => "a token that was exchanged ends with the access it was exchanged from",
             Self::Proof(refusal) => return ascii(&refusal.to_string()),

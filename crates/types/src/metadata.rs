@@ -24,6 +24,12 @@ pub struct AuthorizationServerMetadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "is_false")]
+    pub require_pushed_authorization_requests: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<String>,
     #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
@@ -51,6 +57,12 @@ pub struct AuthorizationServerMetadata {
     pub subject_types_supported: Vec<String>,
     #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub id_token_signing_alg_values_supported: Vec<String>,
+}
+
+/// What is false when it is absent need not be said.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Why a metadata document is not used.

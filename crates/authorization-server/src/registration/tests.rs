@@ -280,7 +280,7 @@ fn what_is_not_supported_or_contradicts_itself_is_refused() {
         assert!(description.contains(name), "{description}");
     }
     // An app lists all the grants it knows; those of extensions are left out, and it is told.
-    let grants = json!(["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]);
+    let grants = json!(["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:unknown"]);
     let (response, _) = send(&with("grant_types", grants)).unwrap();
     assert_eq!(response.metadata.grant_types, Some(vec!["authorization_code".into(), "refresh_token".into()]));
 }
