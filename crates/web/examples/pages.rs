@@ -122,6 +122,7 @@ fn consents() -> Vec<(&'static str, String)> {
             DurationChoice { duration: GrantDuration::Hours8, checked: true },
             DurationChoice { duration: GrantDuration::Days30, checked: false },
         ],
+        asks_again: None,
         requested: at("2026-11-23T14:03:00Z", "23 November 2026, 14:03 UTC"),
         interaction: "q9w8".into(),
         form_token: "token".into(),
@@ -135,7 +136,7 @@ fn consents() -> Vec<(&'static str, String)> {
         first_seen: Some(at("2026-11-02T09:12:00Z", "2 November 2026, 09:12 UTC")),
         ..unverified.clone()
     };
-    known.durations.push(DurationChoice { duration: GrantDuration::UntilRevoked, checked: false });
+    known.durations.push(DurationChoice { duration: GrantDuration::UntilRevoked { at_most: None }, checked: false });
     let mut again = Consent {
         client: "Cursor".into(),
         client_id: "https://cursor.com/oauth/mcp.json".into(),

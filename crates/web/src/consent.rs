@@ -11,7 +11,7 @@ use axum::{
 use doorward_authorization_server::{
     PageRefusal,
     consent::{self, Answer, Destination, Lasts, Next, Pending},
-    facts::ClientOrigin,
+    facts::{Client, ClientOrigin},
     store::Committed,
 };
 use doorward_types::{ResourceId, Scope, ScopeSet, Secret, form::Form, secret::InteractionToken};
@@ -22,7 +22,7 @@ use crate::{
     browser::Browser,
     common::{self, Early, refused},
     forms::{interaction, read_form},
-    pages::{Consent, DurationChoice, GrantDuration, Outcome},
+    pages::{Consent, DurationChoice, GrantDuration, Link, Notice, Outcome, ReturnTo},
     words,
 };
 
@@ -76,9 +76,6 @@ async fn show(
     };
     let pending = pending(site, browser, token).await?.map_err(|refusal| refused(site, &refusal))?;
     let (client, resource) = (pending.client(), pending.resource());
-    let Destination::Client(redirect) = pending.destination() else {
-        return Err(refused(site, &PageRefusal::UnknownInteraction));
-    };
     let grants = site.store.grants_of(&account.id).await.map_err(|fault| common::away(site, &fault))?;
     let earlier: Vec<_> = grants
         .iter()
@@ -89,12 +86,15 @@ async fn show(
     let allowed_before =
         earlier.iter().filter(|grant| grant.is_live(now)).fold(ScopeSet::none(), |all, grant| all.union(&grant.scope));
     let tools = site.catalogue.tools(&account.id.0).await;
-    // What nobody vouches for ends by itself unless the person wants otherwise.
-    let preset = match client.origin {
-        ClientOrigin::Dynamic | ClientOrigin::Document => GrantDuration::Days30,
-        ClientOrigin::Administrator => GrantDuration::UntilRevoked,
+    let (return_to, redirect_uri) = match pending.destination() {
+        Destination::Client(redirect) => {
+            (words::return_to(redirect.kind(), redirect.as_str()), redirect.as_str().to_owned())
+        }
+        Destination::Device { user_code, asked_from } => {
+            let (code, asked_from) = (user_code.to_owned(), asked_from.to_owned());
+            (ReturnTo::Device { code, asked_from }, String::new())
+        }
     };
-    let durations = [GrantDuration::Hours8, GrantDuration::Days30, GrantDuration::UntilRevoked];
     let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let html = Consent {
         gateway: site.name.clone(),
@@ -105,11 +105,12 @@ async fn show(
         resource_url: resource.id.to_string(),
         account: shown_account,
         identity: words::identity(client),
-        return_to: words::return_to(redirect.kind(), redirect.as_str()),
-        redirect_uri: redirect.as_str().to_owned(),
+        return_to,
+        redirect_uri,
         first_seen: earlier.iter().map(|grant| grant.created_at).min().map(words::when),
         scopes: words::scope_choices(pending.offered(), &allowed_before, &tools),
-        durations: durations.map(|duration| DurationChoice { duration, checked: duration == preset }).into(),
+        durations: durations(site, client),
+        asks_again: pending.offline().then(|| words::how_long(site.policy.lifetimes.access_token)),
         requested: words::when(pending.requested_at()),
         interaction: token.expose().to_owned(),
         form_token: browser.form_token(&purpose(token)),
@@ -140,14 +141,53 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, bo
             Err(refusal) => return show(&site, &browser, &token, Some(refusal.to_string())).await,
         };
         match site.store.commit(answered.writes).await.map_err(|fault| common::away(&site, &fault))? {
-            Committed::Done => match answered.next {
-                Next::Leave(back) => Ok(leave(&site, Some(&client), &back, outcome)),
-                Next::Stay => Err(refused(&site, &PageRefusal::AlreadyAnswered)),
-            },
+            Committed::Done => Ok(match answered.next {
+                Next::Leave(back) => leave(&site, Some(&client), &back, outcome),
+                Next::Stay => stay(&site, &client, outcome),
+            }),
             Committed::Conflict => Err(refused(&site, &PageRefusal::AlreadyAnswered)),
         }
     };
     answered.await.unwrap_or_else(|early: Early| *early)
+}
+
+/// The page after the answer to a device: the browser is sent nowhere.
+fn stay(site: &Site, client: &Client, outcome: Outcome) -> Response {
+    let name = words::client_name(client);
+    let (title, text) = match outcome {
+        Outcome::Allowed => (
+            "The device is let in",
+            format!(
+                "“{name}” has what you allowed, in a few seconds. You can close this page, and stop the access at any time."
+            ),
+        ),
+        Outcome::Denied | Outcome::NotAsked { .. } => {
+            ("The device is not let in", format!("You denied it. “{name}” gets no access. You can close this page."))
+        }
+    };
+    let link = Some(Link { path: "/apps", words: "Connected apps" });
+    let html = Notice { gateway: site.name.clone(), title: title.to_owned(), text, link }.render();
+    common::page(StatusCode::OK, html)
+}
+
+/// The durations within the policy's limits. What nobody vouches for ends by itself unless the person wants otherwise.
+fn durations(site: &Site, client: &Client) -> Vec<DurationChoice> {
+    let limit = site.policy.longest_grant(client);
+    let offered = Lasts::within(limit);
+    let wanted = match client.origin {
+        ClientOrigin::Dynamic | ClientOrigin::Document => Lasts::Days30,
+        ClientOrigin::Administrator => Lasts::UntilRevoked,
+    };
+    let preset = offered.iter().copied().rfind(|lasts| *lasts == wanted).or(offered.last().copied());
+    let choice = |lasts: &Lasts| DurationChoice {
+        duration: match lasts {
+            Lasts::Hours8 => GrantDuration::Hours8,
+            Lasts::Days30 => GrantDuration::Days30,
+            Lasts::UntilRevoked => GrantDuration::UntilRevoked { at_most: limit.map(words::how_long) },
+        },
+        checked: Some(*lasts) == preset,
+    };
+    offered.iter().map(choice).collect()
 }
 
 /// Nothing of the form but these three fields counts: the request is the stored one.

@@ -1,5 +1,7 @@
 //! Facts in the words of the pages.
 
+use std::time::Duration;
+
 use doorward_authorization_server::facts::{Client, ClientOrigin};
 use doorward_types::{Permission, Scope, ScopeSet, Timestamp, redirect};
 
@@ -14,6 +16,18 @@ pub(crate) fn when(moment: Timestamp) -> When {
     When {
         datetime: stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         words: stamp.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+    }
+}
+
+/// A length of time, in its largest whole unit.
+pub(crate) fn how_long(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(24 * 3600, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+    let fits = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (unit, name) = fits.unwrap_or((1, "second"));
+    match seconds / unit {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Consent {
     pub identity: Identity,
     /// Where the answer is sent, in words.
     pub return_to: ReturnTo,
-    /// Where the answer is sent, in full.
+    /// Where the answer is sent, in full; empty for a device.
     pub redirect_uri: String,
     /// When this app first asked for this person's consent; none for the first time.
     pub first_seen: Option<When>,
@@ -34,6 +34,8 @@ pub struct Consent {
     pub scopes: Vec<ScopeChoice>,
     /// The durations on offer.
     pub durations: Vec<DurationChoice>,
+    /// After which time the app asks again if it may not stay connected, in words; none when it did not ask to.
+    pub asks_again: Option<String>,
     /// When the app asked.
     pub requested: When,
     /// The opaque id of this authorization request.
@@ -67,7 +69,7 @@ impl Consent {
 }
 
 /// A duration on offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DurationChoice {
     /// The duration.
     pub duration: GrantDuration,
@@ -76,32 +78,36 @@ pub struct DurationChoice {
 }
 
 /// How long the access lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantDuration {
     /// Eight hours.
     Hours8,
     /// Thirty days.
     Days30,
-    /// No end but the person's own.
-    UntilRevoked,
+    /// No end but the person's own, or the policy's.
+    UntilRevoked {
+        /// How long the policy allows at the most, in words.
+        at_most: Option<String>,
+    },
 }
 
 impl GrantDuration {
     /// The form value: `hours8`, `days30` or `until_revoked`.
     #[must_use]
-    pub fn value(self) -> &'static str {
+    pub fn value(&self) -> &'static str {
         match self {
             Self::Hours8 => "hours8",
             Self::Days30 => "days30",
-            Self::UntilRevoked => "until_revoked",
+            Self::UntilRevoked { .. } => "until_revoked",
         }
     }
 
-    fn words(self) -> &'static str {
+    fn words(&self) -> String {
         match self {
-            Self::Hours8 => "8 hours",
-            Self::Days30 => "30 days",
-            Self::UntilRevoked => "Until I revoke it",
+            Self::Hours8 => "8 hours".to_owned(),
+            Self::Days30 => "30 days".to_owned(),
+            Self::UntilRevoked { at_most: None } => "Until I revoke it".to_owned(),
+            Self::UntilRevoked { at_most: Some(limit) } => format!("Until I revoke it, at most {limit}"),
         }
     }
 }

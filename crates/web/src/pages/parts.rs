@@ -70,6 +70,13 @@ pub enum ReturnTo {
     },
     /// An app's own scheme, without `://`.
     Scheme(String),
+    /// A device elsewhere, which polls for it.
+    Device {
+        /// The code that it shows.
+        code: String,
+        /// From where it asked.
+        asked_from: String,
+    },
 }
 
 impl ReturnTo {
@@ -92,6 +99,7 @@ impl fmt::Display for ReturnTo {
         match self {
             Self::Web(host) => f.write_str(&visible(host)),
             Self::ThisComputer { host } => write!(f, "an app on this computer ({})", visible(host)),
+            Self::Device { .. } => f.write_str("a device elsewhere"),
             Self::Scheme(scheme) => write!(f, "the app that handles {}://", visible(scheme)),
         }
     }

@@ -64,6 +64,13 @@ pub(super) fn every_page(filled: &str) -> Vec<(&'static str, String)> {
             pages.push(("interstitial", page.render()));
         }
     }
+    let device = ReturnTo::Device { code: f(), asked_from: f() };
+    let durations =
+        vec![DurationChoice { duration: GrantDuration::UntilRevoked { at_most: Some(f()) }, checked: true }];
+    let asks_again = Some(f());
+    let elsewhere =
+        Consent { return_to: device, redirect_uri: String::new(), durations, asks_again, ..consent(filled) };
+    pages.push(("consent, device", elsewhere.render()));
     let mut again = consent(filled);
     again.scopes[0].already_allowed = true;
     again.error = Some(f());
@@ -95,8 +102,9 @@ pub(super) fn consent(filled: &str) -> Consent {
         durations: vec![
             DurationChoice { duration: GrantDuration::Hours8, checked: true },
             DurationChoice { duration: GrantDuration::Days30, checked: false },
-            DurationChoice { duration: GrantDuration::UntilRevoked, checked: false },
+            DurationChoice { duration: GrantDuration::UntilRevoked { at_most: None }, checked: false },
         ],
+        asks_again: None,
         requested: when(filled),
         interaction: f(),
         form_token: f(),

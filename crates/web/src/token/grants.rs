@@ -3,7 +3,7 @@
 use doorward_authorization_server::{
     TokenRefusal,
     client_auth::AuthenticatedClient,
-    client_credentials, code,
+    client_credentials, code, device,
     exchange::{self, ExchangeRequest},
     facts::{GrantFacts, GrantId},
     refresh,
@@ -42,6 +42,11 @@ pub(super) async fn decide(
         TokenRequest::ClientCredentials(request) => {
             let fresh = Fresh { entropy: &mut *entropy(), signer: &signer };
             Ok(client_credentials::grant(&site.policy, client, &request, now, fresh))
+        }
+        TokenRequest::Device(request) => {
+            let facts = site.store.device(&request.code.digest()).await?;
+            let fresh = Fresh { entropy: &mut *entropy(), signer: &signer };
+            Ok(device::poll(&site.policy, client, request, facts, now, fresh))
         }
         TokenRequest::Exchange(request) => exchanged(site, client, &request).await,
         TokenRequest::JwtBearer(_) => Ok(TokenRefusal::UnsupportedGrantType.into()),
