@@ -153,6 +153,4 @@ async fn what_is_not_known_is_passed_over_and_what_is_empty_was_not_sent() {
         assert!(page.text().contains(&format!("value=\"{scope}\"")), "{scope}");
     }
     assert!(!page.text().contains("evil"));
-    let offline = world.browser().consent(&app.request(&[("scope", Some("mcp:read offline_access"))])).await;
-    assert!(!offline.text().contains("offline_access"));
 }

@@ -40,10 +40,11 @@ async fn the_authorization_server_describes_itself() {
             "registration_endpoint": format!("{origin}/oauth/register"),
             "revocation_endpoint": format!("{origin}/oauth/revoke"),
             "jwks_uri": format!("{origin}/oauth/jwks"),
-            "scopes_supported": ["mcp:danger", "mcp:read", "mcp:write"],
+            "scopes_supported": ["mcp:danger", "mcp:read", "mcp:write", "offline_access"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "grant_types_supported":
+                ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
             "protected_resources": [format!("{origin}/mcp")],
