@@ -129,6 +129,13 @@ impl KeyRing {
         &self.verifying
     }
 
+    /// Whether these are the same keys with the same turns.
+    pub fn is(&self, other: &Self) -> bool {
+        let turns = |ring: &Self| ring.keys.iter().map(|held| (held.key.kid().to_owned(), held.active_from)).collect();
+        let (own, others): (Vec<_>, Vec<_>) = (turns(self), turns(other));
+        own == others
+    }
+
     /// The names of the keys, in the order in which they sign.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|held| held.key.kid())

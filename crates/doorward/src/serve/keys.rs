@@ -99,7 +99,7 @@ impl Follow {
         match KeyRing::open(&rows, &self.operator, now) {
             Ok(ring) => {
                 let known = self.keys.current();
-                if !self.keys.are_readable() || !ring.names().eq(known.names()) {
+                if !self.keys.are_readable() || !ring.is(&known) {
                     tracing::info!(keys = ?ring.names().collect::<Vec<_>>(), "the signing keys changed");
                     // Whoever verifies knows a key before anybody signs with it.
                     self.guard.replace_verifier(Verifier::new(self.issuer.clone(), ring.verifying().clone()));

@@ -143,6 +143,22 @@ impl Gateway {
         assert!(status.success(), "user add failed ({status}): {}", adding.errors());
     }
 
+    /// Runs another command of `doorward` on the gateway's state: gives its exit code, output and errors. The command must
+    /// end by itself.
+    ///
+    /// # Panics
+    /// When it does not end within a minute.
+    pub fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = doorward(&self.options.program, self.folder.path());
+        command.args(arguments).env("DOORWARD_DATA_DIR", self.data_dir());
+        command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
+        let mut running = Running::start(&mut command);
+        running.close_input();
+        let status = running.wait(Duration::from_secs(60));
+        let output: Vec<String> = std::iter::from_fn(|| running.maybe_line(Duration::from_secs(5))).collect();
+        (status.code(), output.join("\n"), running.errors())
+    }
+
     fn text(&self, key: &str) -> &str {
         self.report[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.report))
     }
