@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use doorward_types::{
     Issuer, Permission, ResourceId, Scope, ScopeSet,
+    jose::dpop,
     metadata::{AuthorizationServerMetadata, ProtectedResourceMetadata},
 };
 
-use crate::facts::{Client, ClientOrigin, Lifetimes};
+use crate::{
+    client_credentials, exchange,
+    facts::{Client, ClientOrigin, Lifetimes},
+    jwt_bearer,
+};
 
 /// A protected resource that tokens can be issued for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +101,12 @@ const KNOWN_CALLBACKS: &[&str] = &["cursor://anysphere.cursor-mcp/oauth/callback
 
 /// The ways in which a client may prove who it is, by their registered names.
 pub(crate) const AUTHENTICATION_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
-/// The grant types that exist here.
+/// What names the profile of assertions that is understood here.
+///
+/// Source: ID-JAG section 7.2.
+const ID_JAG: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
+
+/// The grant types that a client may register for by itself.
 pub(crate) const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
 impl Policy {
@@ -152,6 +162,16 @@ impl Policy {
         ceiling.map_or(self.lifetimes.refresh_idle, |idle| idle.min(self.lifetimes.refresh_idle))
     }
 
+    /// The grant types that a token can be asked with. An assertion's issuers are the operator's own matter and are not
+    /// named; that there are any is.
+    ///
+    /// Source: RFC 8414 section 2, ID-JAG sections 7.2 and 8.4.
+    fn grant_types(&self) -> Vec<&'static str> {
+        let asserted = (!self.enterprises.is_empty()).then_some(jwt_bearer::GRANT_TYPE);
+        let without_person = [client_credentials::GRANT_TYPE, exchange::GRANT_TYPE];
+        GRANT_TYPES.into_iter().chain(without_person).chain(asserted).collect()
+    }
+
     /// A configured resource.
     pub fn resource(&self, id: &ResourceId) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.id == *id)
@@ -176,9 +196,17 @@ impl Policy {
             scopes_supported: scopes.iter().map(ToString::to_string).collect(),
             response_types_supported: texts(&["code"]),
             response_modes_supported: texts(&["query"]),
-            grant_types_supported: texts(&GRANT_TYPES),
+            introspection_endpoint: endpoint("/oauth/introspect"),
+            grant_types_supported: texts(&self.grant_types()),
+            authorization_grant_profiles_supported: match self.enterprises.is_empty() {
+                true => Vec::new(),
+                false => texts(&[ID_JAG]),
+            },
+            dpop_signing_alg_values_supported: texts(&dpop::ALGORITHMS),
             token_endpoint_auth_methods_supported: Some(texts(&AUTHENTICATION_METHODS)),
             revocation_endpoint_auth_methods_supported: texts(&AUTHENTICATION_METHODS),
+            // Who cannot prove who it is is told nothing there.
+            introspection_endpoint_auth_methods_supported: texts(&AUTHENTICATION_METHODS[1..]),
             code_challenge_methods_supported: Some(texts(&["S256"])),
             authorization_response_iss_parameter_supported: true,
             protected_resources: self.resources.iter().map(|resource| resource.id.to_string()).collect(),
@@ -207,6 +235,8 @@ impl Policy {
             authorization_servers: vec![self.issuer.to_string()],
             scopes_supported: resource.scopes.iter().map(ToString::to_string).collect(),
             bearer_methods_supported: texts(&["header"]),
+            dpop_signing_alg_values_supported: texts(&dpop::ALGORITHMS),
+            dpop_bound_access_tokens_required: self.dpop_only,
             resource_name: Some(resource.name.clone()),
             resource_documentation: None,
         })
@@ -232,7 +262,10 @@ mod tests {
         assert_eq!(document.code_challenge_methods_supported, Some(texts(&["S256"])));
         assert_eq!(document.response_types_supported, ["code"]);
         assert_eq!(document.response_modes_supported, ["query"]);
-        assert_eq!(document.grant_types_supported, ["authorization_code", "refresh_token", DEVICE_CODE]);
+        let without_person = [client_credentials::GRANT_TYPE, exchange::GRANT_TYPE];
+        let expected = ["authorization_code", "refresh_token", DEVICE_CODE].into_iter().chain(without_person);
+        assert_eq!(document.grant_types_supported, expected.collect::<Vec<_>>());
+        assert!(document.authorization_grant_profiles_supported.is_empty());
         assert_eq!(document.scopes_supported, ["mcp:danger", "mcp:read", "mcp:write", "offline_access"]);
         assert_eq!(document.protected_resources, [R1, R2]);
         assert!(document.authorization_response_iss_parameter_supported);
@@ -244,11 +277,34 @@ mod tests {
         assert!(Policy { pushed_only: true, ..policy_of_two() }.metadata().require_pushed_authorization_requests);
         let device = document.device_authorization_endpoint.as_deref();
         assert_eq!(device, Some("https://as.example/oauth/device_authorization"));
-        assert!(!document.client_id_metadata_document_supported && document.introspection_endpoint.is_none());
+        assert!(!document.client_id_metadata_document_supported && document.introspection_endpoint.is_some());
         let json = serde_json::to_value(&document).unwrap();
         assert!(json.get("id_token_signing_alg_values_supported").is_none());
         assert!(document.validate(&policy.issuer).is_ok());
         assert_eq!(policy.openid_configuration().subject_types_supported, ["public"]);
+    }
+
+    #[test]
+    fn assertions_are_announced_when_somebody_is_trusted_and_keys_always() {
+        // proves: EXT-EMA-018, EXT-EMA-019, EXT-CC-004, IDJAG-10, R9449-05, R9449-13, EXT-DRAFT-005, EXT-DRAFT-010
+        let issuer = Issuer::parse("https://idp.example").unwrap();
+        let policy = Policy { enterprises: vec![Enterprise { issuer, jwks_uri: None }], ..fixture() };
+        let document = policy.metadata();
+        assert!(document.grant_types_supported.iter().any(|name| name == jwt_bearer::GRANT_TYPE));
+        assert_eq!(document.authorization_grant_profiles_supported, [ID_JAG]);
+        // Whom the operator trusts stands nowhere.
+        assert!(!serde_json::to_string(&document).unwrap().contains("idp.example"));
+        assert!(document.dpop_signing_alg_values_supported.iter().any(|alg| alg == "ES256"));
+        let symmetric = |alg: &String| alg.starts_with("HS") || alg == "none";
+        assert!(!document.dpop_signing_alg_values_supported.iter().any(symmetric));
+        let methods = &document.introspection_endpoint_auth_methods_supported;
+        assert!(!methods.iter().any(|method| method == "none"));
+        assert!(methods.iter().any(|method| method == "client_secret_basic"));
+        for only in [false, true] {
+            let policy = Policy { dpop_only: only, ..fixture() };
+            let document = policy.resource_metadata(&policy.resources[0].id).unwrap();
+            assert_eq!(document.dpop_bound_access_tokens_required, only);
+        }
     }
 
     #[test]

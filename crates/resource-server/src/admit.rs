@@ -1,6 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use doorward_types::{ClientId, Permission, ResourceId, ScopeSet, Timestamp, jose::AccessTokenClaims};
+use doorward_types::{
+    ClientId, Permission, ResourceId, ScopeSet, Timestamp,
+    jose::{AccessTokenClaims, dpop},
+};
 use http::{HeaderMap, HeaderName, Method, Uri, header, request::Parts};
 
 use crate::{Refusal, Verified};
@@ -97,6 +100,11 @@ fn principal(claims: &AccessTokenClaims) -> Principal {
 }
 
 impl Authorized {
+    /// The verified token again, to judge another part of the same request.
+    pub(crate) fn again(&self) -> Verified {
+        Verified { claims: self.claims.clone() }
+    }
+
     /// Who is behind the request.
     pub fn principal(&self) -> Principal {
         principal(&self.claims)
@@ -141,8 +149,13 @@ pub struct AuthorizedRequest<B> {
 }
 
 /// Headers that carry credentials, or that claim an identity which only a token can prove.
-const WITHHELD: [HeaderName; 4] =
-    [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::FORWARDED];
+const WITHHELD: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static(dpop::HEADER),
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    header::FORWARDED,
+];
 const WITHHELD_PREFIXES: [&str; 4] = ["x-forwarded-", "x-auth-", "x-user", "x-upstream-"];
 
 impl<B> AuthorizedRequest<B> {

@@ -1,10 +1,19 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use doorward_types::{ResourceId, ScopeSet, Timestamp, challenge::BearerChallenge};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use doorward_types::{
+    ResourceId, ScopeSet, Timestamp,
+    challenge::BearerChallenge,
+    jose::dpop::{NONCE_HEADER, Nonces},
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use url::Url;
 
-use crate::{Authorized, AuthorizedRequest, Denials, Refusal, Revocations, Verified, Verifier, presented};
+use crate::{
+    Authorized, AuthorizedRequest, Denials, Principal, Refusal, Revocations, Verified, Verifier,
+    possession::{self, Asked, Possession},
+    presented,
+};
 
 /// One protected resource with all it takes to judge a request to it.
 pub struct Guard {
@@ -13,6 +22,7 @@ pub struct Guard {
     revocations: Arc<dyn Revocations>,
     initial_scope: ScopeSet,
     denials: Option<Arc<dyn Denials>>,
+    possession: Option<Possession>,
 }
 
 /// After how many seconds a caller shall try again when revocations are not known.
@@ -26,7 +36,22 @@ impl Guard {
         revocations: Arc<dyn Revocations>,
         initial_scope: ScopeSet,
     ) -> Self {
-        Self { resource, verifier: RwLock::new(Arc::new(verifier)), revocations, initial_scope, denials: None }
+        Self {
+            resource,
+            verifier: RwLock::new(Arc::new(verifier)),
+            revocations,
+            initial_scope,
+            denials: None,
+            possession: None,
+        }
+    }
+
+    /// The same, and tokens that are bound to a key are taken with a proof of it; with `only`, no others are.
+    ///
+    /// Source: RFC 9449 section 7.
+    #[must_use]
+    pub fn proving(self, nonces: Nonces, only: bool) -> Self {
+        Self { possession: Some(Possession::new(nonces, only)), ..self }
     }
 
     /// The same, and whoever keeps the record is told of refusals.
@@ -45,14 +70,51 @@ impl Guard {
         *self.verifier.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verifier);
     }
 
-    /// Finds the one token in the headers and verifies it.
+    /// Finds the one token in the headers of a request with this method to this URL, and verifies it; if it is bound to a
+    /// key, with the proof that the caller holds that key. A proof is used up with this, so a request is verified once.
     ///
     /// # Errors
     /// Names the first check that failed.
-    pub fn verify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Verified, Refusal> {
-        let token = presented(headers)?;
+    /// Source: RFC 6750 section 2.1, RFC 9449 section 7.
+    pub fn verify(&self, headers: &HeaderMap, method: &Method, url: &Url, now: Timestamp) -> Result<Verified, Refusal> {
+        let (scheme, token) = presented(headers)?;
         let verifier = self.verifier.read().unwrap_or_else(PoisonError::into_inner).clone();
-        verifier.verify(&token, now)
+        let verified = verifier.verify(&token, now)?;
+        let asked = Asked { headers, method, url };
+        match possession::check(self.possession.as_ref(), &asked, scheme, &token, &verified.claims, now) {
+            Ok(()) => Ok(verified),
+            Err(refusal) => {
+                self.tell(&verified.principal(), &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    fn tell(&self, principal: &Principal, refusal: &Refusal) {
+        if let Some(denials) = self.denials.as_deref().filter(|_| refusal.is_telling()) {
+            denials.denied(principal, refusal);
+        }
+    }
+
+    /// Lets another part of the same request through, which needs more than the part that was let through already.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub fn admit_also<B>(
+        &self,
+        before: &Authorized,
+        request: Request<B>,
+        needed: &ScopeSet,
+        now: Timestamp,
+    ) -> Result<AuthorizedRequest<B>, Refusal> {
+        self.admit(before.again(), request, needed, now)
+    }
+
+    /// The nonce for the caller's next proof.
+    ///
+    /// Source: RFC 9449 section 9.
+    pub fn nonce(&self, now: Timestamp) -> Option<String> {
+        self.possession.as_ref().map(|possession| possession.nonce(now))
     }
 
     /// Lets a request through if the token is for this resource, still good, and covers `needed`.
@@ -70,9 +132,7 @@ impl Guard {
         match verified.admit(&self.resource, needed, &*self.revocations, now) {
             Ok(authorized) => Ok(AuthorizedRequest::new(authorized, request)),
             Err(refusal) => {
-                if let Some(denials) = self.denials.as_deref().filter(|_| refusal.is_telling()) {
-                    denials.denied(&principal, &refusal);
-                }
+                self.tell(&principal, &refusal);
                 Err(refusal)
             }
         }
@@ -91,7 +151,7 @@ impl Guard {
     /// The answer to a refused request: status, challenge, and a JSON body for whoever debugs it. A refusal that is not
     /// the token's fault has no challenge: it would make the caller ask for another token.
     ///
-    /// Source: RFC 6750 section 3, RFC 9728 section 5.1, MCP 2026-07-28 authorization, "Error Handling".
+    /// Source: RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1, MCP 2026-07-28 authorization, "Error Handling".
     pub fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
         let scope = match refusal {
             Refusal::InsufficientScope { needed } => needed.clone(),
@@ -113,11 +173,31 @@ impl Guard {
         if refusal.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(TRY_AGAIN));
         } else {
-            headers.insert(header::WWW_AUTHENTICATE, challenge.to_header());
+            self.challenge(headers, refusal, challenge);
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+
+    /// One challenge for each scheme that is taken, the simpler one first. What is wrong with a proof stands in the one that
+    /// asks for proofs.
+    fn challenge(&self, headers: &mut HeaderMap, refusal: &Refusal, challenge: BearerChallenge) {
+        if !self.possession.as_ref().is_some_and(Possession::is_demanded) {
+            let plain = match refusal.is_about_a_proof() {
+                true => BearerChallenge { error: None, error_description: None, ..challenge.clone() },
+                false => challenge.clone(),
+            };
+            headers.append(header::WWW_AUTHENTICATE, plain.to_header());
+        }
+        if self.possession.is_some() {
+            headers.append(header::WWW_AUTHENTICATE, challenge.to_dpop_header());
+        }
+        if let Refusal::UseNonce { nonce } = refusal
+            && let Ok(nonce) = HeaderValue::try_from(nonce)
+        {
+            headers.insert(NONCE_HEADER, nonce);
+        }
     }
 }
 
@@ -134,7 +214,6 @@ mod tests {
     };
 
     use super::*;
-    use crate::Principal;
 
     const R1: &str = "https://gw.example/mcp";
     const NOW: Timestamp = Timestamp::from_unix(1_000_000);
@@ -192,7 +271,7 @@ mod tests {
             let token = self.key.sign(AccessTokenClaims::TYP, &claims);
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
-            let verified = self.guard.verify(&headers, NOW)?;
+            let verified = self.guard.verify(&headers, &Method::POST, &self.guard.resource().url(), NOW)?;
             self.guard.admit(verified, Request::new(()), &needed.set(), NOW).map(|admitted| admitted.into_parts().0)
         }
     }

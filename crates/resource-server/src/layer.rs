@@ -60,8 +60,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let RequireBearerLayer { guard, needed, clock } = &self.layer;
         let now = clock();
-        let admitted =
-            guard.verify(request.headers(), now).and_then(|verified| guard.admit(verified, request, needed, now));
+        // The public URL: the resource's, with the path of this request.
+        let mut url = guard.resource().url();
+        url.set_path(request.uri().path());
+        let verified = guard.verify(request.headers(), request.method(), &url, now);
+        let admitted = verified.and_then(|verified| guard.admit(verified, request, needed, now));
         match admitted {
             Ok(request) => Box::pin(self.inner.call(request)),
             Err(refusal) => {

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
 
-use crate::ScopeSet;
+use crate::{ScopeSet, jose::dpop::ALGORITHMS};
 
 /// One challenge: a scheme and its parameters, names in lower case.
 ///
@@ -135,9 +135,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A `Bearer` challenge that we send.
+/// A challenge that we send: `Bearer`, or `DPoP` with the same parameters.
 ///
-/// Source: RFC 6750 section 3, RFC 9728 section 5.1.
+/// Source: RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BearerChallenge {
     /// The URL of the protected resource's metadata.
@@ -153,6 +153,17 @@ pub struct BearerChallenge {
 impl BearerChallenge {
     /// The header's value. Characters that a quoted string cannot hold are left out.
     pub fn to_header(&self) -> HeaderValue {
+        self.under("Bearer", &[])
+    }
+
+    /// The same challenge for tokens that are bound to a key.
+    ///
+    /// Source: RFC 9449 section 7.1.
+    pub fn to_dpop_header(&self) -> HeaderValue {
+        self.under("DPoP", &[("algs", &ALGORITHMS.join(" "))])
+    }
+
+    fn under(&self, scheme: &str, more: &[(&str, &str)]) -> HeaderValue {
         let mut parts = Vec::new();
         let mut push = |name: &str, value: &str| {
             let value: String = value.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
@@ -170,9 +181,11 @@ impl BearerChallenge {
         if let Some(url) = &self.resource_metadata {
             push("resource_metadata", url);
         }
-        let text =
-            if parts.is_empty() { "Bearer realm=\"mcp\"".to_owned() } else { format!("Bearer {}", parts.join(", ")) };
-        HeaderValue::try_from(text).expect("visible ASCII makes a header value")
+        more.iter().for_each(|(name, value)| push(name, value));
+        if parts.is_empty() {
+            parts.push("realm=\"mcp\"".to_owned());
+        }
+        HeaderValue::try_from(format!("{scheme} {}", parts.join(", "))).expect("visible ASCII makes a header value")
     }
 }
 

@@ -43,6 +43,12 @@ pub struct AuthorizationServerMetadata {
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub revocation_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
+    pub introspection_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
+    pub dpop_signing_alg_values_supported: Vec<String>,
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
+    pub authorization_grant_profiles_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default, deserialize_with = "absent")]
@@ -190,6 +196,10 @@ pub struct ProtectedResourceMetadata {
     pub scopes_supported: Vec<String>,
     #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
     pub bearer_methods_supported: Vec<String>,
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "Vec::is_empty")]
+    pub dpop_signing_alg_values_supported: Vec<String>,
+    #[serde(default, deserialize_with = "absent", skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens_required: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ mod common;
 mod consent;
 mod forms;
 mod home;
+mod introspect;
 mod metadata;
 pub mod pages;
 mod passwords;
@@ -79,6 +80,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/oauth/register", post(register::register))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
+        .route("/oauth/introspect", post(introspect::introspect))
         .method_not_allowed_fallback(common::method_not_allowed)
         .layer(middleware::from_fn(common::open_to_any_origin));
     // Opened by a person's browser; same-origin only.

@@ -28,6 +28,8 @@ use crate::{
 
 mod grants;
 
+pub(crate) use grants::grant_facts;
+
 /// How often a decision that lost a race is made again. Each loss means that somebody else's commit counted, and one token
 /// has so many that can: its use, its replays inside the grace, and its end.
 const MOST_TURNS: usize = refresh::MOST_REPLAYS as usize + 4;

@@ -79,7 +79,8 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     };
     let verifier = Verifier::new(issuer.clone(), keys.current().verifying().clone());
     let guard = Guard::new(resource.clone(), verifier, Arc::new(revocations), Permission::all_scopes());
-    let guard = Arc::new(guard.telling(Arc::new(queue)));
+    let nonces = keys.current().nonces("resource");
+    let guard = Arc::new(guard.telling(Arc::new(queue)).proving(nonces, policy.dpop_only));
     let gateway = Arc::new(Gateway::new(settings, guard.clone(), now));
 
     let setup = setup_token(&state).await?;

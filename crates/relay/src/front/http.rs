@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_resource_server::{AuthorizedRequest, Refusal};
-use doorward_types::Permission;
+use doorward_resource_server::{Authorized, AuthorizedRequest, Refusal};
+use doorward_types::{
+    Permission,
+    jose::dpop::{HEADER as DPOP, NONCE_HEADER as DPOP_NONCE},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -32,19 +35,26 @@ where
     let settings = &parts.settings;
     let origin = check_host(request.headers(), request.uri(), &settings.allowed_hosts)
         .and_then(|()| check_origin(request.headers(), &settings.allowed_origins));
+    let proves = request.headers().contains_key(DPOP);
     let mut response = match &origin {
         Err(elsewhere) => text(elsewhere.status(), &elsewhere.to_string()),
         Ok(_) if request.method() == Method::OPTIONS => preflight(request.headers()),
         Ok(_) => known_origin(parts, request).await,
     };
     let headers = response.headers_mut();
+    // Whoever sends proofs is told the nonce for the next one, so that it does not have to come back for it.
+    if let Some(nonce) = parts.guard.nonce((parts.clock)()).filter(|_| proves)
+        && let Ok(nonce) = HeaderValue::try_from(nonce)
+    {
+        headers.insert(DPOP_NONCE, nonce);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     if let Ok(Some(origin)) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id"),
+            HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id"),
         );
     }
     response
@@ -58,7 +68,7 @@ fn preflight(asked: &HeaderMap) -> Response<RelayBody> {
     if asked.contains_key(header::ORIGIN) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED);
         let mut names =
-            "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, \
+            "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, \
                          Last-Event-ID"
                 .to_owned();
         let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok());
@@ -85,7 +95,7 @@ where
     B::Error: Into<BoxError>,
 {
     // Whoever may not even look is told so before anything else is read or started.
-    let look = match look(parts, request.headers()) {
+    let look = match look(parts, &request) {
         Ok(look) => look,
         Err(refusal) => return refuse(parts, &refusal),
     };
@@ -102,20 +112,21 @@ where
 }
 
 /// The evidence that the caller may look: it stands for nothing yet that the caller asked for.
-pub(super) fn look(parts: &Parts, headers: &HeaderMap) -> Result<AuthorizedRequest<()>, Refusal> {
-    admit(parts, headers, (), Permission::Read)
+fn look<B>(parts: &Parts, request: &Request<B>) -> Result<AuthorizedRequest<()>, Refusal> {
+    let now = (parts.clock)();
+    let guard = &parts.guard;
+    let verified = guard.verify(request.headers(), request.method(), &guard.resource().url(), now)?;
+    guard.admit(verified, Request::new(()), &Permission::Read.set(), now)
 }
 
-/// Lets a request through, without any of its headers: what it asks for stands in its body.
+/// Lets a part of a request through, without any of its headers: what it asks for stands in its body.
 pub(super) fn admit<B>(
     parts: &Parts,
-    headers: &HeaderMap,
+    look: &Authorized,
     body: B,
     needed: Permission,
 ) -> Result<AuthorizedRequest<B>, Refusal> {
-    let now = (parts.clock)();
-    let verified = parts.guard.verify(headers, now)?;
-    parts.guard.admit(verified, Request::new(body), &needed.set(), now)
+    parts.guard.admit_also(look, Request::new(body), &needed.set(), (parts.clock)())
 }
 
 async fn post<B>(parts: &Arc<Parts>, look: AuthorizedRequest<()>, request: Request<B>) -> Response<RelayBody>

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use doorward_resource_server::{AuthorizedRequest, Principal};
+use doorward_resource_server::{Authorized, AuthorizedRequest, Principal};
 use doorward_types::{Permission, Revision};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::{sync::mpsc, time::timeout};
@@ -29,7 +29,7 @@ pub(super) async fn answer(
     incoming: Incoming,
 ) -> Response<RelayBody> {
     let principal = look.authorized().principal();
-    let caller = Caller { parts, asked, principal: &principal, accepts };
+    let caller = Caller { parts, asked, look: look.authorized(), principal: &principal, accepts };
     match incoming {
         Incoming::Single(message) => caller.single(message).await,
         Incoming::Batch(messages) => caller.batch(messages).await,
@@ -76,6 +76,7 @@ pub(super) fn unavailable(why: &Unavailable, id: Option<&Id>) -> Response<RelayB
 pub(super) struct Caller<'a> {
     pub(super) parts: &'a Arc<Parts>,
     pub(super) asked: &'a HeaderMap,
+    pub(super) look: &'a Authorized,
     pub(super) principal: &'a Principal,
     pub(super) accepts: Accepts,
 }
@@ -168,7 +169,7 @@ impl Caller<'_> {
             };
             // What cannot be done at all is told by its own answer.
             if let Ok((needed, _)) = needs
-                && let Err(refusal) = admit(self.parts, self.asked, (), needed)
+                && let Err(refusal) = admit(self.parts, self.look, (), needed)
             {
                 return refuse(self.parts, &refusal);
             }
@@ -194,7 +195,7 @@ impl Caller<'_> {
 
     /// Starts a session.
     async fn initialize(&self, request: Request) -> Response<RelayBody> {
-        let admitted = match admit(self.parts, self.asked, request, Permission::Read) {
+        let admitted = match admit(self.parts, self.look, request, Permission::Read) {
             Ok(admitted) => admitted,
             Err(refusal) => return refuse(self.parts, &refusal),
         };

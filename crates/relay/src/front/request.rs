@@ -117,7 +117,7 @@ impl Caller<'_> {
                 .and_then(|level| LEVELS.iter().position(|known| *known == level)),
             (Era::Legacy, session) => Some(session.and_then(|session| session.level()).unwrap_or(0)),
         };
-        let admitted = match admit(self.parts, self.asked, request, needed) {
+        let admitted = match admit(self.parts, self.look, request, needed) {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 let why = RpcError::new(INVALID_REQUEST, refusal.to_string());

@@ -91,7 +91,7 @@ pub struct Nonces {
 
 impl Nonces {
     /// How long one nonce is given out. It is accepted as long again.
-    pub const SLICE: Duration = Duration::from_secs(120);
+    pub const SLICE: Duration = Duration::from_secs(SLICE_SECONDS.unsigned_abs());
 
     /// The nonces under a key. `place` parts the nonces of authorization server and resource.
     pub fn new(key: &[u8], place: &str) -> Self {
@@ -110,12 +110,15 @@ impl Nonces {
         Base64UrlUnpadded::encode_string(&tag.as_ref()[..18])
     }
 
-    /// Whether `nonce` is of this slice of time or the one before. One slice ahead is good too: a node's clock may be fast.
-    fn accepts(&self, nonce: &str, now: Timestamp) -> bool {
+    /// Until when `nonce` is accepted, if it is: one of this slice of time or the one before. One slice ahead is good too:
+    /// a node's clock may be fast.
+    fn accepts(&self, nonce: &str, now: Timestamp) -> Option<Timestamp> {
         let now = slice(now);
-        [now, now.saturating_sub(1), now.saturating_add(1)]
-            .into_iter()
-            .any(|slice| constant_time::verify_slices_are_equal(self.of(slice).as_bytes(), nonce.as_bytes()).is_ok())
+        let known = [now, now.saturating_sub(1), now.saturating_add(1)];
+        let found = known.into_iter().find(|slice| {
+            constant_time::verify_slices_are_equal(self.of(*slice).as_bytes(), nonce.as_bytes()).is_ok()
+        })?;
+        Some(Timestamp::from_unix(found.saturating_add(2).saturating_mul(SLICE_SECONDS)))
     }
 }
 
@@ -125,9 +128,10 @@ impl std::fmt::Debug for Nonces {
     }
 }
 
+const SLICE_SECONDS: i64 = 120;
+
 fn slice(moment: Timestamp) -> i64 {
-    let seconds = i64::try_from(Nonces::SLICE.as_secs()).unwrap_or(i64::MAX);
-    moment.as_unix().div_euclid(seconds)
+    moment.as_unix().div_euclid(SLICE_SECONDS)
 }
 
 /// A key that the sender of a request proved to hold. Only [`check`] makes one.
@@ -226,10 +230,9 @@ pub fn check(
     }
     let name = Secret::<UsedOnce>::parse(format!("dpop {} {}", thumbprint.as_str(), claims.jti))
         .map_err(|_| ProofRefusal::Claims)?;
-    if !claims.nonce.is_some_and(|nonce| nonces.accepts(&nonce, now)) {
-        return Err(ProofRefusal::Nonce);
-    }
-    Ok(ProvenKey { thumbprint, proof: name.digest(), until: iat.plus(WINDOW).plus(Duration::from_secs(1)) })
+    let nonce = claims.nonce.and_then(|nonce| nonces.accepts(&nonce, now)).ok_or(ProofRefusal::Nonce)?;
+    let until = nonce.min(iat.plus(WINDOW).plus(Duration::from_secs(1)));
+    Ok(ProvenKey { thumbprint, proof: name.digest(), until })
 }
 
 /// The key in a proof's header, with the algorithm that the header names if the key is of that kind.

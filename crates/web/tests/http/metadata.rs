@@ -43,8 +43,15 @@ async fn the_authorization_server_describes_itself() {
             "scopes_supported": ["mcp:danger", "mcp:read", "mcp:write", "offline_access"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported":
-                ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+            "introspection_endpoint": format!("{origin}/oauth/introspect"),
+            "grant_types_supported": [
+                "authorization_code",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:device_code",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ],
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519", "PS256", "RS256"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
             "protected_resources": [format!("{origin}/mcp")],
@@ -91,6 +98,7 @@ async fn the_resource_is_described_at_its_own_path() {
             "authorization_servers": [origin],
             "scopes_supported": ["mcp:danger", "mcp:read", "mcp:write"],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519", "PS256", "RS256"],
             "resource_name": "Files",
         });
         assert_eq!(found, expected);

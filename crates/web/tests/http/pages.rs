@@ -216,7 +216,7 @@ async fn programs_of_other_origins_reach_the_protocol_and_no_page() {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let answer = world.send(method, path, &[("origin", origin), ("cookie", "a=b")], "").await;
             assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
-            assert_eq!(answer.header("access-control-expose-headers"), Some("WWW-Authenticate"), "{path}");
+            assert_eq!(answer.header("access-control-expose-headers"), Some("WWW-Authenticate, DPoP-Nonce"), "{path}");
             assert_eq!(answer.header("set-cookie"), None);
         }
         for path in [authorize.as_str(), "/", "/sign-in", "/sign-out", "/consent", "/setup", "/apps", "/apps/revoke"] {

@@ -74,7 +74,7 @@ async fn a_request_that_is_not_one_clear_form_is_refused() {
             app.redeem(&code, &[(name, value)]).await.must_be(400, "invalid_request");
         }
     }
-    for grant_type in ["password", "implicit", "client_credentials", "Authorization_Code", "urn:x", "<script>"] {
+    for grant_type in ["password", "implicit", "Client_Credentials", "Authorization_Code", "urn:x", "<script>"] {
         app.redeem(&code, &[("grant_type", Some(grant_type))]).await.must_be(400, "unsupported_grant_type");
     }
     assert_eq!(world.state().await, before, "no refusal used the code up");

@@ -1,0 +1,42 @@
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use doorward_authorization_server::introspection;
+
+use crate::{
+    Site,
+    common::{self, Early},
+    token::{authenticated, grant_facts, read_form, refused},
+};
+
+/// The introspection endpoint: a client asks what a token is worth.
+///
+/// Source: RFC 7662 section 2.
+pub(crate) async fn introspect(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&site, &headers, &body).await.unwrap_or_else(|early| *early)
+}
+
+async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
+    let form = read_form(headers, body)?;
+    let client = authenticated(site, headers, &form).await?;
+    let request = introspection::read(&form).map_err(|refusal| refused(&refusal))?;
+    let refresh = match request.refresh_digest() {
+        Some(digest) => site.store.refresh(&digest).await.map_err(|fault| common::away_json(&fault))?,
+        None => None,
+    };
+    let ring = site.keys.current();
+    let keys = ring.verifying();
+    let grant = match request.grant(&site.policy, keys) {
+        Some(id) => grant_facts(site, &id).await.map_err(|fault| common::away_json(&fault))?,
+        None => None,
+    };
+    let now = (site.now)();
+    let told = introspection::introspect(&site.policy, &client, &request, refresh.as_ref(), grant.as_ref(), keys, now);
+    let told = told.map_err(|refusal| refused(&refusal))?;
+    Ok(common::json(StatusCode::OK, told.to_json()))
+}
