@@ -20,6 +20,7 @@ pub(crate) fn install() -> Vec<Missing> {
     [
         ("Chromium and its driver", browser()),
         ("curl", curl()),
+        ("PostgreSQL", postgres()),
         ("npm packages", npm("tests/npm")),
         ("the conformance suite", npm("tests/conformance")),
         ("PyPI packages", pypi()),
@@ -40,6 +41,12 @@ fn browser() -> Result<()> {
 /// The plainest browser there is: it follows redirects and looks at nothing.
 fn curl() -> Result<()> {
     if shell::find("curl").is_some() { Ok(()) } else { debian(&["curl"]) }
+}
+
+/// Only its programs are used: tests start servers of their own.
+fn postgres() -> Result<()> {
+    let debian_has_it = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut versions| versions.next().is_some());
+    if shell::find("initdb").is_some() || debian_has_it { Ok(()) } else { debian(&["postgresql"]) }
 }
 
 fn npm(at: &str) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The cells of a row, whatever the engine.
 
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 /// A row whose columns can be read by name.
 pub trait Cells: Send + Sync {
@@ -38,3 +38,4 @@ macro_rules! cells {
 }
 
 cells!(SqliteRow);
+cells!(PgRow);

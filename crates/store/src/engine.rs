@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use doorward_authorization_server::store::{Store, StoreFault};
 use doorward_types::Timestamp;
 
-use crate::{RevokedGrants, SqliteStore, open::OpenError};
+use crate::{PostgresStore, RevokedGrants, SqliteStore, open::OpenError};
 
 /// A store as the program that runs it sees it, whatever the engine.
 #[async_trait]
@@ -131,7 +131,7 @@ pub enum BackupError {
 pub async fn open(place: &Place) -> Result<Arc<dyn Engine>, OpenError> {
     match place {
         Place::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path).await?)),
-        Place::Postgres(url) => Err(OpenError::NotADatabase(url.expose().into())),
+        Place::Postgres(url) => Ok(Arc::new(PostgresStore::open(url).await?)),
     }
 }
 

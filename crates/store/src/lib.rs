@@ -1,4 +1,4 @@
-//! SQLite behind the store traits, and the sealed file for the client's credentials.
+//! SQLite and PostgreSQL behind the store traits, and the sealed file for the client's credentials.
 
 mod apply;
 mod cells;
@@ -9,6 +9,7 @@ mod engine;
 mod envelope;
 mod named_lock;
 mod open;
+mod postgres;
 mod private;
 mod record;
 mod revoked;
@@ -25,6 +26,7 @@ mod writer;
 pub use engine::{BackupError, DatabaseUrl, Engine, InvalidDatabaseUrl, Place, open};
 pub use named_lock::{Attempt, Held, Holder, NamedLock};
 pub use open::OpenError;
+pub use postgres::PostgresStore;
 pub use revoked::RevokedGrants;
 pub use sealed_file::SealedFile;
 pub use sqlite::SqliteStore;

@@ -13,6 +13,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
+use crate::engine::DatabaseUrl;
+
 /// The schema, step by step. A step that was released is never changed.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../migrations/sqlite/0001_first.sql")),
@@ -62,6 +64,26 @@ pub enum OpenError {
         path: PathBuf,
         /// The first thing that SQLite found.
         evidence: String,
+    },
+    /// The database cannot be used.
+    #[error("the database {place} cannot be used: {reason}")]
+    Database {
+        /// The database, without its password.
+        place: DatabaseUrl,
+        /// What PostgreSQL said, and what helps.
+        reason: String,
+    },
+    /// A later version of this program changed the database.
+    #[error(
+        "the database {place} was used by a newer version (schema {found}, this version knows {known}); install that version again"
+    )]
+    NewerDatabase {
+        /// The database, without its password.
+        place: DatabaseUrl,
+        /// The schema's version in the database.
+        found: i64,
+        /// The latest version that this program knows.
+        known: usize,
     },
     /// The operating system refused.
     #[error("{path} cannot be opened: {source}")]

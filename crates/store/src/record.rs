@@ -17,7 +17,9 @@ pub(crate) async fn append<C: Connection>(connection: &mut C, events: Vec<Event>
     for event in events {
         let recorded = Recorded::after(number, &digest, event);
         (number, digest) = (recorded.number, recorded.digest);
-        connection.run(insert(recorded)).await?;
+        if connection.run(insert(recorded)).await? != 1 {
+            return Err(sqlx::Error::Protocol("an event cannot be recorded".into()));
+        }
     }
     let head = Statement::new(sql::MOVE_RECORD_HEAD).bind(signed(number)).bind(&digest[..]);
     connection.run(head).await.map(drop)

@@ -238,6 +238,11 @@ pub(crate) fn revoked(row: &impl Cells) -> Read<(String, Timestamp)> {
     Ok((text(row, "id")?, moment(row, "revoked_at")?))
 }
 
+/// As [`revoked`]; nothing for a row that stands there for another reason.
+pub(crate) fn maybe_revoked(row: &impl Cells) -> Read<Option<(String, Timestamp)>> {
+    row.text("id")?.map(|_| revoked(row)).transpose()
+}
+
 pub(crate) fn digest<K: Kind>(row: &impl Cells, column: &'static str) -> Read<Digest<K>> {
     maybe_digest(row, column)?.ok_or(Unreadable::Column(column))
 }

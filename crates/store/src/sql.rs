@@ -45,26 +45,63 @@ macro_rules! device_facts {
 }
 
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $($text:expr),+;)*) => {
+    ($all:ident: $($(#[$doc:meta])* $name:ident = $($text:expr),+;)*) => {
         $($(#[$doc])* pub(crate) const $name: &str = concat!($($text),+);)*
         /// All of them by name, for the test that prepares each.
         #[cfg(test)]
-        pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+        pub(crate) const $all: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
     };
 }
 
-// Transactions.
-statements! {
+// Of SQLite alone.
+statements! { SQLITE:
     /// A write transaction, taken at once: a transaction that read first could not be made one later.
     BEGIN = "BEGIN IMMEDIATE";
-    COMMIT = "COMMIT";
     /// Each request of a group can be undone alone.
     SAVEPOINT = "SAVEPOINT request";
     UNDO = "ROLLBACK TO SAVEPOINT request";
     RELEASE = "RELEASE SAVEPOINT request";
 
-    /// Of SQLite alone: another number than before says that another connection wrote.
+    /// Another number than before says that another connection wrote.
     DATA_VERSION = "PRAGMA data_version";
+}
+
+// Of PostgreSQL alone.
+statements! { POSTGRES:
+    ROLLBACK = "ROLLBACK";
+
+    /// What became of a transaction of this name.
+    TRANSACTION_STATUS = "SELECT pg_xact_status($1::xid8)";
+
+    /// Nobody else may append to the record until the transaction is over.
+    RECORD_HEAD_ALONE = "SELECT number, digest FROM audit_head WHERE id = 1 FOR UPDATE";
+
+    /// Nobody else may make a key until the transaction is over.
+    KEYS_ALONE = "LOCK TABLE keys IN SHARE ROW EXCLUSIVE MODE";
+
+    SWEEP_ALONE = "SELECT pg_try_advisory_xact_lock(7237125482216563044)";
+
+    /// One row at least, for the horizon: every transaction below it is over.
+    REVOKED_SINCE = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, g.id, g.revoked_at \
+                     FROM (SELECT 1) AS one LEFT JOIN grants g ON g.revoked_by >= $1";
+
+    /// Nothing waits for ever, and what was acknowledged is on the disk.
+    SETTINGS = "SELECT set_config('statement_timeout', '5000', false), set_config('lock_timeout', '4000', false), \
+                set_config('idle_in_transaction_session_timeout', '10000', false), \
+                set_config('default_transaction_isolation', 'read committed', false), set_config('synchronous_commit', \
+                CASE WHEN current_setting('synchronous_commit') = 'off' THEN 'on' \
+                ELSE current_setting('synchronous_commit') END, false)";
+
+    ABOUT_SERVER = "SELECT current_setting('server_version_num')::int AS version, \
+                    current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS replica";
+}
+
+/// Begins a transaction and names it, in one message.
+pub(crate) const BEGIN_NAMED: &str = "BEGIN; SELECT pg_current_xact_id()::text";
+
+// Of both.
+statements! { BOTH:
+    COMMIT = "COMMIT";
 
     CLIENT = "SELECT ", client_columns!(), " FROM clients c WHERE c.id = $1";
 
@@ -290,18 +327,34 @@ statements! {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{ConnectOptions as _, Executor as _, SqlSafeStr as _};
+    use doorward_testkit::postgres::Postgres;
+    use sqlx::{ConnectOptions as _, Executor as _, PgConnection, SqlSafeStr as _, SqliteConnection};
+
+    use super::{BOTH, POSTGRES, SQLITE};
 
     #[tokio::test]
-    async fn every_statement_can_be_prepared() {
+    async fn every_statement_can_be_prepared_on_sqlite() {
         let directory = tempfile::tempdir().unwrap();
         let opened = crate::open::open(&directory.path().join("doorward.db")).await.unwrap();
-        let mut connection = opened.writing.connect().await.unwrap();
-        for (name, text) in super::ALL {
+        let mut connection: SqliteConnection = opened.writing.connect().await.unwrap();
+        for (name, text) in BOTH.iter().chain(SQLITE) {
             if let Err(error) = connection.prepare(text.into_sql_str()).await {
                 panic!("{name}: {error}");
             }
         }
-        assert!(super::ALL.len() > 40);
+        assert!(BOTH.len() > 70);
+    }
+
+    #[tokio::test]
+    async fn every_statement_can_be_prepared_on_postgresql() {
+        let database = Postgres::fresh();
+        crate::PostgresStore::open(&database.url().parse().unwrap()).await.unwrap();
+        let options: sqlx::postgres::PgConnectOptions = database.url().parse().unwrap();
+        let mut connection: PgConnection = options.connect().await.unwrap();
+        for (name, text) in BOTH.iter().chain(POSTGRES) {
+            if let Err(error) = connection.prepare(text.into_sql_str()).await {
+                panic!("{name}: {error}");
+            }
+        }
     }
 }

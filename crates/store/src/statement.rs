@@ -25,6 +25,12 @@ impl Statement {
         Self { sql, values: Vec::new() }
     }
 
+    /// Whether a text holds the character U+0000, which PostgreSQL cannot store. No text of ours does, so what is asked for is not
+    /// there, and what would be written is refused.
+    pub(crate) fn holds_nul(&self) -> bool {
+        self.values.iter().any(|value| matches!(value, Value::Text(Some(text)) if text.contains('\0')))
+    }
+
     /// Binds the next placeholder.
     pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());

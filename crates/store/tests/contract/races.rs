@@ -135,3 +135,47 @@ pub async fn of_16_set_ups_one_succeeds(engine: &impl Engine) {
     assert_eq!(winners(&all_at_once(stores.clone(), commits).await), 1);
     assert_eq!(stores[1].setup().await.unwrap(), None);
 }
+
+/// Nodes that start at once make one key, not one each.
+pub async fn of_16_first_keys_one_is_made(engine: &impl Engine) {
+    // proves: FLT-10
+    let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
+    let mut draw = Draw::new(34);
+    for seen in 0..3 {
+        let commits = (0..16).map(|_| vec![Write::InsertKey { key: draw.key(), seen }]).collect();
+        assert_eq!(winners(&all_at_once(stores.clone(), commits).await), 1);
+    }
+    assert_eq!(stores[0].keys().await.unwrap().len(), 3);
+}
+
+/// Whatever gets in before the revocation ends with it, and nothing gets in after it.
+pub async fn a_revocation_ends_what_races_with_it(engine: &impl Engine) {
+    // proves: INV-9
+    let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
+    let mut draw = Draw::new(35);
+    for _ in 0..10 {
+        let grant = draw.grant();
+        let (head, next) = (draw.refresh(&grant), draw.refresh(&grant));
+        done(&*stores[0], vec![Write::InsertGrant(grant.clone()), Write::InsertRefresh(head.clone())]).await;
+        let rotate = Write::RotateRefresh {
+            token: head.digest,
+            grant: grant.id.clone(),
+            successor: next.digest,
+            at: grant.created_at,
+            answer: Sealed::from_bytes(vec![1]),
+        };
+        let revoke = Write::RevokeGrant {
+            grant: grant.id.clone(),
+            at: grant.created_at,
+            reason: doorward_authorization_server::RevocationReason::Person,
+        };
+        let both = vec![vec![rotate.clone(), Write::InsertRefresh(next.clone())], vec![revoke]];
+        all_at_once(stores.clone(), both).await;
+        assert_eq!(stores[0].commit(vec![rotate]).await.unwrap(), Committed::Conflict);
+        for token in [head, next] {
+            if let Some(facts) = stores[1].refresh(&token.digest).await.unwrap() {
+                assert!(facts.grant.revoked_at.is_some());
+            }
+        }
+    }
+}

@@ -2,7 +2,10 @@
 
 use doorward_authorization_server::{
     RevocationReason, Write,
-    facts::{Account, Client, ClientAuthentication, ClientOrigin, Grant, Interaction, Rotated},
+    facts::{
+        Account, AccountId, Client, ClientAuthentication, ClientOrigin, ExternalIdentity, Grant, GrantId, Interaction,
+        Rotated,
+    },
     store::Store,
 };
 use doorward_types::{
@@ -228,4 +231,22 @@ pub async fn text_is_never_sql(engine: &impl Engine) {
     }
     let nobody = Secret::<SetupToken>::generate(&mut draw.entropy).digest();
     conflict(&store, vec![Write::SpendSetup(nobody)]).await;
+}
+
+/// PostgreSQL cannot store the character; no engine does, and nobody's look-up fails for it.
+pub async fn a_nul_is_never_stored(engine: &impl Engine) {
+    // proves: INV-8
+    let store = engine.open().await;
+    let mut draw = Draw::new(11);
+    let account = Account { name: "a\0b".into(), ..draw.account_without_password() };
+    conflict(&store, vec![Write::InsertAccount(account.clone())]).await;
+    assert_eq!(store.account_by_name("a\0b").await.unwrap(), None);
+    assert_eq!(store.account_by_name("\0").await.unwrap(), None);
+    let person = ExternalIdentity { issuer: "https://idp.example".into(), subject: "\0".into() };
+    assert_eq!(store.account_by_identity(&person).await.unwrap(), None);
+    let grant = GrantId("g\0".into());
+    assert_eq!(store.grant(&grant).await.unwrap(), None);
+    assert_eq!(store.grants_of(&AccountId("\0".into())).await.unwrap(), []);
+    conflict(&store, vec![Write::InsertClient(Client { name: Some("\0".into()), ..draw.client() })]).await;
+    done(&store, vec![Write::RevokeGrant { grant, at: draw.moment(), reason: RevocationReason::Person }]).await;
 }

@@ -1,0 +1,134 @@
+//! The store on PostgreSQL: any number of processes against one database.
+
+mod error;
+mod open;
+mod transaction;
+mod watch;
+
+use std::{path::Path, time::Duration};
+
+use doorward_authorization_server::{
+    Write,
+    store::{Committed, StoreFault},
+};
+use doorward_types::Timestamp;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgRow},
+};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    database::Database,
+    driver::{Driver, fault},
+    engine::{BackupError, DatabaseUrl},
+    open::OpenError,
+    revoked::RevokedGrants,
+    statement::{Statement, query},
+};
+use transaction::{End, Work};
+
+/// How long anything may take before the caller hears that the database is away.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a commit that lost against another one, and so did nothing, is tried again.
+const MOST_ATTEMPTS: u32 = 10;
+
+/// The authorization server's store in a PostgreSQL database that any number of processes share. Each commit is a transaction
+/// of its own. A process hears of the others' revocations by `NOTIFY`, and looks each second in case it did not.
+pub type PostgresStore = Database<Postgres>;
+
+/// PostgreSQL.
+#[derive(Debug)]
+pub struct Postgres {
+    pool: PgPool,
+    options: PgConnectOptions,
+    place: DatabaseUrl,
+    revoked: RevokedGrants,
+    watch: watch::Watch,
+}
+
+impl PostgresStore {
+    /// Opens the database, checks that it can be used, and brings its schema up to date; processes that do so at the same time
+    /// take turns.
+    ///
+    /// # Errors
+    /// Says what is wrong with the database and what to do.
+    pub async fn open(place: &DatabaseUrl) -> Result<Self, OpenError> {
+        let (pool, options) = open::open(place).await?;
+        let revoked = RevokedGrants::default();
+        let seen = watch::look(&pool, None, &revoked).await;
+        let seen = seen.map_err(|error| OpenError::Database { place: place.clone(), reason: error.to_string() })?;
+        let watch = watch::Watch::start(pool.clone(), options.clone(), revoked.clone(), seen);
+        Ok(Self(Postgres { pool, options, place: place.clone(), revoked, watch }))
+    }
+}
+
+impl Postgres {
+    /// Tries until the transaction is over one way or another; nothing when it was undone.
+    async fn until_it_ends(&self, work: Work) -> Result<Option<u64>, StoreFault> {
+        let start = Instant::now();
+        for count in 0..MOST_ATTEMPTS {
+            if start.elapsed() > PATIENCE {
+                break;
+            }
+            match transaction::run(&self.pool, &self.options, &work).await? {
+                End::Committed(rows, revoked) => {
+                    self.revoked.extend(revoked);
+                    return Ok(Some(rows));
+                }
+                End::Undone => return Ok(None),
+                End::Lost => tokio::time::sleep(Duration::from_millis(u64::from(5 + 10 * count))).await,
+            }
+        }
+        Err(StoreFault("the same rows were contended for too often".into()))
+    }
+}
+
+impl Driver for Postgres {
+    type Row = PgRow;
+
+    async fn rows(&self, statement: Statement) -> Result<Vec<PgRow>, StoreFault> {
+        if statement.holds_nul() {
+            return Ok(Vec::new());
+        }
+        let twice = async {
+            match query!(statement.clone()).fetch_all(&self.pool).await {
+                // The connection was cut while it read; another one may be better.
+                Err(error) if error::is_cut(&error) => query!(statement).fetch_all(&self.pool).await,
+                result => result,
+            }
+        };
+        timeout(PATIENCE, twice).await.map_err(|_| away())?.map_err(fault)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<Committed, StoreFault> {
+        let done = self.until_it_ends(Work::Commit(writes)).await?;
+        Ok(if done.is_some() { Committed::Done } else { Committed::Conflict })
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault> {
+        Ok(self.until_it_ends(Work::Sweep(now)).await?.unwrap_or(0))
+    }
+
+    fn revoked(&self) -> &RevokedGrants {
+        &self.revoked
+    }
+
+    fn revocations_known_at(&self) -> Timestamp {
+        self.watch.known_at()
+    }
+
+    async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        Err(BackupError::UsePgDump { place: self.place.clone(), path: to.to_owned() })
+    }
+
+    async fn close(&self) {
+        self.watch.stop();
+        self.pool.close().await;
+    }
+}
+
+fn away() -> StoreFault {
+    StoreFault(format!("PostgreSQL did not answer within {} seconds", PATIENCE.as_secs()).into())
+}

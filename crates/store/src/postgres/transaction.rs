@@ -1,0 +1,134 @@
+//! One transaction, and what became of it when nobody says.
+
+use std::time::Duration;
+
+use doorward_authorization_server::{Write, store::StoreFault};
+use doorward_types::Timestamp;
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _,
+    pool::PoolConnection, postgres::PgConnectOptions,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{PATIENCE, away, error};
+use crate::{
+    apply::{Applied, Revoked, apply_all},
+    driver::fault,
+    sql, sweep,
+};
+
+/// How a transaction ended.
+pub(super) enum End {
+    /// All of it is durable: the rows that were swept, and the grants that were revoked.
+    Committed(u64, Revoked),
+    /// It was undone on purpose.
+    Undone,
+    /// It did nothing, because it lost against another one or its connection ended.
+    Lost,
+}
+
+/// What is done in a transaction.
+pub(super) enum Work {
+    /// The writes of a decision.
+    Commit(Vec<Write>),
+    /// One step of sweeping, at this moment.
+    Sweep(Timestamp),
+}
+
+impl Work {
+    /// Gives the number of rows that were swept, and the grants that were revoked; nothing to have it all undone.
+    async fn run(&self, connection: &mut PgConnection) -> sqlx::Result<Option<(u64, Revoked)>> {
+        match self {
+            Self::Commit(writes) => match apply_all(connection, writes.clone()).await? {
+                Applied::Done(revoked) => Ok(Some((0, revoked))),
+                Applied::Conflict => Ok(None),
+            },
+            Self::Sweep(now) => {
+                // One node sweeps at a time; the others have nothing to do meanwhile.
+                let alone: bool = sqlx::query_scalar(sql::SWEEP_ALONE).fetch_one(&mut *connection).await?;
+                if !alone {
+                    return Ok(None);
+                }
+                let swept = sweep::step(connection, *now).await?;
+                Ok(Some((swept.rows, swept.revoked)))
+            }
+        }
+    }
+}
+
+/// A connection that goes back to the pool only when no transaction is open on it; otherwise it is closed.
+struct Lease(Option<PoolConnection<Postgres>>);
+
+impl Lease {
+    fn connection(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("it is held until it is given back")
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What is left of the transaction ends with its connection.
+        drop(self.0.take().map(PoolConnection::detach));
+    }
+}
+
+/// Runs one transaction.
+pub(super) async fn run(pool: &PgPool, options: &PgConnectOptions, work: &Work) -> Result<End, StoreFault> {
+    let mut lease = Lease(Some(timeout(PATIENCE, pool.acquire()).await.map_err(|_| away())?.map_err(fault)?));
+    // Until COMMIT is sent nothing has happened, however this fails.
+    let begun = async {
+        let connection = lease.connection();
+        let name: String = sqlx::raw_sql(sql::BEGIN_NAMED).fetch_one(&mut *connection).await?.try_get(0)?;
+        Ok::<_, sqlx::Error>((name, work.run(connection).await?))
+    };
+    let (name, rows, revoked) = match timeout(PATIENCE, begun).await.map_err(|_| away())? {
+        Ok((name, Some((rows, revoked)))) => (name, rows, revoked),
+        Ok((_, None)) => {
+            if let Ok(Ok(_)) = timeout(PATIENCE, lease.connection().execute(sql::ROLLBACK)).await {
+                lease.give_back();
+            }
+            return Ok(End::Undone);
+        }
+        Err(error) if error::is_lost(&error) || error::is_cut(&error) => return Ok(End::Lost),
+        Err(error) => return Err(fault(error)),
+    };
+    match timeout(PATIENCE, lease.connection().execute(sql::COMMIT)).await {
+        Ok(Ok(_)) => {
+            lease.give_back();
+            Ok(End::Committed(rows, revoked))
+        }
+        Ok(Err(error)) if error::is_lost(&error) => Ok(End::Lost),
+        Ok(Err(error)) if !error::is_cut(&error) => Err(fault(error)),
+        // Sent, but nobody said what became of it.
+        Ok(Err(_)) | Err(_) => {
+            drop(lease);
+            if is_committed(options, &name).await? { Ok(End::Committed(rows, revoked)) } else { Ok(End::Lost) }
+        }
+    }
+}
+
+/// Reads what became of a transaction, over a connection of its own. The database keeps it for long.
+async fn is_committed(options: &PgConnectOptions, name: &str) -> Result<bool, StoreFault> {
+    let end = Instant::now() + PATIENCE;
+    tracing::warn!(transaction = name, "the connection ended at COMMIT; reading what became of it");
+    let ask = async || {
+        let mut connection = options.connect().await?;
+        let status: Option<String> =
+            sqlx::query_scalar(sql::TRANSACTION_STATUS).bind(name.to_owned()).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(status)
+    };
+    loop {
+        match timeout(PATIENCE, ask()).await {
+            Ok(Ok(Some(status))) if status == "committed" => return Ok(true),
+            Ok(Ok(Some(status))) if status == "aborted" => return Ok(false),
+            // Still in progress: the server has not noticed yet that nobody is there. Or it is still away.
+            _ if Instant::now() < end => sleep(Duration::from_millis(100)).await,
+            _ => return Err(StoreFault("the connection ended at COMMIT, and what became of it cannot be read".into())),
+        }
+    }
+}
