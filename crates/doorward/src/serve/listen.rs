@@ -1,8 +1,9 @@
 //! The accept loop: our own, since a gateway on the internet needs a limit for every wait and every size.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
+use http::{HeaderValue, header};
 use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -71,7 +72,17 @@ pub(crate) async fn serve(
         let service = tower::service_fn(move |mut request: Request<Incoming>| {
             let sender = proxies::sender(peer, request.headers(), &trusted);
             request.extensions_mut().insert(ConnectInfo(SocketAddr::new(sender, 0)));
-            router.clone().oneshot(request)
+            // A proxy in front may have taken a length for the end where we take the last chunk. Whatever stands behind such
+            // a request is then somebody else's bytes, so nothing more is read from the connection (RFC 9112 section 6.1).
+            let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+            let answer = router.clone().oneshot(request);
+            async move {
+                let mut response = answer.await?;
+                if chunked {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let (builder, service, watcher) = (builder.clone(), TowerToHyperService::new(service), graceful.watcher());
         let stopping = stopping.clone();

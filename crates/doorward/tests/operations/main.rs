@@ -2,6 +2,7 @@
 
 mod engine;
 mod keys;
+mod raw;
 mod record;
 mod state;
 #[path = "../attacks/world.rs"]
