@@ -94,6 +94,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
             connect: format!("doorward connect {resource}"),
             data_dir: state.folder.display().to_string(),
             database: matches!(state.place, Place::Postgres(_)).then(|| state.place.to_string()),
+            listen: address.to_string(),
             public_url: issuer.to_string(),
             dev_mode: issuer.url().scheme() == "http",
         },

@@ -21,6 +21,8 @@ pub(crate) struct Started {
     pub(crate) data_dir: String,
     /// The database that holds the state; absent when it lies in the folder.
     pub(crate) database: Option<String>,
+    /// The address and port where this process listens.
+    pub(crate) listen: String,
     /// The gateway's own URL, which is also its issuer.
     pub(crate) public_url: String,
     /// Whether this is plain http on this machine.

@@ -1,6 +1,7 @@
 //! Running a gateway: its keys, its record, its copies, on a file and on a database, on one node and on two.
 
 mod engine;
+mod hostile;
 mod keys;
 mod raw;
 mod record;
