@@ -73,6 +73,14 @@ pub enum OpenError {
         /// What PostgreSQL said, and what helps.
         reason: String,
     },
+    /// The database cannot be reached.
+    #[error("the database {place} cannot be reached: {reason}")]
+    Away {
+        /// The database, without its password.
+        place: DatabaseUrl,
+        /// What the attempt said, and what helps.
+        reason: String,
+    },
     /// A later version of this program changed the database.
     #[error(
         "the database {place} was used by a newer version (schema {found}, this version knows {known}); install that version again"
@@ -106,7 +114,7 @@ pub enum OpenError {
 impl OpenError {
     /// Whether the database cannot be reached and may be later: worth waiting for.
     pub fn is_away(&self) -> bool {
-        false
+        matches!(self, Self::Away { .. })
     }
 }
 

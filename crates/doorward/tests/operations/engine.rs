@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use doorward_testkit::process::{Gateway, GatewayOptions, http, repository};
+use doorward_testkit::{
+    postgres::Postgres,
+    process::{Gateway, GatewayOptions, http, repository},
+};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
@@ -14,6 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The rows behind a gateway.
 pub(crate) enum Rows {
     Sqlite(PathBuf),
+    Postgres(Postgres),
 }
 
 impl Rows {
@@ -25,6 +29,7 @@ impl Rows {
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
             }
+            Self::Postgres(database) => drop(database.sql(sql)),
         }
     }
 }
@@ -44,9 +49,16 @@ impl World {
         Self { gateway, rows }
     }
 
+    /// On a database of its own.
+    pub(crate) fn postgres(database: Postgres) -> Self {
+        let gateway = Gateway::start(options().environment("DOORWARD_DATABASE_URL", &database.url()));
+        gateway.add_user(NAME, PASSWORD);
+        Self { gateway, rows: Rows::Postgres(database) }
+    }
+
     /// One on each engine.
     pub(crate) fn each() -> Vec<Self> {
-        vec![Self::sqlite()]
+        vec![Self::sqlite(), Self::postgres(Postgres::fresh())]
     }
 
     /// What a command that must succeed printed, as JSON.

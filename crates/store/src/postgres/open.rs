@@ -27,7 +27,7 @@ const MIGRATION_PATIENCE: Duration = Duration::from_secs(120);
 pub(super) async fn open(place: &DatabaseUrl) -> Result<(PgPool, PgConnectOptions), OpenError> {
     let failed = |error: sqlx::Error| judge(place, &error);
     let options = PgConnectOptions::from_str(place.expose()).map_err(failed)?.application_name("doorward");
-    let late = || OpenError::Database { place: place.clone(), reason: "nobody answers there".into() };
+    let late = || OpenError::Away { place: place.clone(), reason: "nobody answers there".into() };
     let connected = timeout(PATIENCE, options.connect()).await.map_err(|_| late())?;
     let mut connection = connected.map_err(failed)?;
     check(place, &mut connection).await?;
@@ -90,5 +90,11 @@ fn judge(place: &DatabaseUrl, error: &sqlx::Error) -> OpenError {
         None => "; see that PostgreSQL runs there and that the URL is right",
     };
     let said = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
-    OpenError::Database { place: place.clone(), reason: format!("{said}{advice}") }
+    let (place, reason) = (place.clone(), format!("{said}{advice}"));
+    // It starts, or it has no place left for now: like one that does not answer, it may be there in a moment.
+    if error::is_cut(error) || error::code(error).as_deref() == Some("53300") {
+        OpenError::Away { place, reason }
+    } else {
+        OpenError::Database { place, reason }
+    }
 }
