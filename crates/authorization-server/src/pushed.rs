@@ -5,7 +5,7 @@
 use doorward_types::{
     Digest, Entropy, Secret, Timestamp,
     form::Form,
-    jose::Thumbprint,
+    jose::{Thumbprint, dpop::ProvenKey},
     secret::{InteractionToken, RequestReference, SessionToken},
 };
 use serde::Serialize;
@@ -80,6 +80,11 @@ pub fn push(
         expires_in: policy.lifetimes.pushed_request.as_secs(),
     };
     Ok((response, vec![Write::InsertPushedRequest(row)]))
+}
+
+/// The proof of the key that came with a pushed request, used up.
+pub fn spent(key: &ProvenKey) -> Write {
+    Write::UseOnce { id: key.proof(), until: key.until() }
 }
 
 /// The reference in a request that a browser brings; nothing when the request was not pushed.

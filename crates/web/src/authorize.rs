@@ -6,8 +6,10 @@ use axum::{
     response::Response,
 };
 use doorward_authorization_server::{
+    PageRefusal,
     authorize::{self, Begin},
     facts::Client,
+    pushed,
     redirect_target::RedirectBack,
     store::Committed,
 };
@@ -35,26 +37,63 @@ async fn answer(site: &Site, uri: &Uri, headers: &HeaderMap) -> Result<Response,
     let refuse = |refusal| common::refused(site, &refusal);
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).map_err(|refusal| refuse(refusal.into()))?;
     let id = authorize::client_id(&form).map_err(refuse)?;
-    let client = site.store.client(&id).await.map_err(|fault| common::away(site, &fault))?;
+    let away = |fault| common::away(site, &fault);
     let browser = Browser::of(site, headers).await?;
-    let begin = {
-        let mut entropy = (site.entropy)();
-        let digest = browser.token.digest();
-        authorize::begin(&site.policy, &form, client.as_ref(), digest, (site.now)(), &mut *entropy)
+    // A pushed request begins once; whoever loses a race for it goes on with what the other one began.
+    for _ in 0..MOST_TURNS {
+        let client = site.store.client(&id).await.map_err(away)?;
+        let begin = begin(site, &form, client.as_ref(), &browser).await?;
+        if let Some(response) = went_on(site, begin, client.as_ref(), &browser).await? {
+            return Ok(response);
+        }
+    }
+    Err(refuse(PageRefusal::UnknownPushedRequest))
+}
+
+/// How often a decision that lost a race is made again.
+const MOST_TURNS: usize = 3;
+
+async fn begin(site: &Site, form: &Form, client: Option<&Client>, browser: &Browser) -> Result<Begin, Early> {
+    let away = |fault| common::away(site, &fault);
+    let (digest, now) = (browser.token.digest(), (site.now)());
+    let reference = match pushed::reference(form) {
+        Ok(Some(reference)) => reference,
+        Ok(None) => {
+            return Ok(authorize::begin(&site.policy, form, client, digest, now, &mut *(site.entropy)()));
+        }
+        Err(refusal) => return Ok(Begin::Refuse(refusal)),
     };
+    let row = site.store.pushed_request(&reference.digest()).await.map_err(away)?;
+    let begun = site.store.interaction(&pushed::interaction(&reference).digest()).await.map_err(away)?;
+    let facts = pushed::Facts { client, pushed: row.as_ref(), begun: begun.as_ref() };
+    Ok(pushed::begin(&site.policy, form, &reference, &facts, digest, now, &mut *(site.entropy)()))
+}
+
+/// The answer; nothing when the same request was begun in the meantime.
+async fn went_on(
+    site: &Site,
+    begin: Begin,
+    client: Option<&Client>,
+    browser: &Browser,
+) -> Result<Option<Response>, Early> {
+    let refuse = |refusal| common::refused(site, &refusal);
     match begin {
         Begin::Refuse(refusal) => Err(refuse(refusal)),
         // Never a bare redirect: an error of a client that nobody approved is a way to make us send people anywhere.
         Begin::Redirect(back) => {
             let error = back.error().map_or("server_error", |error| error.as_str());
-            Ok(leave(site, client.as_ref(), &back, Outcome::NotAsked { error }))
+            Ok(Some(leave(site, client, &back, Outcome::NotAsked { error })))
         }
         Begin::Interact { token, writes } => {
-            let committed = site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))?;
-            debug_assert_eq!(committed, Committed::Done, "a request with a fresh token meets no guard");
+            if !writes.is_empty() {
+                let committed = site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))?;
+                if committed == Committed::Conflict {
+                    return Ok(None);
+                }
+            }
             let page = if browser.account().is_some() { "consent" } else { "sign-in" };
             let next = common::see_other(&format!("/{page}?interaction={}", token.expose()));
-            Ok(browser.remembered(site, next))
+            Ok(Some(browser.remembered(site, next)))
         }
     }
 }

@@ -9,17 +9,22 @@ mod browser;
 mod catalogue;
 mod common;
 mod consent;
+mod device;
+mod device_page;
 mod forms;
 mod home;
 mod introspect;
+mod limits;
 mod metadata;
 pub mod pages;
 mod passwords;
+mod pushed;
 mod register;
 mod revoke;
 mod set_up;
 mod sign_in;
 mod token;
+mod tries;
 mod words;
 
 use std::{sync::Arc, time::Duration};
@@ -37,6 +42,7 @@ use doorward_types::{Entropy, Timestamp};
 use tower_http::timeout::TimeoutLayer;
 
 pub use catalogue::{Catalogue, Tool};
+pub use limits::Limits;
 pub use passwords::Passwords;
 
 /// All that the endpoints work with.
@@ -59,6 +65,8 @@ pub struct Site {
     pub entropy: fn() -> Box<dyn Entropy>,
     /// The place where passwords are checked.
     pub passwords: Passwords,
+    /// What strangers may do only so often.
+    pub limits: Limits,
 }
 
 /// The largest body that any of these endpoints reads.
@@ -78,6 +86,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/.well-known/openid-configuration", get(metadata::openid_configuration))
         .route("/oauth/jwks", get(metadata::keys))
         .route("/oauth/register", post(register::register))
+        .route("/oauth/par", post(pushed::push))
+        .route("/oauth/device_authorization", post(device::ask))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/introspect", post(introspect::introspect))
@@ -90,6 +100,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/consent", get(consent::page).post(consent::answer))
+        .route("/device", get(device_page::page).post(device_page::typed))
         .route("/setup", get(set_up::page).post(set_up::set_up))
         .route("/apps", get(apps::page))
         .route("/apps/revoke", post(apps::revoke))

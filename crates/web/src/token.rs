@@ -47,28 +47,33 @@ pub(crate) async fn token(State(site): State<Arc<Site>>, headers: HeaderMap, bod
 async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
     let form = read_form(headers, body)?;
     let client = authenticated(site, headers, &form).await?;
-    let answered = match proven(site, headers).and_then(|key| client.holding(&site.policy, key)) {
+    let answered = match proven(site, headers, PATH).and_then(|key| client.holding(&site.policy, key)) {
         Ok(client) => decided(site, &client, &form).await,
         Err(refusal) => Err(refused(&refusal)),
     };
-    if !headers.contains_key(dpop::HEADER) {
-        return answered;
-    }
-    // Whoever sends proofs is told the nonce for the next one, so that it does not have to come back for it.
-    let mut response = answered.unwrap_or_else(|early| *early);
-    let nonce = site.keys.current().nonces(NONCES).current((site.now)());
-    let nonce = HeaderValue::try_from(nonce).expect("base64url makes a header value");
-    response.headers_mut().insert(dpop::NONCE_HEADER, nonce);
-    Ok(response)
+    Ok(with_nonce(site, headers, answered.unwrap_or_else(|early| *early)))
 }
 
-/// Parts the nonces of this endpoint from those of the resources.
+/// Whoever sends proofs is told the nonce for the next one, so that it does not have to come back for it.
+pub(crate) fn with_nonce(site: &Site, headers: &HeaderMap, mut response: Response) -> Response {
+    if headers.contains_key(dpop::HEADER) {
+        let nonce = site.keys.current().nonces(NONCES).current((site.now)());
+        let nonce = HeaderValue::try_from(nonce).expect("base64url makes a header value");
+        response.headers_mut().insert(dpop::NONCE_HEADER, nonce);
+    }
+    response
+}
+
+/// The path of this endpoint, which proofs of a key name.
+const PATH: &str = "/oauth/token";
+
+/// Parts the nonces of these endpoints from those of the resources.
 const NONCES: &str = "token";
 
-/// The key that the caller proves to hold for this request, if it sends a proof.
-fn proven(site: &Site, headers: &HeaderMap) -> Result<Option<ProvenKey>, TokenRefusal> {
+/// The key that the caller proves to hold for a request to this path, if it sends a proof.
+pub(crate) fn proven(site: &Site, headers: &HeaderMap, path: &str) -> Result<Option<ProvenKey>, TokenRefusal> {
     let Some(proof) = dpop::presented(headers).map_err(TokenRefusal::Proof)? else { return Ok(None) };
-    let url = Url::parse(&site.policy.issuer.endpoint("/oauth/token")).expect("an issuer with a path is a URL");
+    let url = Url::parse(&site.policy.issuer.endpoint(path)).expect("an issuer with a path is a URL");
     let nonces = site.keys.current().nonces(NONCES);
     dpop::check(proof, "POST", &url, None, &nonces, (site.now)()).map(Some).map_err(TokenRefusal::Proof)
 }

@@ -166,6 +166,7 @@ fn site(
         now,
         entropy: entropy::system,
         passwords: doorward_web::Passwords::default(),
+        limits: doorward_web::Limits::default(),
     })
 }
 

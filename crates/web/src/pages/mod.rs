@@ -6,6 +6,7 @@
 
 mod apps;
 mod consent;
+mod device;
 mod home;
 mod interstitial;
 mod message;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use apps::{Chip, ConnectedApps, GrantCard};
 pub use consent::{Consent, DurationChoice, GrantDuration};
+pub use device::DevicePage;
 pub use home::Home;
 pub use interstitial::{Interstitial, Outcome};
 pub use message::{ErrorPage, Notice};

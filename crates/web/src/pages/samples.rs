@@ -44,6 +44,18 @@ pub(super) fn every_page(filled: &str) -> Vec<(&'static str, String)> {
             .render(),
         ),
         ("error", ErrorPage { gateway: f(), title: f(), what: f(), why: f(), next: f(), link, code: f() }.render()),
+        (
+            "device",
+            DevicePage { gateway: f(), code: String::new(), brought: false, error: None, form_token: f() }.render(),
+        ),
+        (
+            "device, brought",
+            DevicePage { gateway: f(), code: f(), brought: true, error: None, form_token: f() }.render(),
+        ),
+        (
+            "device, refused",
+            DevicePage { gateway: f(), code: f(), brought: false, error: Some(f()), form_token: f() }.render(),
+        ),
         ("notice", Notice { gateway: f(), title: f(), text: f(), link }.render()),
         ("apps, none", apps.render()),
         (

@@ -80,14 +80,24 @@ impl<'w> Browser<'w> {
     }
 
     pub(crate) async fn consent_as(&mut self, name: &str, request: &str) -> Answer {
+        let page = self.page_as(name, request).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        assert!(page.text().contains("id=\"consent\""), "no consent page: {page:?}");
+        page
+    }
+
+    /// Opens an authorization request, signs in as `ann` if asked to, and stops at whatever page comes.
+    pub(crate) async fn consent_page(&mut self, request: &str) -> Answer {
+        self.page_as("ann", request).await
+    }
+
+    async fn page_as(&mut self, name: &str, request: &str) -> Answer {
         let mut page = self.open(request).await;
         if page.text().contains("id=\"sign-in\"") {
             let form = html::form(page.text(), "sign-in");
             let answer = self.submit(&form, &[("name", name), ("password", PASSWORD)]).await;
             page = self.follow(answer).await;
         }
-        assert_eq!(page.status, 200, "{page:?}");
-        assert!(page.text().contains("id=\"consent\""), "no consent page: {page:?}");
         page
     }
 

@@ -38,6 +38,8 @@ async fn the_authorization_server_describes_itself() {
             "authorization_endpoint": format!("{origin}/oauth/authorize"),
             "token_endpoint": format!("{origin}/oauth/token"),
             "registration_endpoint": format!("{origin}/oauth/register"),
+            "pushed_authorization_request_endpoint": format!("{origin}/oauth/par"),
+            "device_authorization_endpoint": format!("{origin}/oauth/device_authorization"),
             "revocation_endpoint": format!("{origin}/oauth/revoke"),
             "jwks_uri": format!("{origin}/oauth/jwks"),
             "scopes_supported": ["mcp:danger", "mcp:read", "mcp:write", "offline_access"],

@@ -23,7 +23,7 @@ use doorward_types::{
     jose::SigningKey,
     secret::{Password, SetupToken},
 };
-use doorward_web::{Catalogue, Passwords, Site, Tool};
+use doorward_web::{Catalogue, Limits, Passwords, Site, Tool};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -205,6 +205,7 @@ impl World {
             now,
             entropy,
             passwords: Passwords::default(),
+            limits: Limits::default(),
         });
         let router = doorward_web::router(site);
         Self { store, origin: origin.to_owned(), answers: Mutex::default(), router, folder }
@@ -321,8 +322,18 @@ impl World {
 }
 
 /// The tables that decisions write to.
-const TABLES: [&str; 8] =
-    ["clients", "accounts", "sessions", "interactions", "grants", "codes", "refresh_tokens", "setup"];
+const TABLES: [&str; 10] = [
+    "clients",
+    "accounts",
+    "sessions",
+    "interactions",
+    "grants",
+    "codes",
+    "refresh_tokens",
+    "setup",
+    "pushed_requests",
+    "devices",
+];
 
 /// The `Host` that a browser sends for this origin.
 pub(crate) fn host(origin: &str) -> &str {

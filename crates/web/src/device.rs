@@ -1,0 +1,59 @@
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use doorward_authorization_server::{device, store::Committed};
+
+use crate::{
+    Site,
+    common::{self, Early},
+    token::{authenticated, read_form},
+};
+
+/// Where a request came from; unknown where nobody says.
+pub(crate) type Sender = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+/// The address that a request came from, in words.
+pub(crate) fn address(sender: &Sender) -> String {
+    sender.as_ref().map_or_else(|| "unknown".to_owned(), |Extension(ConnectInfo(sender))| sender.ip().to_string())
+}
+
+/// How often a user code is drawn anew when it is taken.
+const MOST_DRAWS: usize = 3;
+
+/// A device asks to be let in.
+///
+/// Source: RFC 8628 section 3.1.
+pub(crate) async fn ask(State(site): State<Arc<Site>>, sender: Sender, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&site, &address(&sender), &headers, &body).await.unwrap_or_else(|early| *early)
+}
+
+async fn answer(site: &Site, address: &str, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
+    let form = read_form(headers, body)?;
+    let client = authenticated(site, headers, &form).await?;
+    let now = (site.now)();
+    if !site.limits.devices.take(address, now) {
+        let text = "too many devices asked from this address; wait a few minutes";
+        let mut response = common::oauth_error(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text);
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("300"));
+        return Err(Box::new(response));
+    }
+    let software = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let asked_from = if software.is_empty() { address.to_owned() } else { format!("{address} · {software}") };
+    for _ in 0..MOST_DRAWS {
+        let decided = device::ask(&site.policy, &client, &form, &asked_from, now, &mut *(site.entropy)());
+        let (response, writes) = decided.map_err(|refusal| {
+            tracing::info!(why = ?refusal, client = %client.id(), "a device was refused");
+            Box::new(common::oauth_answer(StatusCode::BAD_REQUEST, &refusal.response()))
+        })?;
+        if site.store.commit(writes).await.map_err(|fault| common::away_json(&fault))? == Committed::Done {
+            return Ok(common::json(StatusCode::OK, response.to_json()));
+        }
+    }
+    Err(common::away_json(&doorward_authorization_server::store::StoreFault("user codes are taken".into())))
+}
