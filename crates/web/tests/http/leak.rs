@@ -159,7 +159,8 @@ async fn no_secret_is_where_it_must_not_be() {
         assert!(files.iter().any(|(_, bytes)| contains(bytes, b"argon2id")), "the files are not the store's");
         let answers = world.answers.lock().unwrap().clone();
         for Canary { name, text, allowed } in &canaries {
-            let bare = text.split_once('_').map_or(text.as_str(), |(_, bare)| bare);
+            // Without the prefix of a secret of ours; an access token may have that character anywhere.
+            let bare = text.get(..4).filter(|prefix| prefix.ends_with('_')).map_or(text.as_str(), |_| &text[4..]);
             let bytes = Base64UrlUnpadded::decode_vec(bare).unwrap_or_else(|_| bare.as_bytes().to_vec());
             assert!(!logged.contains(bare), "{name} is in the log");
             for (path, file) in &files {

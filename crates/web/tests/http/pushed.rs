@@ -31,7 +31,7 @@ fn brought(app: &App<'_>, uri: &str, changes: Changes<'_>) -> String {
 
 #[tokio::test]
 async fn a_pushed_request_ends_in_tokens() {
-    // proves: R9126-02, R9126-04
+    // proves: R9126-02, R9126-04, CODE-20
     let world = World::at(PUBLIC).await;
     let app = App::new(&world).await;
     let answer = push(&app, &[]).await;
@@ -63,7 +63,7 @@ async fn a_pushed_request_ends_in_tokens() {
 
 #[tokio::test]
 async fn coming_back_to_the_page_goes_on_and_never_begins_again() {
-    // proves: R9126-02, EXT-06
+    // proves: R9126-02
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let request = brought(&app, &pushed(&app).await, &[]);
@@ -85,7 +85,7 @@ async fn coming_back_to_the_page_goes_on_and_never_begins_again() {
 
 #[tokio::test]
 async fn a_reference_is_for_its_own_client_and_in_time() {
-    // proves: R9126-04, EXT-06
+    // proves: R9126-04, CODE-20
     let world = World::at(LOCAL).await;
     let (app, other) = (App::new(&world).await, App::new(&world).await);
     let uri = pushed(&app).await;
