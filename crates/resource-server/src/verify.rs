@@ -68,3 +68,6 @@ impl Verifier {
         Ok(Verified { claims })
     }
 }
+
+#[cfg(test)]
+mod tests;

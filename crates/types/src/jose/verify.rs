@@ -123,3 +123,6 @@ pub fn verify(token: &str, keys: &KeySet, typ: &str) -> Result<Verified, JwsRefu
     };
     compact.verify(keys.select(kid).ok_or(JwsRefusal::UnknownKey)?)
 }
+
+#[cfg(test)]
+mod tests;
