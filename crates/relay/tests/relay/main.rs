@@ -5,6 +5,7 @@ mod child;
 mod door;
 mod eras;
 mod killed;
+mod possession;
 mod sessions;
 mod sharing;
 mod streams;

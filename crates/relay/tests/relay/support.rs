@@ -17,7 +17,7 @@ use doorward_relay::{Gateway, Limits, RelayBody, Settings};
 use doorward_resource_server::{Guard, Revocations, Verifier};
 use doorward_types::{
     ClientId, Issuer, Permission, ResourceId, ScopeSet, Timestamp,
-    jose::{AccessTokenClaims, KeySet, SigningKey},
+    jose::{AccessTokenClaims, Confirmation, KeySet, SigningKey, Thumbprint},
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -28,7 +28,7 @@ pub const ISSUER: &str = "http://localhost:8420";
 pub const META: &str = "io.modelcontextprotocol/";
 pub const WAIT: Duration = Duration::from_secs(20);
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     Timestamp::from_unix(i64::try_from(unix).unwrap())
 }
@@ -89,13 +89,18 @@ impl World {
     }
 
     pub fn with(settings: Settings) -> Self {
+        Self::guarded(settings, |guard| guard)
+    }
+
+    /// A world whose guard takes more than bearer tokens, or less.
+    pub fn guarded(settings: Settings, change: impl FnOnce(Guard) -> Guard) -> Self {
         let key = SigningKey::generate();
         let revoked = Arc::new(Revoked::default());
         let keys = KeySet::new(vec![key.verifying_key()]);
         let verifier = Verifier::new(Issuer::parse(ISSUER).unwrap(), keys);
         let resource = ResourceId::parse(RESOURCE).unwrap();
         let guard = Guard::new(resource, verifier, revoked.clone(), Permission::Read.set());
-        Self { gateway: Gateway::new(settings, Arc::new(guard), now), key, revoked }
+        Self { gateway: Gateway::new(settings, Arc::new(change(guard)), now), key, revoked }
     }
 
     /// A token for a subject and a client, good for ten minutes.
@@ -104,6 +109,24 @@ impl World {
     }
 
     pub fn token_for(&self, resource: &str, subject: &str, client: &str, scope: &str, seconds: i64) -> String {
+        self.sign(resource, subject, client, scope, seconds, None)
+    }
+
+    /// A token of a subject that is bound to this key.
+    pub fn bound_token(&self, subject: &str, holder: &SigningKey) -> String {
+        let jkt = Thumbprint::parse(holder.kid()).unwrap();
+        self.sign(RESOURCE, subject, "client", "mcp:danger", 600, Some(Confirmation { jkt }))
+    }
+
+    fn sign(
+        &self,
+        resource: &str,
+        subject: &str,
+        client: &str,
+        scope: &str,
+        seconds: i64,
+        cnf: Option<Confirmation>,
+    ) -> String {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let issued = now();
         let claims = AccessTokenClaims {
@@ -116,7 +139,7 @@ impl World {
             exp: Timestamp::from_unix(issued.as_unix() + seconds),
             jti: format!("t{}", COUNT.fetch_add(1, Ordering::SeqCst)),
             gid: format!("grant of {subject} to {client}"),
-            cnf: None,
+            cnf,
             act: None,
         };
         self.key.sign(AccessTokenClaims::TYP, &claims)
