@@ -2,6 +2,8 @@
 //!
 //! A few rounds run with every test run; `cargo xtask soak races --rounds 1000` runs many and prints what it saw.
 
+#![allow(clippy::print_stdout, reason = "a soak says what it saw")]
+
 #[path = "../attacks/world.rs"]
 #[allow(dead_code, reason = "shared with the attacks, which need more of it")]
 mod world;
