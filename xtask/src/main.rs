@@ -4,6 +4,7 @@
 mod arrows;
 mod bans;
 mod foreign;
+mod fuzz;
 mod lint;
 mod pure;
 mod requirements;
@@ -18,6 +19,8 @@ const USAGE: &str = "cargo xtask NAME
   test [FILTER…]         install what the tests need, build, run every test (or those whose name holds a FILTER)
   lint                   rustfmt --check, clippy with warnings denied, banned crates, arrows
   arrows                 check which crate may depend on which
+  fuzz [--seconds 60] [TARGET…]
+                         let each fuzz target run for so long, two at a time
   soak races [--rounds N]
                          two gateway processes on one database and many requests at once: N rounds on each engine (1000)
   requirements [--list]  which requirement is proved by which test; fails on one that is neither proved nor listed with a
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         ["test", filters @ ..] => test::run(filters),
         ["lint"] => lint::run(),
         ["arrows"] => arrows::run(),
+        ["fuzz", what @ ..] => fuzz::run(what),
         ["soak", what @ ..] => soak::run(what),
         ["requirements"] => requirements::run(true),
         ["requirements", "--list"] => requirements::run(false),

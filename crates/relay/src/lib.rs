@@ -22,3 +22,7 @@ pub use front::RelayBody;
 pub use gateway::{Clock, Gateway, RelayError};
 pub use settings::{InvalidCommand, Limits, Settings};
 pub use upstream::stdio::{ToolSummary, watch_children};
+
+/// What reads bytes from outside and is private otherwise, for the fuzzer.
+#[cfg(fuzzing)]
+pub mod fuzzing;

@@ -111,7 +111,10 @@ fn cookie_name(site: &Site) -> String {
 
 /// The cookie's value, if it is there exactly once and has the form of ours.
 fn cookie(site: &Site, headers: &HeaderMap) -> Option<Secret<SessionToken>> {
-    let name = cookie_name(site);
+    cookie_named(&cookie_name(site), headers)
+}
+
+pub(crate) fn cookie_named(name: &str, headers: &HeaderMap) -> Option<Secret<SessionToken>> {
     let mut values = headers
         .get_all(header::COOKIE)
         .iter()

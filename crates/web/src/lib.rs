@@ -27,6 +27,17 @@ mod token;
 mod tries;
 mod words;
 
+/// What reads bytes from outside and is private otherwise, for the fuzzer.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use http::HeaderMap;
+
+    /// Reads the session cookie of this name; says whether there is one that could be ours.
+    pub fn cookie(name: &str, headers: &HeaderMap) -> bool {
+        crate::browser::cookie_named(name, headers).is_some()
+    }
+}
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{

@@ -142,3 +142,19 @@ impl Bridge {
         ended
     }
 }
+
+/// The private reader of event streams, for the fuzzer.
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    use super::events::Events;
+
+    /// All events of these chunks as text, or that one is too long.
+    pub(crate) fn events(chunks: &[&[u8]], most: usize) -> Option<Vec<(String, String)>> {
+        let mut events = Events::new(most);
+        let mut all = Vec::new();
+        for chunk in chunks {
+            all.extend(events.feed(chunk).ok()?.into_iter().map(|event| (event.kind, event.data)));
+        }
+        Some(all)
+    }
+}
