@@ -125,6 +125,13 @@ pub(crate) struct Opened {
     pub(crate) reading: SqliteConnectOptions,
 }
 
+/// Runs a future on one thread. Of those that change a schema the compiler cannot see that any thread may go on with them.
+pub(crate) async fn apart<T: Send + 'static, F: Future<Output = T>>(make: impl FnOnce() -> F + Send + 'static) -> T {
+    let runtime = tokio::runtime::Handle::current();
+    let ended = tokio::task::spawn_blocking(move || runtime.block_on(make())).await;
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
 /// Opens the file, makes it when there is none, checks it and brings its schema up to date. Processes that open
 /// one file at the same time take turns.
 pub(crate) async fn open(path: &Path) -> Result<Opened, OpenError> {

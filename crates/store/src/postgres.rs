@@ -22,7 +22,7 @@ use crate::{
     database::Database,
     driver::{Driver, fault},
     engine::{BackupError, DatabaseUrl},
-    open::OpenError,
+    open::{OpenError, apart},
     revoked::RevokedGrants,
     statement::{Statement, query},
 };
@@ -55,12 +55,16 @@ impl PostgresStore {
     /// # Errors
     /// Says what is wrong with the database and what to do.
     pub async fn open(place: &DatabaseUrl) -> Result<Self, OpenError> {
-        let (pool, options) = open::open(place).await?;
+        let place = place.clone();
+        let named = place.clone();
+        let (pool, options) = apart(move || open::open(named)).await?;
         let revoked = RevokedGrants::default();
-        let seen = watch::look(&pool, None, &revoked).await;
-        let seen = seen.map_err(|error| OpenError::Database { place: place.clone(), reason: error.to_string() })?;
+        let seen = match watch::look(pool.clone(), None, revoked.clone()).await {
+            Ok(seen) => seen,
+            Err(error) => return Err(OpenError::Database { place, reason: error.to_string() }),
+        };
         let watch = watch::Watch::start(pool.clone(), options.clone(), revoked.clone(), seen);
-        Ok(Self(Postgres { pool, options, place: place.clone(), revoked, watch }))
+        Ok(Self(Postgres { pool, options, place, revoked, watch }))
     }
 }
 

@@ -49,7 +49,9 @@ impl SqliteStore {
     /// # Errors
     /// Says what is wrong with the file and what to do.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let opened = open::open(path).await?;
+        let path = path.to_owned();
+        let place = path.clone();
+        let opened = open::apart(move || async move { open::open(&place).await }).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(10))
@@ -58,16 +60,18 @@ impl SqliteStore {
             .test_before_acquire(false)
             .connect_lazy_with(opened.reading.clone());
         let revoked = RevokedGrants::default();
-        let failed = |error: Unreadable| OpenError::Damaged { path: path.to_owned(), evidence: error.to_string() };
-        revoked.extend(read_revoked(&readers).await.map_err(failed)?);
+        match read_revoked(readers.clone()).await {
+            Ok(known) => revoked.extend(known),
+            Err(error) => return Err(OpenError::Damaged { path, evidence: error.to_string() }),
+        }
         let writer = Writer::start(opened.writer, opened.writing, revoked.clone());
         let watch = Watch::start(opened.reading.clone(), revoked.clone());
         Ok(Self(Sqlite { writer, readers, reading: opened.reading, revoked, watch }))
     }
 }
 
-async fn read_revoked(readers: &SqlitePool) -> Result<Revoked, Unreadable> {
-    let rows = sqlx::query(sql::REVOKED_GRANTS).fetch_all(readers).await?;
+async fn read_revoked(readers: SqlitePool) -> Result<Revoked, Unreadable> {
+    let rows = sqlx::query(sql::REVOKED_GRANTS).fetch_all(&readers).await?;
     rows.iter().map(rows::revoked).collect()
 }
 

@@ -176,3 +176,11 @@ async fn a_closed_store_says_so() {
     header.read_exact_at(&mut id, 68).unwrap();
     assert_eq!(&id, b"dwar");
 }
+
+#[tokio::test]
+async fn a_store_can_be_opened_by_any_task() {
+    let (_directory, path) = place();
+    let place = doorward_store::Place::Sqlite(path);
+    let store = tokio::spawn(async move { doorward_store::open(&place).await.unwrap() }).await.unwrap();
+    assert!(store.ready().await.is_ok());
+}

@@ -24,15 +24,42 @@ const CONNECTIONS: u32 = 16;
 /// How long to wait for another process that changes the schema.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(120);
 
-pub(super) async fn open(place: &DatabaseUrl) -> Result<(PgPool, PgConnectOptions), OpenError> {
-    let failed = |error: sqlx::Error| judge(place, &error);
-    let options = PgConnectOptions::from_str(place.expose()).map_err(failed)?.application_name("doorward");
-    let late = || OpenError::Away { place: place.clone(), reason: "nobody answers there".into() };
-    let connected = timeout(PATIENCE, options.connect()).await.map_err(|_| late())?;
-    let mut connection = connected.map_err(failed)?;
-    check(place, &mut connection).await?;
-    timeout(MIGRATION_PATIENCE, migrate(place, &mut connection)).await.map_err(|_| late())??;
-    connection.close().await.map_err(failed)?;
+pub(super) async fn open(place: DatabaseUrl) -> Result<(PgPool, PgConnectOptions), OpenError> {
+    let options = match PgConnectOptions::from_str(place.expose()) {
+        Ok(options) => options.application_name("doorward"),
+        Err(error) => return Err(judge(&place, &error)),
+    };
+    let mut connection = match timeout(PATIENCE, options.connect()).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return Err(judge(&place, &error)),
+        Err(_) => return Err(OpenError::Away { place, reason: "nobody answers there".into() }),
+    };
+    match check(&mut connection).await {
+        Ok(None) => {}
+        Ok(Some(reason)) => return Err(unusable(&place, &reason)),
+        Err(error) => return Err(judge(&place, &error)),
+    }
+    let steps = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
+        Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    let migrator = Migrator::with_migrations(steps.collect());
+    match timeout(MIGRATION_PATIENCE, migrator.run(&mut connection)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(MigrateError::VersionMissing(found))) => {
+            return Err(OpenError::NewerDatabase { place, found, known: MIGRATIONS.len() });
+        }
+        Ok(Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))) => {
+            return Err(judge(&place, &error));
+        }
+        Ok(Err(error)) => return Err(unusable(&place, &error.to_string())),
+        Err(_) => {
+            let reason = "another process has been changing its schema for long".into();
+            return Err(OpenError::Away { place, reason });
+        }
+    }
+    if let Err(error) = connection.close().await {
+        return Err(judge(&place, &error));
+    }
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
@@ -43,39 +70,26 @@ pub(super) async fn open(place: &DatabaseUrl) -> Result<(PgPool, PgConnectOption
     Ok((pool, options))
 }
 
-async fn check(place: &DatabaseUrl, connection: &mut PgConnection) -> Result<(), OpenError> {
-    let failed = |error: sqlx::Error| judge(place, &error);
-    let row = sqlx::query(sql::ABOUT_SERVER).fetch_one(connection).await.map_err(failed)?;
-    let version: i32 = row.try_get("version").map_err(failed)?;
-    let encoding: String = row.try_get("encoding").map_err(failed)?;
-    let replica: bool = row.try_get("replica").map_err(failed)?;
-    let unusable = |reason: String| Err(OpenError::Database { place: place.clone(), reason });
-    if version / 10_000 < OLDEST {
-        return unusable(format!("it is PostgreSQL {}, and version {OLDEST} or newer is needed", version / 10_000));
-    }
-    if encoding != "UTF8" {
-        return unusable(format!(
-            "its encoding is {encoding}; make one with: createdb --encoding=UTF8 --template=template0"
-        ));
-    }
-    if replica {
-        return unusable("it is a read-only replica; name the primary server".into());
-    }
-    Ok(())
+/// Says why the server will not do, if it will not.
+async fn check(connection: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query(sql::ABOUT_SERVER).fetch_one(connection).await?;
+    let version: i32 = row.try_get("version")?;
+    let encoding: String = row.try_get("encoding")?;
+    let replica: bool = row.try_get("replica")?;
+    let major = version / 10_000;
+    Ok(if major < OLDEST {
+        Some(format!("it is PostgreSQL {major}, and version {OLDEST} or newer is needed"))
+    } else if encoding != "UTF8" {
+        Some(format!("its encoding is {encoding}; make one with: createdb --encoding=UTF8 --template=template0 NAME"))
+    } else if replica {
+        Some("it is a read-only replica; name the primary server".to_owned())
+    } else {
+        None
+    })
 }
 
-async fn migrate(place: &DatabaseUrl, connection: &mut PgConnection) -> Result<(), OpenError> {
-    let migrations = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
-        Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    match Migrator::with_migrations(migrations.collect()).run(connection).await {
-        Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(found)) => {
-            Err(OpenError::NewerDatabase { place: place.clone(), found, known: MIGRATIONS.len() })
-        }
-        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(judge(place, &error)),
-        Err(error) => Err(OpenError::Database { place: place.clone(), reason: error.to_string() }),
-    }
+fn unusable(place: &DatabaseUrl, reason: &str) -> OpenError {
+    OpenError::Database { place: place.clone(), reason: reason.to_owned() }
 }
 
 /// Names what PostgreSQL's error code says, and what helps.

@@ -44,7 +44,7 @@ impl Watch {
                     listener = listen(&own).await;
                 }
                 let looking_at = now();
-                match timeout(PATIENCE, look(&pool, Some(seen), &revoked)).await {
+                match timeout(PATIENCE, look(pool.clone(), Some(seen), revoked.clone())).await {
                     Ok(Ok(horizon)) => {
                         (seen, warned) = (horizon, false);
                         noted.set(looking_at);
@@ -108,8 +108,8 @@ async fn heard(listener: &mut Option<PgListener>) {
 
 /// Reads what was revoked by transactions that were not over when somebody looked last, all of it the first time. Gives the number
 /// from which on the next look must read.
-pub(super) async fn look(pool: &PgPool, seen: Option<i64>, revoked: &RevokedGrants) -> Result<i64, Unreadable> {
-    let rows = sqlx::query(sql::REVOKED_SINCE).bind(seen.unwrap_or(0)).fetch_all(pool).await?;
+pub(super) async fn look(pool: PgPool, seen: Option<i64>, revoked: RevokedGrants) -> Result<i64, Unreadable> {
+    let rows = sqlx::query(sql::REVOKED_SINCE).bind(seen.unwrap_or(0)).fetch_all(&pool).await?;
     let horizon = rows.first().map(|row| rows::number(row, "horizon")).transpose()?.unwrap_or_default();
     let found = rows.iter().filter_map(|row| rows::maybe_revoked(row).transpose());
     revoked.extend(found.collect::<Result<Vec<_>, _>>()?);

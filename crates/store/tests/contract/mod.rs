@@ -33,6 +33,7 @@ pub async fn conflict(store: &impl Store, writes: Vec<Write>) {
     assert_eq!(store.commit(writes).await.unwrap(), Committed::Conflict);
 }
 
+#[allow(unused_macros, reason = "tests of one engine use only what is beside it")]
 macro_rules! contract_tests {
     ($engine:expr) => {
         crate::contract::contract_tests! { @tests $engine,
@@ -67,4 +68,5 @@ macro_rules! contract_tests {
         })*
     };
 }
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use contract_tests;
