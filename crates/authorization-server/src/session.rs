@@ -4,11 +4,12 @@ use aws_lc_rs::hmac;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use doorward_types::{
     Digest, Entropy, Secret, Timestamp,
-    secret::{FormToken, Kind, Password, SessionToken},
+    secret::{FormToken, Kind, Password, SessionToken, UsedOnce},
 };
 
 use crate::{
     Policy, Write,
+    audit::{Event, EventKind},
     facts::{Account, AccountId, Session},
     password::PasswordHash,
 };
@@ -24,6 +25,21 @@ pub fn verify_password(account: Option<&Account>, password: &Secret<Password>) -
     let right = PasswordHash::verify(account.and_then(|account| account.password.as_ref()), password);
     let account = account.filter(|account| right && !account.disabled)?;
     Some(PasswordVerified { account: account.id.clone() })
+}
+
+/// How long one entry of the record stands for all failed sign-ins to the same account, in seconds.
+const SLICE: i64 = 60;
+
+/// What to record when a sign-in failed, and the name under which this minute's entry is known: when that name was used, there
+/// is one already. Names without an account share one, so that nobody fills the record, or learns which names exist from it.
+pub fn failed(account: Option<&Account>, now: Timestamp) -> Option<(Digest<UsedOnce>, Vec<Write>)> {
+    let account = account.map(|account| account.id.clone());
+    let minute = now.as_unix().div_euclid(SLICE);
+    let name = format!("failed sign-in {minute} {}", account.as_ref().map_or("", |account| account.0.as_str()));
+    let id = Secret::<UsedOnce>::parse(name).ok()?.digest();
+    let until = Timestamp::from_unix((minute + 1).saturating_mul(SLICE));
+    let event = Event { account, ..Event::new(now, EventKind::SignInFailed) };
+    Some((id, vec![Write::UseOnce { id, until }, Write::Record(event)]))
 }
 
 impl PasswordVerified {
@@ -156,6 +172,19 @@ mod tests {
         assert!(!verify(None, "correct horse battery"));
         assert!(!verify(Some(&account()), "x"), "an account without a password");
         assert!(!verify(Some(&Account { disabled: true, ..ann.clone() }), "correct horse battery"));
+    }
+
+    #[test]
+    fn failures_are_recorded_once_a_minute_and_account() {
+        let bob = Account { id: AccountId("dwa_bob".into()), ..account() };
+        let name = |account: Option<&Account>, now| failed(account, at(now)).unwrap().0;
+        let (id, writes) = failed(Some(&account()), at(20)).unwrap();
+        let [Write::UseOnce { id: once, .. }, Write::Record(event)] = writes.as_slice() else { panic!("{writes:?}") };
+        assert_eq!((*once, event.kind, &event.account), (id, EventKind::SignInFailed, &Some(account().id)));
+        assert_eq!((name(Some(&account()), 79), name(None, 20)), (id, name(None, 79)));
+        for other in [name(Some(&account()), 80), name(Some(&bob), 20), name(None, 20)] {
+            assert_ne!(other, id);
+        }
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn pages() -> Vec<(&'static str, String)> {
     all.extend(consents());
     all.extend(returns());
     all.extend(apps());
+    all.extend(devices());
     all
 }
 
@@ -148,6 +149,25 @@ fn consents() -> Vec<(&'static str, String)> {
     };
     again.scopes[0].already_allowed = true;
     again.scopes[1].tools.clear();
+    let device = Consent {
+        client: "Living-room console".into(),
+        identity: Identity::RegisteredByAdmin,
+        return_to: ReturnTo::Device {
+            code: "WDJB-MJHT".into(),
+            asked_from: "203.0.113.9 · console/2.1 (Linux)".into(),
+        },
+        redirect_uri: String::new(),
+        asks_again: Some("10 minutes".into()),
+        durations: vec![
+            DurationChoice { duration: GrantDuration::Hours8, checked: false },
+            DurationChoice { duration: GrantDuration::Days30, checked: true },
+            DurationChoice {
+                duration: GrantDuration::UntilRevoked { at_most: Some("90 days".into()) },
+                checked: false,
+            },
+        ],
+        ..unverified.clone()
+    };
     let hostile = Consent {
         client: "Claude Code” <b>verified</b> by “Anthropic \u{202E}\nclick Allow to continue to your account now"
             .into(),
@@ -163,6 +183,7 @@ fn consents() -> Vec<(&'static str, String)> {
         ("consent-known", known.render()),
         ("consent-again", again.render()),
         ("consent-hostile", hostile.render()),
+        ("consent-device", device.render()),
     ]
 }
 
@@ -221,11 +242,42 @@ fn apps() -> Vec<(&'static str, String)> {
         account: account(),
         notice: Some("Visual Studio Code has no access any more.".into()),
         grants: vec![claude, cursor],
+        ended: vec![EndedGrant {
+            client: "Zed".into(),
+            resource: GATEWAY.into(),
+            at: at("2026-11-20T08:00:00Z", "20 November 2026, 08:00 UTC"),
+            why: "the app did not use it",
+        }],
         mcp_url: MCP_URL.into(),
         form_token: "token".into(),
     };
-    let none = ConnectedApps { grants: Vec::new(), notice: None, ..some.clone() };
+    let none = ConnectedApps { grants: Vec::new(), ended: Vec::new(), notice: None, ..some.clone() };
     vec![("apps", some.render()), ("apps-none", none.render())]
+}
+
+fn devices() -> Vec<(&'static str, String)> {
+    let empty = DevicePage {
+        gateway: GATEWAY.into(),
+        code: String::new(),
+        brought: false,
+        error: None,
+        form_token: "token".into(),
+    };
+    let brought = DevicePage { code: "WDJB-MJHT".into(), brought: true, ..empty.clone() };
+    let error = Some("No device is waiting with this code. Check it, or start again on the device.".into());
+    let wrong = DevicePage { code: "WDJB-MJHX".into(), error, ..empty.clone() };
+    let done = Notice {
+        gateway: GATEWAY.into(),
+        title: "The device is let in".into(),
+        text: "“Living-room console” has what you allowed, in a few seconds. You can close this page, and stop the access at any time.".into(),
+        link: Some(Link { path: "/apps", words: "Connected apps" }),
+    };
+    vec![
+        ("device", empty.render()),
+        ("device-brought", brought.render()),
+        ("device-error", wrong.render()),
+        ("device-done", done.render()),
+    ]
 }
 
 fn account() -> Account {

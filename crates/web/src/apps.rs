@@ -1,6 +1,6 @@
 //! Connected apps: what a person allowed, and the buttons that end it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -11,7 +11,9 @@ use axum::{
 use doorward_authorization_server::{
     facts::{Client, Grant},
     revocation,
+    standing::{self, Ending, Standing},
 };
+use doorward_types::Timestamp;
 
 use crate::{
     Site,
@@ -19,11 +21,16 @@ use crate::{
     common::{self, Early},
     consent::resource_name,
     forms::read_form,
-    pages::{ConnectedApps, GrantCard, Identity},
+    pages::{ConnectedApps, EndedGrant, GrantCard, Identity},
     words,
 };
 
 const PURPOSE: &str = "apps";
+
+/// For how long an app whose access ended by itself is still named, so that nobody wonders why it asks again.
+const ENDED_LATELY: Duration = Duration::from_secs(14 * 24 * 3600);
+/// The most of them that are named.
+const MOST_ENDED: usize = 5;
 
 pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let shown = async {
@@ -34,7 +41,14 @@ pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuer
         };
         let grants = site.store.grants_of(&account.id).await.map_err(|fault| common::away(&site, &fault))?;
         let now = (site.now)();
-        let live = grants.iter().filter(|(grant, _)| grant.is_live(now));
+        let judged = |grant: &Grant, client: Option<&Client>| standing::standing(&site.policy, client, grant, now);
+        let live = grants.iter().filter(|(grant, client)| judged(grant, client.as_ref()) == Standing::Live);
+        let ended = grants.iter().filter_map(|(grant, client)| match judged(grant, client.as_ref()) {
+            Standing::Ended(at, why) if now.since(at) < ENDED_LATELY && grant.last_used_at.is_some() => {
+                Some(ended(&site, grant, client.as_ref(), at, why))
+            }
+            _ => None,
+        });
         let notice = match query.get("done") {
             Some("one") => Some("The app has no access any more. This took effect at once."),
             Some("all") => Some("No app has access any more. This took effect at once."),
@@ -44,6 +58,7 @@ pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuer
             gateway: site.name.clone(),
             account: shown,
             notice: notice.map(str::to_owned),
+            ended: ended.take(MOST_ENDED).collect(),
             grants: live.map(|(grant, client)| card(&site, grant, client.as_ref())).collect(),
             mcp_url: site.policy.resources.first().map(|resource| resource.id.to_string()).unwrap_or_default(),
             form_token: browser.form_token(PURPOSE),
@@ -65,6 +80,19 @@ fn card(site: &Site, grant: &Grant, client: Option<&Client>) -> GrantCard {
         granted: words::when(grant.created_at),
         last_used: grant.last_used_at.map(words::when),
         expires: grant.expires_at.map(words::when),
+    }
+}
+
+fn ended(site: &Site, grant: &Grant, client: Option<&Client>, at: Timestamp, why: Ending) -> EndedGrant {
+    EndedGrant {
+        client: client.map_or_else(|| "".into(), words::client_name),
+        resource: resource_name(site, &grant.resource),
+        at: words::when(at),
+        why: match why {
+            Ending::Revoked => "it was revoked",
+            Ending::Expired => "the time you allowed was over",
+            Ending::Unused => "the app did not use it",
+        },
     }
 }
 

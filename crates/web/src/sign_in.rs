@@ -135,10 +135,24 @@ async fn check(
         Ok(verified) => verified,
         Err(busy) => return Ok(Err(busy)),
     };
-    if verified.is_some() {
-        site.passwords.forget(name);
+    match verified {
+        Some(_) => site.passwords.forget(name),
+        None => record_failure(site, found.as_ref()).await,
     }
     Ok(Ok(found.zip(verified)))
+}
+
+/// Puts a failed sign-in into the record, unless this minute's is there. That the record cannot be written is no reason to answer
+/// otherwise.
+async fn record_failure(site: &Site, account: Option<&Account>) {
+    let Some((id, writes)) = session::failed(account, (site.now)()) else { return };
+    let recorded = match site.store.is_used(&id).await {
+        Ok(false) => site.store.commit(writes).await.map(|_| ()),
+        other => other.map(|_| ()),
+    };
+    if let Err(fault) = recorded {
+        tracing::error!(%fault, "a failed sign-in was not recorded");
+    }
 }
 
 /// Gives the browser a new session, and sends it on. `also` is committed in the same step, before.

@@ -15,6 +15,8 @@ pub struct ConnectedApps {
     pub notice: Option<String>,
     /// The grants, the latest first.
     pub grants: Vec<GrantCard>,
+    /// What ended by itself lately, the latest grant first.
+    pub ended: Vec<EndedGrant>,
     /// The MCP endpoint's address, for the line that the empty page teaches.
     pub mcp_url: String,
     /// The form token of the revoke forms.
@@ -50,6 +52,19 @@ pub struct GrantCard {
     pub last_used: Option<When>,
     /// When it ends; none for “until revoked”.
     pub expires: Option<When>,
+}
+
+/// An access that ended by itself.
+#[derive(Debug, Clone)]
+pub struct EndedGrant {
+    /// The name the app claims.
+    pub client: DisplayName,
+    /// The name of what it used.
+    pub resource: String,
+    /// When it ended.
+    pub at: When,
+    /// Why, as a sentence without a capital and a full stop.
+    pub why: &'static str,
 }
 
 /// A permission in a few words.

@@ -25,7 +25,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
-pub use apps::{Chip, ConnectedApps, GrantCard};
+pub use apps::{Chip, ConnectedApps, EndedGrant, GrantCard};
 pub use consent::{Consent, DurationChoice, GrantDuration};
 pub use device::DevicePage;
 pub use home::Home;

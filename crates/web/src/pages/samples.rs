@@ -21,6 +21,7 @@ pub(super) fn every_page(filled: &str) -> Vec<(&'static str, String)> {
         account: account(filled),
         notice: None,
         grants: Vec::new(),
+        ended: vec![EndedGrant { client: filled.into(), resource: f(), at: when(filled), why: "x" }],
         mcp_url: f(),
         form_token: f(),
     };

@@ -78,3 +78,25 @@ async fn what_a_person_ends_is_over() {
     app.refresh(&kept.refresh, &[]).await.must_be(400, "invalid_grant");
     assert!(ann.get("/apps").await.text().contains("id=\"empty\""));
 }
+
+#[tokio::test]
+async fn what_nobody_uses_any_more_is_not_shown_for_ever() {
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut ann = world.browser();
+    // A code that nobody redeemed leaves nothing to revoke.
+    app.code(&mut ann).await;
+    assert_eq!(grants(ann.get("/apps").await.text()).len(), 1);
+    advance(61);
+    let page = ann.get("/apps").await;
+    assert!(grants(page.text()).is_empty() && !page.text().contains("id=\"ended\""), "{page:?}");
+    app.tokens(&mut ann).await;
+    assert_eq!(grants(ann.get("/apps").await.text()).len(), 1);
+    advance(30 * 24 * 3600);
+    ann.sign_in("ann").await;
+    let page = ann.get("/apps").await;
+    assert!(grants(page.text()).is_empty() && page.text().contains("id=\"ended\""), "{page:?}");
+    advance(14 * 24 * 3600);
+    ann.sign_in("ann").await;
+    assert!(!ann.get("/apps").await.text().contains("id=\"ended\""));
+}

@@ -162,3 +162,96 @@ async fn another_person_can_take_over_the_question() {
     let id = bob.split("id='").nth(1).unwrap().split('\'').next().unwrap();
     assert!(world.table("grants").await[0].contains(&format!("account='{id}'")));
 }
+
+#[tokio::test]
+async fn staying_connected_is_the_persons_choice() {
+    // proves: STEP-08, RT-10
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let asked = app.request(&[("scope", Some("mcp:write offline_access"))]);
+    for (ticked, granted) in [
+        (&["mcp:read", "mcp:write", "offline_access"][..], "mcp:read mcp:write offline_access"),
+        (&["mcp:read", "offline_access"], "mcp:read offline_access"),
+        (&["mcp:read"], "mcp:read"),
+    ] {
+        let mut person = world.browser();
+        let page = person.consent(&asked).await;
+        assert!(page.text().contains("Stay connected without asking again"), "{page:?}");
+        let form = html::form(page.text(), "consent");
+        let mut answer = vec![("answer", "allow")];
+        answer.extend(ticked.iter().map(|scope| ("scope", *scope)));
+        let code = person.submit(&form, &answer).await.sent_back("code").unwrap();
+        let body = app.redeem(&code, &[]).await.json();
+        assert_eq!(body["scope"], granted);
+        let refresh = body["refresh_token"].as_str();
+        assert_eq!(refresh.is_some(), ticked.contains(&"offline_access"));
+        // Less is given, also what a broader one implies; more is not.
+        if let Some(refresh) = refresh {
+            app.refresh(refresh, &[("scope", Some("mcp:danger"))]).await.must_be(400, "invalid_scope");
+            let less = app.refresh(refresh, &[("scope", Some("mcp:read"))]).await;
+            assert_eq!(less.json()["scope"], "mcp:read");
+            let all = app.refresh(less.json()["refresh_token"].as_str().unwrap(), &[]).await;
+            assert_eq!(all.json()["scope"], granted);
+        }
+    }
+    // An app that never asks is not asked about.
+    let page = world.browser().consent(&app.request(&[])).await;
+    assert!(!page.text().contains("offline_access"));
+    let tokens = app.tokens(&mut world.browser()).await;
+    app.refresh(&tokens.refresh, &[("scope", Some("mcp:read offline_access"))]).await.must_be(400, "invalid_scope");
+}
+
+#[tokio::test]
+async fn strangers_are_kept_within_their_ceilings() {
+    let hour = std::time::Duration::from_secs(3600);
+    let world = World::empty(LOCAL, |policy| {
+        policy.strangers.scope = Some(doorward_types::ScopeSet::parse("mcp:read").unwrap());
+        policy.strangers.grant = Some(24 * hour);
+        policy.strangers.refresh_idle = Some(hour);
+        policy.refresh_only_when_asked = true;
+    })
+    .await;
+    world.add_account("ann").await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    let page = person.consent(&app.request(&[("scope", Some("mcp:write offline_access"))])).await;
+    assert!(page.text().contains("Until I revoke it, at most 1 day") && !page.text().contains("days30"), "{page:?}");
+    assert!(!page.text().contains("value=\"mcp:write\""), "{page:?}");
+    let form = html::form(page.text(), "consent");
+    let more = [
+        ("answer", "allow"),
+        ("duration", "days30"),
+        ("scope", "mcp:read"),
+        ("scope", "mcp:danger"),
+        ("scope", "offline_access"),
+    ];
+    let code = person.submit(&form, &more).await.sent_back("code").unwrap();
+    let tokens = Tokens::of(&app.redeem(&code, &[]).await);
+    assert_eq!(tokens.scope, "mcp:read offline_access");
+    advance(3600);
+    app.refresh(&tokens.refresh, &[]).await.must_be(400, "invalid_grant");
+    // Nobody stays connected without asking for it here.
+    let code = app.code(&mut person).await;
+    assert!(app.redeem(&code, &[]).await.json().get("refresh_token").is_none());
+}
+
+#[tokio::test]
+async fn answers_and_failed_sign_ins_are_recorded_once() {
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    let page = person.get("/sign-in").await;
+    for password in ["wrong one", "wrong two"] {
+        let form = html::form(page.text(), "sign-in");
+        assert_eq!(person.submit(&form, &[("name", "ann"), ("password", password)]).await.status, 401);
+    }
+    let page = person.consent(&app.request(&[])).await;
+    person.answer(&page, "deny").await.back();
+    let kinds = world.recorded().await;
+    for (kind, times) in [("sign_in_failed", 1), ("signed_in", 1), ("denied", 1), ("granted", 0)] {
+        assert_eq!(kinds.iter().filter(|found| **found == kind).count(), times, "{kind}: {kinds:?}");
+    }
+    let page = person.consent(&app.request(&[])).await;
+    person.answer(&page, "allow").await.back();
+    assert_eq!(world.recorded().await.last(), Some(&"granted"));
+}

@@ -223,6 +223,12 @@ impl World {
         token.expose().to_owned()
     }
 
+    /// The kinds of all events in the record, the oldest first.
+    pub(crate) async fn recorded(&self) -> Vec<&'static str> {
+        let events = self.store.recorded(0, 1_000).await.unwrap();
+        events.into_iter().map(|recorded| recorded.event.kind.as_str()).collect()
+    }
+
     /// The file that holds the state.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
