@@ -3,6 +3,7 @@
 mod engine;
 mod hostile;
 mod keys;
+mod nodes;
 mod raw;
 mod record;
 mod state;
