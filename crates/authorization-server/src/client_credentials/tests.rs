@@ -20,7 +20,7 @@ fn decide_for(client: &Client, request: &ClientCredentialsRequest) -> Decision {
 
 #[test]
 fn a_client_acts_for_itself_under_a_grant_that_ends_with_the_token() {
-    // proves: EXT-02, EXT-CC-006, R9068-02, R9068-08, R8707-04
+    // proves: EXT-02, EXT-CC-001, EXT-CC-006, R9068-02, R9068-03, R9068-08, R8707-04
     let service = service(GRANT_TYPE);
     let (response, writes) = issued(decide_for(&service, &asking(Some("mcp:read"), &[R2])));
     let claims = claims_of(&response);
@@ -39,7 +39,7 @@ fn a_client_acts_for_itself_under_a_grant_that_ends_with_the_token() {
 
 #[test]
 fn only_who_was_registered_for_it_and_can_prove_who_it_is() {
-    // proves: EXT-02, EXT-CC-003
+    // proves: EXT-02, EXT-CC-001, EXT-CC-003, EXT-CC-008, OA21-37
     let public =
         Client { authentication: ClientAuthentication::None, grant_types: vec![GRANT_TYPE.into()], ..client() };
     let decision =

@@ -73,7 +73,7 @@ fn claims(response: &TokenResponse) -> AccessTokenClaims {
 
 #[test]
 fn a_code_is_redeemed_for_exactly_what_was_granted() {
-    // proves: CODE-01, OA21-24, OA21-31, R8707-04, R9700-05, INV-4
+    // proves: CODE-01, OA21-24, OA21-31, R8707-04, R9068-03, R9700-05, INV-4
     let (response, writes) = issued(decide(&client(), request(), facts(), 1));
     let [
         Write::RedeemCode { code, at: when, .. },

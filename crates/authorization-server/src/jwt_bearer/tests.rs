@@ -135,7 +135,7 @@ fn an_assertion_is_used_once_and_not_for_an_account_that_is_disabled() {
 
 #[test]
 fn who_says_it_to_whom_and_for_whom_must_fit() {
-    // proves: EXT-01, EXT-EMA-013, EXT-EMA-024, EXT-EMA-028, IDJAG-06, R7523-05, R7523-09
+    // proves: EXT-01, EXT-EMA-013, EXT-EMA-024, EXT-EMA-026, EXT-EMA-028, IDJAG-06, R7523-05, R7523-09
     for aud in [
         json!("https://as.example/"),
         json!("https://as.example/oauth/token"),
@@ -174,6 +174,9 @@ fn who_says_it_to_whom_and_for_whom_must_fit() {
     {
         assert_eq!(refused(&with(claim, json!(value))), AssertionRefusal::Claims.into(), "{claim}");
     }
+    // It is printed nowhere.
+    let request = signed(&good());
+    assert!(!format!("{request:?} {:?}", judge(&request)).contains(request.assertion.expose()));
     // Nobody is trusted until the operator says so, and then the grant type does not exist.
     let refusal = claimed_issuer(&policy(), &signed(&good())).map(|_| ()).unwrap_err();
     assert_eq!(refusal.error(), "unsupported_grant_type");

@@ -207,3 +207,36 @@ fn what_is_not_switched_on_is_not_taken() {
     let free = world.token(None, R1);
     assert_eq!(world.call(&format!("Bearer {free}"), None, at(0)), Err(Refusal::Unbound));
 }
+
+#[test]
+fn a_challenge_says_what_is_wrong_once_and_plainly() {
+    // proves: OA21-45, OA21-46, OA21-47, R6750-02, R9449-06
+    let needed = Permission::Danger.set();
+    let none = None;
+    for (refusal, status, error) in [
+        (Refusal::NoCredentials, 401, none),
+        (Refusal::OtherScheme, 401, none),
+        (Refusal::Malformed("x"), 401, Some("invalid_token")),
+        (Refusal::Claims, 401, Some("invalid_token")),
+        (Refusal::Expired, 401, Some("invalid_token")),
+        (Refusal::Revoked, 401, Some("invalid_token")),
+        (Refusal::Bound, 401, Some("invalid_token")),
+        (Refusal::InsufficientScope { needed }, 403, Some("insufficient_scope")),
+        (Refusal::NoProof, 401, Some("invalid_dpop_proof")),
+        (Refusal::Proof(ProofRefusal::Used), 401, Some("invalid_dpop_proof")),
+        (Refusal::UseNonce { nonce: "x".into() }, 401, Some("use_dpop_nonce")),
+    ] {
+        let answer = World::new(Some(false)).guard.refuse(&refusal);
+        assert_eq!(answer.status().as_u16(), status, "{refusal:?}");
+        let read = doorward_types::challenge::parse_all(answer.headers());
+        assert_eq!(read.len(), 2);
+        for (challenge, text) in read.iter().zip(challenges(&answer)) {
+            let proofs_only = refusal.is_about_a_proof() && challenge.scheme == "bearer";
+            assert_eq!(challenge.get("error"), error.filter(|_| !proofs_only), "{text}");
+            assert!(text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "{text}");
+            for (name, _) in &challenge.parameters {
+                assert_eq!(text.matches(&format!(" {name}=")).count(), 1, "{text}");
+            }
+        }
+    }
+}

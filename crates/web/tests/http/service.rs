@@ -18,7 +18,7 @@ pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_t
 pub(crate) struct Service<'w> {
     pub(crate) world: &'w World,
     pub(crate) id: String,
-    secret: String,
+    pub(crate) secret: String,
 }
 
 impl<'w> Service<'w> {

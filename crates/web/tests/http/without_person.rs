@@ -79,7 +79,6 @@ async fn a_resource_server_exchanges_what_was_sent_to_it() {
     assert_eq!(app.revoke(&tokens.refresh, &[]).await.status, 200);
     assert_eq!(gateway.introspect(&exchanged).await.text(), r#"{"active":false}"#);
     gateway.exchange(&tokens.access, "mcp:read").await.must_be(400, "invalid_request");
-    let _: &Tokens = &tokens;
 }
 
 #[tokio::test]
@@ -108,4 +107,34 @@ async fn failed_client_authentication_is_recorded_once_a_minute() {
     advance(60);
     wrong("/oauth/token", service.id.clone()).await;
     assert_eq!(events(&world, "client_authentication_failed").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_part_of_a_secret_is_worth_nothing() {
+    // proves: INT-05
+    let world = World::at(PUBLIC).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    let service = Service::new(&world, "robot", |_| {}).await;
+    let tokens = app.tokens(&mut person).await;
+    let code = app.code(&mut person).await;
+    let before = world.state().await;
+    let parts = |secret: &str| {
+        let flipped = format!("{}{}", &secret[..secret.len() - 1], if secret.ends_with('A') { 'B' } else { 'A' });
+        let cut = [1, 4, 10, secret.len() - 1].map(|length| secret[..length].to_owned());
+        cut.into_iter().chain([flipped, format!("{secret}A"), secret.to_uppercase()]).collect::<Vec<_>>()
+    };
+    for part in parts(&code) {
+        app.redeem(&part, &[]).await.must_be(400, "invalid_grant");
+    }
+    for part in parts(&tokens.refresh) {
+        app.refresh(&part, &[]).await.must_be(400, "invalid_grant");
+    }
+    for secret in parts(&service.secret) {
+        let guess = Service { world: &world, id: service.id.clone(), secret };
+        guess.post("/oauth/revoke", &[], &[("token", "x")]).await.must_be(401, "invalid_client");
+    }
+    assert_eq!(service.post("/oauth/revoke", &[], &[("token", "x")]).await.status, 200);
+    assert_eq!(world.state().await, before);
+    Tokens::of(&app.redeem(&code, &[]).await);
 }
