@@ -62,7 +62,7 @@ pub fn begin(
         Ok(id) => id,
         Err(refusal) => return Begin::Refuse(refusal),
     };
-    let Some(client) = client.filter(|client| client.id == id) else {
+    let Some(client) = client.filter(|client| client.id == id && client.exists(now)) else {
         return Begin::Refuse(PageRefusal::UnknownClient);
     };
     let redirect = match redirect(form, client) {
@@ -185,6 +185,7 @@ pub(crate) fn read(
     let state = form.get("state").map(ToOwned::to_owned);
     Ok(AuthorizationRequest {
         client: client.id.clone(),
+        face: Some(client.face().to_text()),
         answer_to: AnswerTo::Redirect { uri: redirect.as_str().to_owned(), state, challenge, dpop },
         resource: resource.id.clone(),
         scope,

@@ -1,11 +1,17 @@
 //! Who is calling the token endpoint, and the proof of it.
 
 use base64ct::{Base64, Encoding};
-use doorward_types::{ClientId, Secret, form::Form, jose::dpop::ProvenKey, secret::ClientSecret};
+use doorward_types::{
+    ClientId, Secret, Timestamp,
+    form::Form,
+    jose::{KeySet, dpop::ProvenKey},
+    secret::ClientSecret,
+};
 
 use crate::{
     Policy, TokenRefusal, Write,
-    facts::{Client, ClientAuthentication},
+    client_assertion::{self, AssertionRefusal},
+    facts::{Client, ClientAuthentication, ClientKeys},
 };
 
 /// Who a caller says it is, and with what it wants to prove it; not yet to be believed.
@@ -20,6 +26,7 @@ enum Proof {
     None,
     Basic(Secret<ClientSecret>),
     Post(Secret<ClientSecret>),
+    Assertion(String),
 }
 
 impl Presented {
@@ -34,9 +41,6 @@ impl Presented {
         if ways.into_iter().filter(|way| *way).count() > 1 {
             return Err(TokenRefusal::TwoAuthentications);
         }
-        if assertion {
-            return Err(TokenRefusal::UnsupportedAuthentication);
-        }
         let named = form
             .get("client_id")
             .map(|text| ClientId::parse(text).map_err(|_| TokenRefusal::UnknownClient))
@@ -48,6 +52,9 @@ impl Presented {
             }
             return Ok(Self { client, proof: Proof::Basic(secret) });
         }
+        if assertion {
+            return Self::asserted(form, named);
+        }
         let client = named.ok_or(TokenRefusal::Missing("client_id"))?;
         let proof = match form.get("client_secret") {
             None => Proof::None,
@@ -56,25 +63,65 @@ impl Presented {
         Ok(Self { client, proof })
     }
 
+    /// `client_id` may be left out beside an assertion, which names the client itself.
+    ///
+    /// Source: RFC 7521 section 4.2.
+    fn asserted(form: &Form, named: Option<ClientId>) -> Result<Self, TokenRefusal> {
+        if form.get("client_assertion_type") != Some(client_assertion::TYPE) {
+            return Err(AssertionRefusal::AssertionType.into());
+        }
+        let assertion = form.get("client_assertion").ok_or(TokenRefusal::Missing("client_assertion"))?;
+        let client = client_assertion::claimed(assertion)?;
+        if named.is_some_and(|named| named != client) {
+            return Err(AssertionRefusal::Subject.into());
+        }
+        Ok(Self { client, proof: Proof::Assertion(assertion.to_owned()) })
+    }
+
     /// The client that the caller says it is, to load its facts.
     pub fn client_id(&self) -> &ClientId {
         &self.client
     }
 
-    /// Checks the proof in the way that the client registered, and in no other.
+    /// Where the keys are that the proof needs: the client's `jwks_uri`. None when it needs none, or they are in its registration.
+    pub fn keys_at<'a>(&self, client: &'a Client) -> Option<&'a str> {
+        match (&client.authentication, &self.proof) {
+            (ClientAuthentication::PrivateKeyJwt(ClientKeys::At(uri)), Proof::Assertion(_)) => Some(uri),
+            _ => None,
+        }
+    }
+
+    /// Checks the proof in the way that the client registered, and in no other. `keys` are those read at
+    /// [`keys_at`](Self::keys_at).
     ///
     /// # Errors
-    /// When the client is unknown, registered another way, or the secret is wrong.
-    pub fn authenticate(&self, client: Option<&Client>) -> Result<AuthenticatedClient, TokenRefusal> {
-        let client = client.filter(|client| client.id == self.client).ok_or(TokenRefusal::UnknownClient)?;
+    /// When the client is unknown or has expired, registered another way, or the proof is wrong.
+    pub fn authenticate(
+        &self,
+        policy: &Policy,
+        client: Option<&Client>,
+        keys: Option<&KeySet>,
+        now: Timestamp,
+    ) -> Result<AuthenticatedClient, TokenRefusal> {
+        let known = |client: &&Client| client.id == self.client && client.exists(now);
+        let client = client.filter(known).ok_or(TokenRefusal::UnknownClient)?;
+        let mut writes = Vec::new();
         let right = match (&client.authentication, &self.proof) {
             (ClientAuthentication::None, Proof::None) => true,
             (ClientAuthentication::SecretBasic(digest), Proof::Basic(secret))
             | (ClientAuthentication::SecretPost(digest), Proof::Post(secret)) => secret.digest() == *digest,
+            (ClientAuthentication::PrivateKeyJwt(place), Proof::Assertion(assertion)) => {
+                let own = match place {
+                    ClientKeys::Inline(text) => KeySet::parse(text.as_bytes()).unwrap_or_default(),
+                    ClientKeys::At(_) => keys.cloned().unwrap_or_default(),
+                };
+                writes.push(client_assertion::check(assertion, &own, &client.id, &policy.issuer, now)?);
+                true
+            }
             _ => return Err(TokenRefusal::OtherAuthentication),
         };
         if right {
-            Ok(AuthenticatedClient { client: client.clone(), key: None })
+            Ok(AuthenticatedClient { client: client.clone(), key: None, writes })
         } else {
             Err(TokenRefusal::WrongSecret)
         }
@@ -87,6 +134,7 @@ impl Presented {
 pub struct AuthenticatedClient {
     client: Client,
     key: Option<ProvenKey>,
+    writes: Vec<Write>,
 }
 
 impl AuthenticatedClient {
@@ -127,9 +175,14 @@ impl AuthenticatedClient {
         self.key.as_ref().map(|key| Write::UseOnce { id: key.proof(), until: key.until() })
     }
 
+    /// What must be committed before the proof counts: an assertion is good once. A conflict means that it was used before.
+    pub fn take_writes(&mut self) -> Vec<Write> {
+        std::mem::take(&mut self.writes)
+    }
+
     /// Whether it registered this grant type.
     pub(crate) fn may_use(&self, grant_type: &str) -> bool {
-        self.client.may_use(grant_type)
+        self.client.grant_types.iter().any(|registered| registered == grant_type)
     }
 }
 
@@ -167,7 +220,7 @@ mod tests {
     use super::*;
     use crate::{
         TokenError,
-        fixtures::{CLIENT, another_client, client, entropy, form, with_secret},
+        fixtures::{CLIENT, ISSUER, SIGNER, another_client, at, client, entropy, form, policy, with_secret},
     };
 
     fn basic_header(client: &str, secret: &str) -> String {
@@ -176,7 +229,7 @@ mod tests {
 
     fn refused(header: Option<&str>, parameters: &[(&str, &str)], client: Option<&Client>) -> TokenRefusal {
         let presented = Presented::read(header, &form(parameters));
-        presented.and_then(|presented| presented.authenticate(client)).map(|_| ()).unwrap_err()
+        presented.and_then(|presented| presented.authenticate(&policy(), client, None, at(0))).map(|_| ()).unwrap_err()
     }
 
     #[test]
@@ -195,7 +248,7 @@ mod tests {
             for (used, (header, parameters)) in ways.iter().enumerate() {
                 if registered == used {
                     let presented = Presented::read(*header, &form(parameters)).unwrap();
-                    assert_eq!(presented.authenticate(Some(client)).unwrap().id(), &client.id);
+                    assert_eq!(presented.authenticate(&policy(), Some(client), None, at(0)).unwrap().id(), &client.id);
                 } else {
                     let refusal = refused(*header, parameters, Some(client));
                     assert_eq!((refusal.error(), refusal.status().as_u16()), ("invalid_client", 401));
@@ -250,6 +303,7 @@ mod tests {
             (Some(&header), &[("client_id", "dwcl_other")][..]),
             (Some(&header), &[("client_assertion", "x")][..]),
             (None, &[("client_id", CLIENT), ("client_secret", "dwk_x"), ("client_assertion", "x")][..]),
+            (None, &[("client_id", CLIENT), ("client_assertion_type", client_assertion::TYPE)][..]),
             (None, &[][..]),
         ] {
             let refusal = refused(header, parameters, Some(&client()));
@@ -261,6 +315,63 @@ mod tests {
         }
     }
 
+    fn assertion(jti: &str) -> String {
+        let now = at(0).as_unix();
+        let claims = serde_json::json!({"iss": CLIENT, "sub": CLIENT, "aud": ISSUER, "exp": now + 60, "jti": jti});
+        SIGNER.sign("client-authentication+jwt", &claims)
+    }
+
+    #[test]
+    fn a_signed_assertion_proves_a_client_with_a_key_and_no_other() {
+        // proves: R7523-01, R7523-07, R7523-08, CIMD-10
+        let set = serde_json::json!({"keys": [SIGNER.public_jwk()]}).to_string();
+        let with = |keys| Client { authentication: ClientAuthentication::PrivateKeyJwt(keys), ..client() };
+        let (inline, elsewhere) =
+            (with(ClientKeys::Inline(set.clone())), with(ClientKeys::At("https://a.example/jwks".into())));
+        let signed = assertion("one");
+        let typed = ("client_assertion_type", client_assertion::TYPE);
+        let fetched = KeySet::parse(set.as_bytes()).unwrap();
+        for fields in [
+            &[typed, ("client_assertion", &signed)][..],
+            &[typed, ("client_assertion", &signed), ("client_id", CLIENT)],
+        ] {
+            let presented = Presented::read(None, &form(fields)).unwrap();
+            assert_eq!((presented.client_id().as_str(), presented.keys_at(&inline)), (CLIENT, None));
+            let mut proved = presented.authenticate(&policy(), Some(&inline), None, at(0)).unwrap();
+            assert!(matches!(proved.take_writes().as_slice(), [Write::UseOnce { .. }]));
+            assert_eq!(presented.keys_at(&elsewhere), Some("https://a.example/jwks"));
+            assert!(presented.authenticate(&policy(), Some(&elsewhere), Some(&fetched), at(0)).is_ok());
+            for (client, keys) in
+                [(&elsewhere, None), (&elsewhere, Some(&KeySet::default())), (&client(), Some(&fetched))]
+            {
+                let refusal = presented.authenticate(&policy(), Some(client), keys, at(0)).unwrap_err();
+                assert_eq!((refusal.error(), refusal.status().as_u16()), ("invalid_client", 401));
+            }
+        }
+        // A client with a key is not believed without it.
+        let bare = refused(None, &[("client_id", CLIENT)], Some(&inline));
+        assert_eq!(bare, TokenRefusal::OtherAuthentication);
+        for fields in [
+            &[("client_assertion", signed.as_str())][..],
+            &[
+                ("client_assertion", &signed),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"),
+            ],
+            &[typed, ("client_assertion", &signed), ("client_id", "dwcl_other")],
+            &[typed, ("client_assertion", "x")],
+        ] {
+            assert_eq!(refused(None, fields, Some(&inline)).code(), TokenError::InvalidClient, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_expired_is_unknown() {
+        // proves: REG-02, REG-04
+        let fields = [("client_id", CLIENT)];
+        let expired = Client { expires_at: Some(at(0)), ..client() };
+        assert_eq!(refused(None, &fields, Some(&expired)), TokenRefusal::UnknownClient);
+    }
+
     #[test]
     fn basic_credentials_are_form_encoded() {
         // proves: OA21-14
@@ -268,7 +379,7 @@ mod tests {
         let client = Client { id: ClientId::parse("id: with+odd%").unwrap(), ..with_secret(&secret, true) };
         let header = basic_header(&encode(client.id.as_str()), &encode(secret.expose()));
         let presented = Presented::read(Some(&header), &form(&[])).unwrap();
-        assert!(presented.authenticate(Some(&client)).is_ok());
+        assert!(presented.authenticate(&policy(), Some(&client), None, at(0)).is_ok());
         for broken in ["%", "%4", "%zz", "%+1", "%ff"] {
             assert!(Presented::read(Some(&basic_header(CLIENT, broken)), &form(&[])).is_err(), "{broken}");
         }

@@ -104,7 +104,11 @@ pub fn open(
     if interaction.expires_at <= now {
         return Err(PageRefusal::Expired);
     }
-    let client = client.filter(|client| client.id == request.client).ok_or(PageRefusal::UnknownClient)?;
+    let known = |client: &&Client| client.id == request.client && client.exists(now);
+    let client = client.filter(known).ok_or(PageRefusal::UnknownClient)?;
+    if request.face.is_some_and(|face| face != client.face().to_text()) {
+        return Err(PageRefusal::ClientChanged);
+    }
     let to = match request.answer_to {
         AnswerTo::Redirect { uri, state, challenge, dpop } => {
             let redirect = client.match_redirect_uri(&uri).ok_or_else(|| PageRefusal::redirect_uri(&uri))?;

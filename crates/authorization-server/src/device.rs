@@ -168,6 +168,7 @@ pub fn open(
     }
     let request = AuthorizationRequest {
         client: device.client.clone(),
+        face: None,
         answer_to: AnswerTo::Device {
             device: device.digest,
             user_code: shown(code),

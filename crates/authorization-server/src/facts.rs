@@ -87,7 +87,7 @@ pub struct Client {
     pub grant_types: Vec<String>,
     /// `native` or `web`, as registered.
     pub application_type: Option<String>,
-    /// The most it may ask for; none for: whatever the resource has.
+    /// What it may ask for, as registered; see [`scope_limit`](Self::scope_limit).
     pub scope: Option<ScopeSet>,
     /// Its home page, as it says.
     pub client_uri: Option<String>,
@@ -117,6 +117,19 @@ impl Client {
     /// Whether it registered this grant type.
     pub fn may_use(&self, grant_type: &str) -> bool {
         self.grant_types.iter().any(|registered| registered == grant_type)
+    }
+}
+
+impl Client {
+    /// Whether it is (still) there: a client that nobody vouches for expires.
+    pub fn exists(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// The most it may ask for, where the operator said so. What a client says of itself is no limit: apps register the
+    /// scopes of the first challenge, and would never get those that a later call needs.
+    pub fn scope_limit(&self) -> Option<&ScopeSet> {
+        self.scope.as_ref().filter(|_| self.origin == ClientOrigin::Administrator)
     }
 }
 
@@ -166,6 +179,9 @@ pub struct Session {
 pub struct AuthorizationRequest {
     /// The client that asks.
     pub client: ClientId,
+    /// What the client was like when it asked (the text of [`Client::face`]); none where nothing can change under the request.
+    #[serde(default)]
+    pub face: Option<String>,
     /// Where the answer goes.
     pub answer_to: AnswerTo,
     /// The one resource that is asked for.

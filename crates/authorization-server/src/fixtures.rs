@@ -89,7 +89,7 @@ pub(crate) fn client() -> Client {
 
 pub(crate) fn authenticated(client: &Client) -> AuthenticatedClient {
     let form = form(&[("client_id", client.id.as_str())]);
-    Presented::read(None, &form).unwrap().authenticate(Some(client)).unwrap()
+    Presented::read(None, &form).unwrap().authenticate(&policy(), Some(client), None, at(0)).unwrap()
 }
 
 pub(crate) fn another_client() -> Client {
@@ -171,7 +171,7 @@ fn service_secret() -> Secret<ClientSecret> {
 pub(crate) fn authenticated_service(client: &Client) -> AuthenticatedClient {
     let secret = service_secret();
     let form = form(&[("client_id", client.id.as_str()), ("client_secret", secret.expose())]);
-    Presented::read(None, &form).unwrap().authenticate(Some(client)).unwrap()
+    Presented::read(None, &form).unwrap().authenticate(&policy(), Some(client), None, at(0)).unwrap()
 }
 
 /// A key that a client proved to hold at this moment.

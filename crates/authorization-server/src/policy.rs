@@ -9,7 +9,7 @@ use doorward_types::{
 };
 
 use crate::{
-    client_credentials, exchange,
+    client_assertion, client_credentials, client_metadata, exchange,
     facts::{Client, ClientOrigin, Lifetimes},
     jwt_bearer,
 };
@@ -34,14 +34,15 @@ pub struct Policy {
     pub resources: Vec<Resource>,
     /// How long things last.
     pub lifetimes: Lifetimes,
-    /// Callbacks of known apps whose scheme has no dot, in full. Such a scheme does more than take callbacks (install an
-    /// extension, clone a repository), so the scheme alone is never enough.
+    /// Callbacks whose scheme has no dot, in full, beside those of [`known_apps`](crate::known_apps). Such a scheme does
+    /// more than take callbacks (install an extension, clone a repository), so the scheme alone is never enough.
     pub known_callbacks: Vec<String>,
     /// The most redirect URIs that one client may register.
     pub most_redirect_uris: usize,
     /// Whether anybody may register a client (RFC 7591).
     pub registration: bool,
-    /// A client that registers without naming a method gets a secret: for hosts that insist on one.
+    /// A client that registers with https callbacks only gets a secret even if it says it needs none: for hosts that insist
+    /// on one. Whoever names no method always gets one, which is the standard's default.
     pub registration_confidential: bool,
     /// The most clients that registered themselves or came by their document; beyond it none is taken.
     pub most_strangers: u64,
@@ -96,11 +97,8 @@ pub(crate) fn offline_access() -> ScopeSet {
     Scope::parse(OFFLINE_ACCESS).into_iter().collect()
 }
 
-/// Cursor's callback up to 2025, still in use; its newer ones are https and loopback.
-const KNOWN_CALLBACKS: &[&str] = &["cursor://anysphere.cursor-mcp/oauth/callback"];
-
 /// The ways in which a client may prove who it is, by their registered names.
-pub(crate) const AUTHENTICATION_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+pub(crate) const AUTHENTICATION_METHODS: [&str; 4] = client_metadata::METHODS;
 /// What names the profile of assertions that is understood here.
 ///
 /// Source: ID-JAG section 7.2.
@@ -116,7 +114,7 @@ impl Policy {
             issuer,
             resources: Vec::new(),
             lifetimes: Lifetimes::default(),
-            known_callbacks: KNOWN_CALLBACKS.iter().map(ToString::to_string).collect(),
+            known_callbacks: Vec::new(),
             most_redirect_uris: 20,
             registration: true,
             registration_confidential: false,
@@ -143,9 +141,7 @@ impl Policy {
     pub fn most_scope(&self, client: &Client, resource: &Resource) -> ScopeSet {
         let within = |limit: &ScopeSet| resource.scopes.intersection(&Permission::with_implied(limit));
         let ceiling = self.ceiling(client);
-        let registered = client.scope.as_ref().map(within);
-        // What a stranger registered, such as `openid`, may have nothing to do with this resource; then it limits nothing.
-        let registered = registered.filter(|registered| ceiling.is_none() || !registered.is_empty());
+        let registered = client.scope_limit().map(within);
         let allowed = ceiling.and_then(|ceiling| ceiling.scope.as_ref()).map(within);
         registered.iter().chain(&allowed).fold(resource.scopes.clone(), |all, limit| all.intersection(limit))
     }
@@ -191,7 +187,7 @@ impl Policy {
             pushed_authorization_request_endpoint: endpoint("/oauth/par"),
             require_pushed_authorization_requests: self.pushed_only,
             device_authorization_endpoint: endpoint("/oauth/device_authorization"),
-            registration_endpoint: endpoint("/oauth/register"),
+            registration_endpoint: endpoint("/oauth/register").filter(|_| self.registration),
             revocation_endpoint: endpoint("/oauth/revoke"),
             scopes_supported: scopes.iter().map(ToString::to_string).collect(),
             response_types_supported: texts(&["code"]),
@@ -204,9 +200,19 @@ impl Policy {
             },
             dpop_signing_alg_values_supported: texts(&dpop::ALGORITHMS),
             token_endpoint_auth_methods_supported: Some(texts(&AUTHENTICATION_METHODS)),
+            token_endpoint_auth_signing_alg_values_supported: texts(
+                &client_assertion::ALGORITHMS.map(|alg| alg.as_str()),
+            ),
             revocation_endpoint_auth_methods_supported: texts(&AUTHENTICATION_METHODS),
             // Who cannot prove who it is is told nothing there.
             introspection_endpoint_auth_methods_supported: texts(&AUTHENTICATION_METHODS[1..]),
+            introspection_endpoint_auth_signing_alg_values_supported: texts(
+                &client_assertion::ALGORITHMS.map(|alg| alg.as_str()),
+            ),
+            revocation_endpoint_auth_signing_alg_values_supported: texts(
+                &client_assertion::ALGORITHMS.map(|alg| alg.as_str()),
+            ),
+            client_id_metadata_document_supported: self.client_documents,
             code_challenge_methods_supported: Some(texts(&["S256"])),
             authorization_response_iss_parameter_supported: true,
             protected_resources: self.resources.iter().map(|resource| resource.id.to_string()).collect(),

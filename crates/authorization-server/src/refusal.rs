@@ -31,6 +31,8 @@ pub enum PageRefusal {
     OtherBrowser,
     /// The resource is not configured any more.
     ResourceGone,
+    /// The client describes itself in another way than when it asked.
+    ClientChanged,
     /// The reference names no pushed request that this client can still use.
     UnknownPushedRequest,
     /// The form was not served to the session that sends it.
@@ -59,6 +61,7 @@ impl PageRefusal {
             Self::AlreadyAnswered => "OA-108",
             Self::OtherBrowser => "OA-109",
             Self::ResourceGone => "OA-110",
+            Self::ClientChanged => "OA-116",
             Self::UnknownPushedRequest => "OA-113",
             Self::ForgedForm => "OA-111",
             Self::SetUpLink => "OA-112",
@@ -78,6 +81,7 @@ impl PageRefusal {
             | Self::Expired
             | Self::AlreadyAnswered
             | Self::UnknownPushedRequest
+            | Self::ClientChanged
             | Self::ResourceGone => StatusCode::BAD_REQUEST,
         }
     }
@@ -92,6 +96,7 @@ impl PageRefusal {
             Self::AlreadyAnswered => "This request was answered already",
             Self::OtherBrowser => "This request belongs to another browser",
             Self::ResourceGone => "This server is no longer offered here",
+            Self::ClientChanged => "This app has changed",
             Self::ForgedForm => "This form did not come from this page",
             Self::SetUpLink => "This set-up link does not work",
         }
@@ -105,6 +110,7 @@ impl PageRefusal {
             | Self::UnknownClient
             | Self::NoRedirectUri
             | Self::RedirectUri { .. }
+            | Self::ClientChanged
             | Self::ResourceGone => "Nothing was allowed, and you were not sent on to the app.",
             Self::UnknownInteraction
             | Self::Expired
@@ -135,6 +141,9 @@ impl PageRefusal {
             }
             Self::AlreadyAnswered => "A request can be answered once.".into(),
             Self::OtherBrowser => "Only the browser in which it was started, in the same session, can answer it.".into(),
+            Self::ClientChanged => {
+                "Its name, its addresses or its keys are not those it asked with, so what you were shown does not hold any more.".into()
+            }
             Self::ResourceGone => "The server that the app wants to use was taken out of the configuration.".into(),
             Self::ForgedForm => {
                 "Its security token is missing or belongs to another session. That happens when you signed in or out in another tab.".into()
@@ -158,6 +167,7 @@ impl PageRefusal {
             | Self::AlreadyAnswered
             | Self::OtherBrowser => "Go back to the app and connect again.",
             Self::ResourceGone => "Ask whoever runs this server.",
+            Self::ClientChanged => "Go back to the app and connect again, and look at its name and address once more.",
             Self::ForgedForm => "Go back, load the page again and repeat what you did.",
             Self::SetUpLink => "Sign in, or start doorward again to get a new link if there is no account yet.",
         }

@@ -1,247 +1,239 @@
 //! Dynamic client registration.
 
 use doorward_types::{
-    ClientId, Entropy, RedirectUri, Secret, Timestamp, json,
-    messages::{ClientMetadata, ErrorResponse, RegistrationResponse},
+    ClientId, Digest, Entropy, Secret, Timestamp,
+    messages::{ErrorResponse, RegistrationResponse},
     redirect::Kind,
-    secret::ClientSecret,
+    secret::{ClientSecret, Registration, RegistrationToken},
 };
-use serde_json::{Map, Value};
+use http::StatusCode;
 
 use crate::{
     Policy, Write,
+    client_metadata::{self, Described, Members, MetadataRefusal, Method},
     facts::{Client, ClientAuthentication, ClientOrigin},
-    policy::{AUTHENTICATION_METHODS, GRANT_TYPES},
     random,
 };
 
 /// The most bytes of a registration.
 pub const MOST_BYTES: usize = 64 * 1024;
-/// The most characters of a client's name; the rest is cut.
-const MOST_NAME: usize = 64;
+
+/// What every identifier given here begins with. It never looks like the URL of a document.
+pub(crate) const PREFIX: &str = "dwcl_";
 
 /// Why a registration was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationRefusal {
-    /// A redirect URI cannot be registered, or there is none. The text names it and the rule.
+    /// What the client says of itself cannot be taken.
     #[error("{0}")]
-    RedirectUri(String),
-    /// Anything else. The text names the member and what is wrong with it.
-    #[error("{0}")]
-    Metadata(String),
+    Description(#[from] MetadataRefusal),
+    /// The operator takes no registrations.
+    #[error("clients cannot register here; ask whoever runs this server to add the client")]
+    Closed,
+    /// There are as many unknown clients as the operator allows.
+    #[error("this server has taken as many clients as it allows; unused ones expire, try again later")]
+    Full,
 }
 
 impl RegistrationRefusal {
-    /// The code on the wire.
-    ///
-    /// Source: RFC 7591 section 3.2.2.
-    pub const fn error(&self) -> &'static str {
+    /// The HTTP status.
+    pub const fn status(&self) -> StatusCode {
         match self {
-            Self::RedirectUri(_) => "invalid_redirect_uri",
-            Self::Metadata(_) => "invalid_client_metadata",
+            Self::Description(_) => StatusCode::BAD_REQUEST,
+            Self::Closed => StatusCode::FORBIDDEN,
+            Self::Full => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// The body of the answer, whose status is 400.
+    /// The body of the answer.
+    ///
+    /// Source: RFC 7591 section 3.2.2.
     pub fn response(&self) -> ErrorResponse {
-        let visible = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
-        ErrorResponse {
-            error: self.error().to_owned(),
-            error_description: Some(self.to_string().chars().filter(visible).collect()),
+        let error = match self {
+            Self::Description(refusal) => return refusal.response(),
+            Self::Closed => "access_denied",
+            Self::Full => "temporarily_unavailable",
+        };
+        ErrorResponse { error: error.to_owned(), error_description: Some(self.to_string()) }
+    }
+
+    /// Seconds after which another try is worth while.
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Full => Some(3600),
+            Self::Description(_) | Self::Closed => None,
         }
     }
 }
 
-/// Registers a client from the JSON it sent. What the server decides (identifier, secret, trust) cannot be sent along:
-/// members that are not known are passed over. The answer holds all that was registered.
+/// A registration that was read and can be had, unless there are too many.
+#[derive(Debug)]
+pub struct Wanted {
+    description: Described,
+    method: Method,
+    fingerprint: Option<Digest<Registration>>,
+}
+
+impl Wanted {
+    /// Recognises the same registration of a public client when it comes again, to load the client that has it.
+    pub fn fingerprint(&self) -> Option<&Digest<Registration>> {
+        self.fingerprint.as_ref()
+    }
+}
+
+/// Reads the JSON that a client sent. What the server decides (identifier, secret, trust) cannot be sent along: members
+/// that are not known are passed over.
 ///
 /// # Errors
 /// Names what is wrong, and with which value.
-/// Source: RFC 7591 sections 2 and 3, OpenID Connect Dynamic Client Registration section 2.
+/// Source: RFC 7591 section 2, OpenID Connect Dynamic Client Registration section 2.
+pub fn read(policy: &Policy, body: &[u8]) -> Result<Wanted, RegistrationRefusal> {
+    if !policy.registration {
+        return Err(RegistrationRefusal::Closed);
+    }
+    let mut description = Described::read(policy, &Members::read(body, MOST_BYTES)?)?;
+    let method = method(policy, &mut description);
+    let fingerprint = fingerprint(&description, &method);
+    Ok(Wanted { description, method, fingerprint })
+}
+
+/// The method that a client gets: the one it named, else the standard's default. For hosts that insist on a secret the
+/// operator can have one given to every client that could keep it, whatever it named; the answer tells it so.
+pub(crate) fn method(policy: &Policy, description: &mut Described) -> Method {
+    let on_server = !description.redirect_uris.is_empty()
+        && description.redirect_uris.iter().all(|redirect| matches!(redirect.kind(), Kind::Https));
+    match description.method.take() {
+        None => Method::SecretBasic,
+        Some(Method::None) if policy.registration_confidential && on_server => Method::SecretPost,
+        Some(named) => named,
+    }
+}
+
+/// The digest of all that a public client registered, in one canonical text.
+pub(crate) fn fingerprint(description: &Described, method: &Method) -> Option<Digest<Registration>> {
+    if *method != Method::None {
+        return None;
+    }
+    let mut uris: Vec<_> = description.redirect_uris.iter().map(ToString::to_string).collect();
+    uris.sort_unstable();
+    let text = serde_json::json!([
+        uris,
+        description.name,
+        description.grant_types,
+        description.application_type,
+        description.scope,
+        description.client_uri,
+        description.software_id,
+        description.dpop_bound,
+        description.pushed_only,
+    ]);
+    Secret::<Registration>::parse(text.to_string()).ok().map(|text| text.digest())
+}
+
+/// Registers a client. `like` is a client with the same fingerprint, `strangers` how many there are that nobody vouches for.
+///
+/// A public client that registers again word for word gets the identifier it had, so that an app which registers on every
+/// connect fills no table. From then on several installations may share it, and nobody may manage it any more: whoever
+/// registered first could otherwise point the redirect URIs of all of them at itself.
+///
+/// # Errors
+/// When there are too many clients.
+/// Source: RFC 7591 section 3, RFC 7592 section 3.
 pub fn register(
     policy: &Policy,
-    body: &[u8],
+    wanted: Wanted,
+    like: Option<&Client>,
+    strangers: u64,
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> Result<(RegistrationResponse, Vec<Write>), RegistrationRefusal> {
-    let members = read(body)?;
-    let redirect_uris = redirect_uris(policy, &members)?;
-    let grant_types = grant_types(&members)?;
-    check_response_types(&members)?;
-    let application_type = application_type(&members, &redirect_uris)?;
-    let method = text(&members, "token_endpoint_auth_method")?.unwrap_or("client_secret_basic");
-    let (authentication, secret) = match method {
-        "none" => (ClientAuthentication::None, None),
-        "client_secret_basic" | "client_secret_post" => {
-            let secret = Secret::<ClientSecret>::generate(entropy);
-            let digest = secret.digest();
-            let authentication = match method {
-                "client_secret_post" => ClientAuthentication::SecretPost(digest),
-                _ => ClientAuthentication::SecretBasic(digest),
-            };
-            (authentication, Some(secret))
-        }
-        other => return Err(unsupported("token_endpoint_auth_method", other, &AUTHENTICATION_METHODS)),
-    };
+    let Wanted { description, method, fingerprint } = wanted;
+    let same = like.filter(|like| {
+        like.origin == ClientOrigin::Dynamic
+            && like.authentication == ClientAuthentication::None
+            && fingerprint.is_some()
+            && like.fingerprint == fingerprint
+            && like.exists(now)
+    });
+    if let Some(before) = same {
+        let until = Some(now.plus(policy.lifetimes.unused_client));
+        let after = Client {
+            management: None,
+            expires_at: before.expires_at.and_then(|end| until.max(Some(end))),
+            ..before.clone()
+        };
+        let unchanged = before.management.is_none() && !is_soon(policy, before, now);
+        let write = Write::ReplaceClient { before: Box::new(before.clone()), after: Box::new(after), at: now };
+        return Ok((answer(before), if unchanged { Vec::new() } else { vec![write] }));
+    }
+    if strangers >= policy.most_strangers {
+        return Err(RegistrationRefusal::Full);
+    }
+    let (authentication, secret) = authentication(method, entropy);
+    let id = ClientId::parse(random::name(PREFIX, entropy)).expect("base64url is a client identifier");
+    let token = Secret::<RegistrationToken>::generate(entropy);
     let client = Client {
-        id: ClientId::parse(random::name("dwcl_", entropy)).expect("base64url is a client identifier"),
-        origin: ClientOrigin::Dynamic,
-        name: text(&members, "client_name")?.and_then(clean_name),
-        redirect_uris,
-        authentication,
-        grant_types,
-        application_type: Some(application_type.to_owned()),
-        scope: None,
-        client_uri: None,
-        software_id: None,
-        dpop_bound: false,
-        pushed_only: false,
-        protects: None,
-        management: None,
-        fingerprint: None,
-        created_at: now,
-        last_used_at: None,
-        expires_at: None,
-        fresh_until: None,
+        management: Some(token.digest()),
+        fingerprint,
+        expires_at: Some(now.plus(policy.lifetimes.unused_client)),
+        ..description.client(id, ClientOrigin::Dynamic, authentication, now)
     };
-    let response = RegistrationResponse {
-        client_id: client.id.to_string(),
-        client_secret_expires_at: secret.as_ref().map(|_| 0),
-        client_secret: secret.map(|secret| secret.expose().to_owned()),
-        client_id_issued_at: Some(now.as_unix()),
-        metadata: ClientMetadata {
-            redirect_uris: client.redirect_uris.iter().map(ToString::to_string).collect(),
-            client_name: client.name.clone(),
-            token_endpoint_auth_method: Some(client.authentication.name().to_owned()),
-            grant_types: Some(client.grant_types.clone()),
-            response_types: Some(vec!["code".to_owned()]),
-            application_type: client.application_type.clone(),
-            ..ClientMetadata::default()
-        },
-    };
+    let response = managed_answer(policy, &client, &token, secret);
     Ok((response, vec![Write::InsertClient(client)]))
 }
 
-fn read(body: &[u8]) -> Result<Map<String, Value>, RegistrationRefusal> {
-    if body.len() > MOST_BYTES {
-        return Err(RegistrationRefusal::Metadata(format!("the registration is longer than {MOST_BYTES} bytes")));
-    }
-    match json::parse(body) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(RegistrationRefusal::Metadata("the registration is not a JSON object".to_owned())),
-        Err(refusal) => Err(RegistrationRefusal::Metadata(format!("the registration is not valid JSON: {refusal}"))),
-    }
+/// Whether a client expires so soon that whoever registers it again needs it to last longer.
+fn is_soon(policy: &Policy, client: &Client, now: Timestamp) -> bool {
+    client.expires_at.is_some_and(|end| end < now.plus(policy.lifetimes.unused_client / 2))
 }
 
-/// A text member; null counts as absent.
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, RegistrationRefusal> {
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(RegistrationRefusal::Metadata(format!("{name} is not a string"))),
-    }
-}
-
-/// A member that is a list of texts; null counts as absent.
-fn texts<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, RegistrationRefusal> {
-    let wrong = || RegistrationRefusal::Metadata(format!("{name} is not an array of strings"));
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(items)) => items.iter().map(Value::as_str).collect::<Option<_>>().map(Some).ok_or_else(wrong),
-        Some(_) => Err(wrong()),
-    }
-}
-
-fn unsupported(name: &str, value: &str, supported: &[&str]) -> RegistrationRefusal {
-    RegistrationRefusal::Metadata(format!("{name} {} is not supported; use {}", shorten(value), supported.join(", ")))
-}
-
-/// Evidence, cut to what fits in a sentence.
-fn shorten(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
-}
-
-fn redirect_uris(policy: &Policy, members: &Map<String, Value>) -> Result<Vec<RedirectUri>, RegistrationRefusal> {
-    let uris = texts(members, "redirect_uris")?.unwrap_or_default();
-    if uris.is_empty() {
-        return Err(RegistrationRefusal::RedirectUri("redirect_uris is missing or empty".to_owned()));
-    }
-    if uris.len() > policy.most_redirect_uris {
-        let most = policy.most_redirect_uris;
-        return Err(RegistrationRefusal::Metadata(format!("redirect_uris has more than {most} entries")));
-    }
-    let mut judged: Vec<RedirectUri> = Vec::with_capacity(uris.len());
-    for uri in uris {
-        let refuse = |rule: &dyn std::fmt::Display| {
-            RegistrationRefusal::RedirectUri(format!("{} cannot be registered: {rule}", shorten(uri)))
-        };
-        let redirect = RedirectUri::parse(uri).map_err(|rule| refuse(&rule))?;
-        if let Kind::PrivateUse { scheme } = redirect.kind()
-            && !scheme.contains('.')
-            && !policy.known_callbacks.iter().any(|known| known == uri)
-        {
-            return Err(refuse(&format_args!(
-                "the scheme {scheme} has no dot and this is not the callback of a known app (RFC 8252 section 7.1)"
-            )));
+/// Draws the secret that a method needs.
+pub(crate) fn authentication(
+    method: Method,
+    entropy: &mut dyn Entropy,
+) -> (ClientAuthentication, Option<Secret<ClientSecret>>) {
+    let mut secret = || Secret::<ClientSecret>::generate(&mut *entropy);
+    match method {
+        Method::None => (ClientAuthentication::None, None),
+        Method::PrivateKeyJwt(keys) => (ClientAuthentication::PrivateKeyJwt(keys), None),
+        Method::SecretBasic => {
+            let secret = secret();
+            (ClientAuthentication::SecretBasic(secret.digest()), Some(secret))
         }
-        if !judged.contains(&redirect) {
-            judged.push(redirect);
+        Method::SecretPost => {
+            let secret = secret();
+            (ClientAuthentication::SecretPost(secret.digest()), Some(secret))
         }
     }
-    Ok(judged)
 }
 
-/// Extension grants (a URN) that do not exist here are left out, and the answer shows it: apps list all they know.
-/// Anything else that does not exist here is refused.
-fn grant_types(members: &Map<String, Value>) -> Result<Vec<String>, RegistrationRefusal> {
-    let asked = texts(members, "grant_types")?.unwrap_or_else(|| vec!["authorization_code"]);
-    if let Some(unknown) = asked.iter().find(|asked| !GRANT_TYPES.contains(asked) && !asked.starts_with("urn:")) {
-        return Err(unsupported("grant_types", unknown, &GRANT_TYPES));
-    }
-    if !asked.contains(&"authorization_code") {
-        return Err(RegistrationRefusal::Metadata("grant_types must contain authorization_code".to_owned()));
-    }
-    Ok(GRANT_TYPES.into_iter().filter(|known| asked.contains(known)).map(ToOwned::to_owned).collect())
-}
-
-fn check_response_types(members: &Map<String, Value>) -> Result<(), RegistrationRefusal> {
-    let asked = texts(members, "response_types")?.unwrap_or_else(|| vec!["code"]);
-    match asked.iter().find(|asked| **asked != "code") {
-        Some(unknown) => Err(unsupported("response_types", unknown, &["code"])),
-        None if asked.is_empty() => Err(RegistrationRefusal::Metadata("response_types must contain code".to_owned())),
-        None => Ok(()),
+/// All that is registered, for whoever may not change it.
+fn answer(client: &Client) -> RegistrationResponse {
+    RegistrationResponse {
+        client_id: client.id.to_string(),
+        client_secret: None,
+        client_id_issued_at: Some(client.created_at.as_unix()),
+        client_secret_expires_at: None,
+        registration_access_token: None,
+        registration_client_uri: None,
+        metadata: client_metadata::registered(client),
     }
 }
 
-/// A client with a redirect URI on the person's own device is native, whatever it says; one with none is what it says,
-/// and `web` if it says nothing. The answer tells it.
-fn application_type(
-    members: &Map<String, Value>,
-    redirects: &[RedirectUri],
-) -> Result<&'static str, RegistrationRefusal> {
-    let on_device = redirects.iter().any(|redirect| !matches!(redirect.kind(), Kind::Https));
-    match text(members, "application_type")? {
-        None | Some("web") => Ok(if on_device { "native" } else { "web" }),
-        Some("native") => Ok("native"),
-        Some(other) => Err(unsupported("application_type", other, &["native", "web"])),
+/// All that is registered, with what is needed to change it.
+pub(crate) fn managed_answer(
+    policy: &Policy,
+    client: &Client,
+    token: &Secret<RegistrationToken>,
+    secret: Option<Secret<ClientSecret>>,
+) -> RegistrationResponse {
+    RegistrationResponse {
+        client_secret_expires_at: secret.as_ref().map(|_| 0),
+        client_secret: secret.map(|secret| secret.expose().to_owned()),
+        registration_access_token: Some(token.expose().to_owned()),
+        registration_client_uri: Some(policy.issuer.endpoint(&format!("/oauth/register/{}", client.id))),
+        ..answer(client)
     }
-}
-
-/// What of a self-given name is fit to be shown: no control, direction or invisible characters, single spaces, not too long.
-fn clean_name(name: &str) -> Option<String> {
-    let invisible = |c: char| {
-        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-    };
-    let visible: String = name
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control() && !invisible(*c))
-        .collect();
-    let clean: String = visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    let cut: String = clean.chars().take(MOST_NAME).collect();
-    Some(cut.trim_end().to_owned()).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

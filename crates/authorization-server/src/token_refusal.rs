@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use doorward_types::{form::InvalidForm, jose::dpop::ProofRefusal, messages::ErrorResponse};
 use http::StatusCode;
 
-use crate::jwt_bearer::AssertionRefusal;
+use crate::{client_assertion, jwt_bearer::AssertionRefusal};
 
 /// The error codes of the token and revocation endpoints.
 ///
@@ -63,8 +63,8 @@ pub enum TokenRefusal {
     TwoAuthentications,
     /// The `Authorization` header is not well-formed Basic.
     MalformedAuthorization,
-    /// A way to authenticate that does not exist here.
-    UnsupportedAuthentication,
+    /// The signed assertion does not prove the client.
+    ClientAssertion(client_assertion::AssertionRefusal),
     /// The client is not registered (any more).
     UnknownClient,
     /// The client registered another way to authenticate.
@@ -159,7 +159,7 @@ impl TokenRefusal {
             | Self::Subject(_)
             | Self::Actor => TokenError::InvalidRequest,
             Self::MalformedAuthorization
-            | Self::UnsupportedAuthentication
+            | Self::ClientAssertion(_)
             | Self::UnknownClient
             | Self::OtherAuthentication
             | Self::WrongSecret
@@ -228,7 +228,7 @@ impl TokenRefusal {
             Self::Malformed(name) => return Cow::Owned(format!("the parameter {name} is malformed")),
             Self::TwoAuthentications => "the client authenticates in more than one way or under more than one name",
             Self::MalformedAuthorization => "the Authorization header is not well-formed Basic authentication",
-            Self::UnsupportedAuthentication => "use none, client_secret_basic or client_secret_post",
+            Self::ClientAssertion(refusal) => return ascii(&refusal.to_string()),
             Self::UnknownClient => "the client is not registered; register again",
             Self::OtherAuthentication => "use the token_endpoint_auth_method that the client registered",
             Self::WrongSecret => "the client secret is wrong",
@@ -280,6 +280,12 @@ impl TokenRefusal {
 impl std::fmt::Display for TokenRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.description())
+    }
+}
+
+impl From<client_assertion::AssertionRefusal> for TokenRefusal {
+    fn from(refusal: client_assertion::AssertionRefusal) -> Self {
+        Self::ClientAssertion(refusal)
     }
 }
 

@@ -16,7 +16,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use doorward_types::outbound::FetchFailed;
+use async_trait::async_trait;
+use doorward_types::outbound::{FetchFailed, Http};
 
 use clients::Clients;
 #[doc(no_inline)]
@@ -81,6 +82,13 @@ impl Fetcher {
         FetchFailed,
     > {
         stream::stream(&self.clients, request, reach, header_timeout).await
+    }
+}
+
+#[async_trait]
+impl Http for Fetcher {
+    async fn send(&self, request: Outbound) -> Result<Inbound, FetchFailed> {
+        send::send(&self.clients, request).await
     }
 }
 

@@ -102,6 +102,8 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
         [0, 0, 0, 0, 0, 0xffff, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
             is_public_v4(embedded())
         }
+        // ISATAP (RFC 5214): the interface identifier is an IPv4 address, whatever network stands before it.
+        [_, _, _, _, 0 | 0x200, 0x5efe, _, _] if !is_public_v4(embedded()) => false,
         // All that is public lies in 2000::/3; loopback, private, link-local and multicast lie outside.
         [first, ..] if first & 0xe000 == 0x2000 => {
             let high = (u64::from(s[0]) << 32) | (u64::from(s[1]) << 16) | u64::from(s[2]);
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn only_public_addresses_are_public() {
-        // proves: MCP-SBP-018, INV-11
+        // proves: MCP-SBP-018, INV-11, CIMD-01, CIMD-13
         for public in [
             "1.1.1.1",
             "8.8.8.8",
@@ -194,6 +196,8 @@ mod tests {
             "3fff::1",
             "3fff:fff::1",
             "5f00::1",
+            "2606:4700::5efe:a00:1",
+            "2606:4700::200:5efe:7f00:1",
             "fc00::1",
             "fd00:ec2::254",
             "fe80::1",

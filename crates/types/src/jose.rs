@@ -11,4 +11,4 @@ mod verify;
 pub use access_token::{AccessTokenClaims, Actor, Confirmation};
 pub use jwk::{Algorithm, InvalidThumbprint, Jwk, KeySet, Thumbprint, VerifyingKey};
 pub use sign::{BadKey, SigningKey};
-pub use verify::{JwsRefusal, Verified, claimed, verify};
+pub use verify::{JwsRefusal, Verified, claimed, verify, verify_typed};

@@ -132,6 +132,18 @@ pub struct ClientMetadata {
     /// Its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// Its public keys, a JWK set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Where its public keys are; never together with `jwks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// All its tokens are bound to a key of its own (RFC 9449 section 5.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_bound_access_tokens: Option<bool>,
+    /// It authorizes with pushed requests only (RFC 9126 section 6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_pushed_authorization_requests: Option<bool>,
 }
 
 /// The answer to a registration.
@@ -150,6 +162,12 @@ pub struct RegistrationResponse {
     /// When the secret expires; 0 for never. Present if there is a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret_expires_at: Option<i64>,
+    /// What the client manages its registration with (RFC 7592 section 3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_access_token: Option<String>,
+    /// Where it manages it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_client_uri: Option<String>,
     /// All that was registered.
     #[serde(flatten)]
     pub metadata: ClientMetadata,

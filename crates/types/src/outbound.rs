@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
@@ -108,6 +109,13 @@ impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} bytes)", self.status, self.body.len())
     }
+}
+
+/// Whoever sends requests. The `fetch` crate's fetcher is one; a role that must not know it takes this.
+#[async_trait]
+pub trait Http: Send + Sync + 'static {
+    /// Sends one request and gives its whole answer, within the limits that the request names.
+    async fn send(&self, request: Outbound) -> Result<Inbound, FetchFailed>;
 }
 
 /// Why a request has no answer.

@@ -19,29 +19,31 @@ use crate::{
     Site,
     browser::Browser,
     common::{self, Early},
+    documents::{self, Wanted},
     pages::{Interstitial, Outcome},
+    peer::Source,
     words,
 };
 
 /// The authorization endpoint: judges the request, then sends the browser to sign-in or consent.
 ///
 /// Source: RFC 6749 section 3.1.
-pub(crate) async fn authorize(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap) -> Response {
-    match answer(&site, &uri, &headers).await {
+pub(crate) async fn authorize(State(site): State<Arc<Site>>, source: Source, uri: Uri, headers: HeaderMap) -> Response {
+    match answer(&site, source, &uri, &headers).await {
         Ok(response) => response,
         Err(early) => *early,
     }
 }
 
-async fn answer(site: &Site, uri: &Uri, headers: &HeaderMap) -> Result<Response, Early> {
+async fn answer(site: &Site, source: Source, uri: &Uri, headers: &HeaderMap) -> Result<Response, Early> {
     let refuse = |refusal| common::refused(site, &refusal);
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes()).map_err(|refusal| refuse(refusal.into()))?;
     let id = authorize::client_id(&form).map_err(refuse)?;
-    let away = |fault| common::away(site, &fault);
     let browser = Browser::of(site, headers).await?;
     // A pushed request begins once; whoever loses a race for it goes on with what the other one began.
     for _ in 0..MOST_TURNS {
-        let client = site.store.client(&id).await.map_err(away)?;
+        let client = documents::client(site, &id, Wanted::Fresh, source).await;
+        let client = client.map_err(|unread| documents::unread_page(site, unread))?;
         let begin = begin(site, &form, client.as_ref(), &browser).await?;
         if let Some(response) = went_on(site, begin, client.as_ref(), &browser).await? {
             return Ok(response);

@@ -12,6 +12,7 @@ use doorward_authorization_server::{device, store::Committed};
 use crate::{
     Site,
     common::{self, Early},
+    peer::Source,
     token::{authenticated, read_form},
 };
 
@@ -29,15 +30,27 @@ const MOST_DRAWS: usize = 3;
 /// A device asks to be let in.
 ///
 /// Source: RFC 8628 section 3.1.
-pub(crate) async fn ask(State(site): State<Arc<Site>>, sender: Sender, headers: HeaderMap, body: Bytes) -> Response {
-    answer(&site, &address(&sender), &headers, &body).await.unwrap_or_else(|early| *early)
+pub(crate) async fn ask(
+    State(site): State<Arc<Site>>,
+    source: Source,
+    sender: Sender,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    answer(&site, source, &address(&sender), &headers, &body).await.unwrap_or_else(|early| *early)
 }
 
-async fn answer(site: &Site, address: &str, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
+async fn answer(
+    site: &Site,
+    source: Source,
+    address: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Early> {
     let form = read_form(headers, body)?;
-    let client = authenticated(site, headers, &form).await?;
+    let client = authenticated(site, source, headers, &form).await?;
     let now = (site.now)();
-    if !site.limits.devices.take(address, now) {
+    if !site.limits.devices.take(&source.name(), now) {
         let text = "too many devices asked from this address; wait a few minutes";
         let mut response = common::oauth_error(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text);
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("300"));

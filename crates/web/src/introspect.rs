@@ -11,19 +11,25 @@ use doorward_authorization_server::introspection;
 use crate::{
     Site,
     common::{self, Early},
+    peer::Source,
     token::{authenticated, grant_facts, read_form, refused},
 };
 
 /// The introspection endpoint: a client asks what a token is worth.
 ///
 /// Source: RFC 7662 section 2.
-pub(crate) async fn introspect(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
-    answer(&site, &headers, &body).await.unwrap_or_else(|early| *early)
+pub(crate) async fn introspect(
+    State(site): State<Arc<Site>>,
+    source: Source,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    answer(&site, source, &headers, &body).await.unwrap_or_else(|early| *early)
 }
 
-async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
+async fn answer(site: &Site, source: Source, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
     let form = read_form(headers, body)?;
-    let client = authenticated(site, headers, &form).await?;
+    let client = authenticated(site, source, headers, &form).await?;
     let request = introspection::read(&form).map_err(|refusal| refused(&refusal))?;
     let refresh = match request.refresh_digest() {
         Some(digest) => site.store.refresh(&digest).await.map_err(|fault| common::away_json(&fault))?,

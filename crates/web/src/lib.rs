@@ -11,18 +11,22 @@ mod common;
 mod consent;
 mod device;
 mod device_page;
+mod documents;
 mod forms;
 mod home;
 mod introspect;
 mod limits;
+mod managed;
 mod metadata;
 pub mod pages;
 mod passwords;
+mod peer;
 mod pushed;
 mod register;
 mod revoke;
 mod set_up;
 mod sign_in;
+mod strangers;
 mod token;
 mod tries;
 mod words;
@@ -49,12 +53,13 @@ use axum::{
     routing::{get, post},
 };
 use doorward_authorization_server::{Policy, keys::SharedKeys, store::Store};
-use doorward_types::{Entropy, Timestamp};
+use doorward_types::{Entropy, Timestamp, outbound::Http};
 use tower_http::timeout::TimeoutLayer;
 
 pub use catalogue::{Catalogue, Tool};
 pub use limits::Limits;
 pub use passwords::Passwords;
+pub use strangers::Strangers;
 
 /// All that the endpoints work with.
 pub struct Site {
@@ -78,6 +83,10 @@ pub struct Site {
     pub passwords: Passwords,
     /// What strangers may do only so often.
     pub limits: Limits,
+    /// What fetches documents that describe clients, and their keys; none where the gateway cannot reach out.
+    pub http: Option<Arc<dyn Http>>,
+    /// How often clients that nobody vouches for come.
+    pub strangers: Arc<Strangers>,
 }
 
 /// The largest body that any of these endpoints reads.
@@ -99,6 +108,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/oauth/register", post(register::register))
         .route("/oauth/par", post(pushed::push))
         .route("/oauth/device_authorization", post(device::ask))
+        .route("/oauth/register/{client}", get(managed::read).put(managed::update).delete(managed::delete))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/introspect", post(introspect::introspect))

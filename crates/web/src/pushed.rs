@@ -12,6 +12,7 @@ use doorward_types::jose::dpop::ProofRefusal;
 use crate::{
     Site,
     common::{self, Early},
+    peer::Source,
     token::{authenticated, proven, read_form, refused, with_nonce},
 };
 
@@ -21,14 +22,14 @@ const PATH: &str = "/oauth/par";
 /// Pushed authorization requests.
 ///
 /// Source: RFC 9126 section 2.
-pub(crate) async fn push(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
-    let response = answer(&site, &headers, &body).await.unwrap_or_else(|early| *early);
+pub(crate) async fn push(State(site): State<Arc<Site>>, source: Source, headers: HeaderMap, body: Bytes) -> Response {
+    let response = answer(&site, source, &headers, &body).await.unwrap_or_else(|early| *early);
     with_nonce(&site, &headers, response)
 }
 
-async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
+async fn answer(site: &Site, source: Source, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
     let form = read_form(headers, body)?;
-    let client = authenticated(site, headers, &form).await?;
+    let client = authenticated(site, source, headers, &form).await?;
     let key = proven(site, headers, PATH).map_err(|refusal| refused(&refusal))?;
     let jkt = key.as_ref().map(|key| key.thumbprint().clone());
     let decided = pushed::push(&site.policy, &client, &form, jkt, (site.now)(), &mut *(site.entropy)());

@@ -8,6 +8,7 @@ use axum::{
 };
 use doorward_authorization_server::{
     TokenRefusal,
+    client_assertion::AssertionRefusal,
     client_auth::{AuthenticatedClient, Presented},
     facts::Client,
     failed_authentication::failure,
@@ -17,13 +18,18 @@ use doorward_authorization_server::{
 };
 use doorward_types::{
     form::Form,
-    jose::dpop::{self, ProvenKey},
+    jose::{
+        JwsRefusal,
+        dpop::{self, ProvenKey},
+    },
 };
 use url::Url;
 
 use crate::{
     Site,
     common::{self, Early},
+    documents::{self, Wanted},
+    peer::Source,
 };
 
 mod grants;
@@ -37,16 +43,16 @@ const MOST_TURNS: usize = refresh::MOST_REPLAYS as usize + 4;
 /// The token endpoint.
 ///
 /// Source: RFC 6749 section 3.2.
-pub(crate) async fn token(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
-    match answer(&site, &headers, &body).await {
+pub(crate) async fn token(State(site): State<Arc<Site>>, source: Source, headers: HeaderMap, body: Bytes) -> Response {
+    match answer(&site, source, &headers, &body).await {
         Ok(response) => response,
         Err(early) => *early,
     }
 }
 
-async fn answer(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
+async fn answer(site: &Site, source: Source, headers: &HeaderMap, body: &[u8]) -> Result<Response, Early> {
     let form = read_form(headers, body)?;
-    let client = authenticated(site, headers, &form).await?;
+    let client = authenticated(site, source, headers, &form).await?;
     let answered = match proven(site, headers, PATH).and_then(|key| client.holding(&site.policy, key)) {
         Ok(client) => decided(site, &client, &form).await,
         Err(refusal) => Err(refused(&refusal)),
@@ -98,16 +104,51 @@ async fn decided(site: &Site, client: &AuthenticatedClient, form: &Form) -> Resu
 }
 
 /// The client behind a request, once it proved who it is.
-pub(crate) async fn authenticated(site: &Site, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient, Early> {
+pub(crate) async fn authenticated(
+    site: &Site,
+    source: Source,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<AuthenticatedClient, Early> {
     let presented = match Presented::read(authorization(headers)?, form) {
         Ok(presented) => presented,
         Err(refusal) => return Err(not_authenticated(site, None, &refusal).await),
     };
-    let known = site.store.client(presented.client_id()).await.map_err(|fault| common::away_json(&fault))?;
-    match presented.authenticate(known.as_ref()) {
+    let known = documents::client(site, presented.client_id(), Wanted::Known, source).await;
+    let known = known.map_err(|unread| documents::unread_json(&unread))?;
+    match proved(site, source, &presented, known.as_ref()).await {
         Ok(client) => Ok(client),
-        Err(refusal) => Err(not_authenticated(site, known.as_ref(), &refusal).await),
+        Err(Ok(refusal)) => Err(not_authenticated(site, known.as_ref(), &refusal).await),
+        Err(Err(fault)) => Err(common::away_json(&fault)),
     }
+}
+
+/// Checks what a client presented. A key that is not known yet may be a new one, so its keys are read once more. An
+/// assertion counts when it is noted as used: no other request, on whatever node, can use it then.
+async fn proved(
+    site: &Site,
+    source: Source,
+    presented: &Presented,
+    known: Option<&Client>,
+) -> Result<AuthenticatedClient, Result<TokenRefusal, StoreFault>> {
+    let place = known.and_then(|client| presented.keys_at(client));
+    let mut keys = match place {
+        Some(uri) => documents::keys(site, uri, false, source).await,
+        None => None,
+    };
+    let mut proof = presented.authenticate(&site.policy, known, keys.as_ref(), (site.now)());
+    if let (Some(uri), Err(TokenRefusal::ClientAssertion(AssertionRefusal::Signature(JwsRefusal::UnknownKey)))) =
+        (place, &proof)
+    {
+        keys = documents::keys(site, uri, true, source).await;
+        proof = presented.authenticate(&site.policy, known, keys.as_ref(), (site.now)());
+    }
+    let mut client = proof.map_err(Ok)?;
+    let writes = client.take_writes();
+    if !writes.is_empty() && site.store.commit(writes).await.map_err(Err)? == Committed::Conflict {
+        return Err(Ok(AssertionRefusal::Replayed.into()));
+    }
+    Ok(client)
 }
 
 /// Records that a client could not prove who it is, unless it is in the record already, and says No. That the record

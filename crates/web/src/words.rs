@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use doorward_authorization_server::facts::{Client, ClientOrigin};
+use doorward_authorization_server::{
+    client_document::DocumentUrl,
+    facts::{Client, ClientOrigin},
+    known_apps,
+};
 use doorward_types::{Permission, Scope, ScopeSet, Timestamp, redirect};
 
 use crate::{
@@ -39,12 +43,19 @@ pub(crate) fn client_name(client: &Client) -> DisplayName {
 /// What is known of a client's identity.
 pub(crate) fn identity(client: &Client) -> Identity {
     match client.origin {
-        ClientOrigin::Dynamic => Identity::Unverified,
         ClientOrigin::Administrator => Identity::RegisteredByAdmin,
-        ClientOrigin::Document => {
-            match url::Url::parse(client.id.as_str()).ok().as_ref().and_then(url::Url::host_str) {
-                Some(host) => Identity::Domain(host.to_owned()),
-                None => Identity::Unverified,
+        ClientOrigin::Document if known_apps::by_document(client.id.as_str()).is_some() => Identity::KnownApp,
+        ClientOrigin::Document | ClientOrigin::Dynamic => {
+            let name = client.name.as_deref().unwrap_or_default();
+            if let Some(app) = known_apps::imitated(name, &client.redirect_uris) {
+                return Identity::Imitation { of: app.name.to_owned() };
+            }
+            match DocumentUrl::parse(client.id.as_str()) {
+                // On a host of everybody a document is nobody's word.
+                Ok(url) if client.origin == ClientOrigin::Document && !known_apps::is_everybodys(url.host()) => {
+                    Identity::Domain(url.host().to_owned())
+                }
+                _ => Identity::Unverified,
             }
         }
     }

@@ -4,7 +4,7 @@ use doorward_types::{ClientId, S256Challenge};
 use super::*;
 use crate::{
     authorize::{self, Begin},
-    facts::ClientOrigin,
+    facts::{ClientAuthentication, ClientKeys, ClientOrigin},
     fixtures::{
         CALLBACK, R1, account, at, browser, client, client_at, entropy, form, owner, policy, scopes, seconds, verifier,
     },
@@ -83,7 +83,7 @@ fn only_its_own_browser_opens_a_waiting_request_once_and_in_time() {
 
 #[test]
 fn the_client_is_judged_as_it_is_now() {
-    // proves: REDIR-01, CODE-18
+    // proves: REDIR-01, CODE-18, CIMD-11
     let (token, row) = waiting();
     let open = |client: Option<&Client>, policy: &Policy| {
         open(policy, &row, &token, &browser(1).digest(), client, at(0)).map(|_| ())
@@ -93,7 +93,17 @@ fn the_client_is_judged_as_it_is_now() {
     let another = Client { id: ClientId::parse("dwcl_other").unwrap(), ..client() };
     assert_eq!(open(Some(&another), &policy()), Err(PageRefusal::UnknownClient));
     let moved = client_at(&["https://a.example/elsewhere"]);
-    assert!(matches!(open(Some(&moved), &policy()), Err(PageRefusal::RedirectUri { .. })));
+    assert_eq!(open(Some(&moved), &policy()), Err(PageRefusal::ClientChanged));
+    // Whatever of what the person sees has changed by now: it was not this that was asked.
+    let renamed = Client { name: Some("Bank".into()), ..client() };
+    let widened = client_at(&[CALLBACK, "https://evil.example/cb"]);
+    let keyed = ClientAuthentication::PrivateKeyJwt(ClientKeys::At("https://evil.example/jwks".into()));
+    for changed in [renamed, widened, Client { authentication: keyed, ..client() }] {
+        assert_eq!(open(Some(&changed), &policy()), Err(PageRefusal::ClientChanged));
+    }
+    let used = Client { last_used_at: Some(at(0)), fresh_until: Some(at(9)), ..client() };
+    assert_eq!(open(Some(&used), &policy()), Ok(()));
+    assert_eq!(open(Some(&Client { expires_at: Some(at(0)), ..client() }), &policy()), Err(PageRefusal::UnknownClient));
     let nothing = Policy { resources: Vec::new(), ..policy() };
     assert_eq!(open(Some(&client()), &nothing), Err(PageRefusal::ResourceGone));
 }

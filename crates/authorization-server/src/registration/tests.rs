@@ -1,14 +1,27 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::{at, entropy, policy};
+use crate::{
+    facts::ClientKeys,
+    fixtures::{SIGNER, at, entropy, policy},
+};
 
-fn send(body: &Value) -> Result<(RegistrationResponse, Client), RegistrationRefusal> {
-    let (response, mut writes) = register(&policy(), &serde_json::to_vec(body).unwrap(), at(0), &mut entropy())?;
+type Registered = Result<(RegistrationResponse, Vec<Write>), RegistrationRefusal>;
+
+fn bytes(policy: &Policy, body: &[u8], like: Option<&Client>, now: i64) -> Registered {
+    register(policy, read(policy, body)?, like, 0, at(now), &mut entropy())
+}
+
+fn send_to(policy: &Policy, body: &Value) -> Result<(RegistrationResponse, Client), RegistrationRefusal> {
+    let (response, mut writes) = bytes(policy, &serde_json::to_vec(body).unwrap(), None, 0)?;
     match (writes.pop(), writes.is_empty()) {
         (Some(Write::InsertClient(client)), true) => Ok((response, client)),
         other => panic!("{other:?}"),
     }
+}
+
+fn send(body: &Value) -> Result<(RegistrationResponse, Client), RegistrationRefusal> {
+    send_to(&policy(), body)
 }
 
 fn with(name: &str, value: Value) -> Value {
@@ -35,8 +48,12 @@ fn a_registration_is_answered_with_all_that_was_registered() {
         "grant_types": ["refresh_token", "authorization_code"],
         "response_types": ["code"],
         "application_type": "native",
-        "scope": "mcp:read",
+        "scope": "mcp:read openid",
         "software_id": "x",
+        "client_uri": "https://cursor.com",
+        "dpop_bound_access_tokens": true,
+        "require_pushed_authorization_requests": true,
+        "policy_uri": "",
         "contacts": null,
     });
     let (response, client) = send(&body).unwrap();
@@ -49,7 +66,15 @@ fn a_registration_is_answered_with_all_that_was_registered() {
     assert_eq!(echoed.grant_types, Some(vec!["authorization_code".into(), "refresh_token".into()]));
     assert_eq!(echoed.token_endpoint_auth_method.as_deref(), Some("none"));
     assert_eq!((echoed.client_name, echoed.application_type), (Some("Cursor".into()), Some("native".into())));
-    assert_eq!((echoed.scope, echoed.software_id), (None, None));
+    // Of the scopes those that exist here; they are kept as said and limit nothing.
+    assert_eq!((echoed.scope.as_deref(), echoed.software_id.as_deref()), (Some("mcp:read"), Some("x")));
+    assert_eq!(client.scope_limit(), None);
+    assert_eq!(echoed.client_uri.as_deref(), Some("https://cursor.com"));
+    assert_eq!(
+        (echoed.dpop_bound_access_tokens, echoed.require_pushed_authorization_requests),
+        (Some(true), Some(true))
+    );
+    assert!(client.dpop_bound && client.pushed_only);
     assert_eq!((client.origin, client.authentication), (ClientOrigin::Dynamic, ClientAuthentication::None));
 }
 
@@ -83,9 +108,9 @@ fn what_the_server_decides_cannot_be_sent_along() {
         ("trusted", json!(true)),
         ("client_id_issued_at", json!(0)),
         ("software_statement", json!("eyJ.e30.")),
-        ("jwks_uri", json!("http://169.254.169.254/")),
-        ("logo_uri", json!("file:///etc/passwd")),
-        ("sector_identifier_uri", json!(["odd"])),
+        ("protects", json!("https://as.example/mcp")),
+        ("expires_at", json!(null)),
+        ("logo_uri", json!("https://a.example/logo.png")),
     ] {
         body[name] = value;
     }
@@ -93,7 +118,118 @@ fn what_the_server_decides_cannot_be_sent_along() {
     assert_eq!(client.origin, ClientOrigin::Dynamic);
     assert!(client.id.as_str().starts_with("dwcl_"));
     assert_ne!(response.client_secret.as_deref(), Some("chosen"));
-    assert!(!serde_json::to_string(&response).unwrap().contains("169.254"));
+    assert!(client.protects.is_none() && client.expires_at.is_some());
+    assert!(!serde_json::to_string(&response).unwrap().contains("logo"));
+}
+
+#[test]
+fn a_url_that_is_not_a_public_https_one_is_refused() {
+    // proves: REG-06
+    for name in
+        ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri", "sector_identifier_uri", "initiate_login_uri"]
+    {
+        for uri in [
+            "http://a.example/",
+            "http://127.0.0.1/",
+            "https://127.0.0.1/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://[::1]/",
+            "https://2130706433/",
+            "https://localhost/",
+            "https://a.localhost/",
+            "https://u:p@a.example/",
+            "file:///etc/passwd",
+            "gopher://a.example/",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "//a.example/",
+            "x",
+        ] {
+            let (error, description) = refused(&with(name, json!(uri)));
+            assert_eq!(error, "invalid_client_metadata", "{name} {uri}");
+            assert!(description.starts_with(name), "{description}");
+        }
+        assert!(refused(&with(name, json!(["https://a.example/"]))).1.contains("not a string"));
+        assert!(send(&with(name, json!("https://a.example/x"))).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_client_with_a_key_registers_public_keys_in_one_place() {
+    // proves: R7591-06, R7523-09, CIMD-08, REG-08
+    let key = serde_json::to_value(SIGNER.public_jwk()).unwrap();
+    let keyed = |jwks: Value, uri: Value| {
+        let mut body = with("token_endpoint_auth_method", json!("private_key_jwt"));
+        body["jwks"] = jwks;
+        body["jwks_uri"] = uri;
+        body
+    };
+    let (response, client) = send(&keyed(json!({"keys": [key]}), json!(null))).unwrap();
+    assert!(matches!(&client.authentication, ClientAuthentication::PrivateKeyJwt(ClientKeys::Inline(_))));
+    assert_eq!(response.metadata.jwks, Some(json!({"keys": [key]})));
+    assert!(response.client_secret.is_none() && client.fingerprint.is_none());
+    let (response, client) = send(&keyed(json!(null), json!("https://a.example/jwks"))).unwrap();
+    let place = ClientKeys::At("https://a.example/jwks".into());
+    assert_eq!(client.authentication, ClientAuthentication::PrivateKeyJwt(place));
+    assert_eq!(response.metadata.jwks_uri.as_deref(), Some("https://a.example/jwks"));
+    let part = |name: &str| {
+        let mut private = key.clone();
+        private[name] = json!("AAAA");
+        json!({"keys": [key, private]})
+    };
+    for (jwks, uri) in [
+        (json!(null), json!(null)),
+        (json!({"keys": [key]}), json!("https://a.example/jwks")),
+        (json!({"keys": []}), json!(null)),
+        (json!({"keys": key}), json!(null)),
+        (json!([key]), json!(null)),
+        (json!("x"), json!(null)),
+        (json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}), json!(null)),
+        (json!({"keys": [key, {"kty": "oct"}]}), json!(null)),
+        (part("d"), json!(null)),
+        (part("p"), json!(null)),
+        (part("k"), json!(null)),
+        (json!({"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}), json!(null)),
+        (json!({"keys": vec![key.clone(); 200]}), json!(null)),
+        (json!(null), json!("http://a.example/jwks")),
+    ] {
+        let (error, description) = refused(&keyed(jwks.clone(), uri));
+        assert_eq!(error, "invalid_client_metadata", "{jwks}");
+        assert!(description.contains("jwks"), "{description}");
+    }
+    for method in ["client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"] {
+        assert_eq!(refused(&with("token_endpoint_auth_method", json!(method))).0, "invalid_client_metadata");
+    }
+}
+
+#[test]
+fn a_device_needs_no_redirect_uri() {
+    // proves: R7591-05, R8628-01
+    const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+    let body = json!({"grant_types": [DEVICE, "refresh_token"], "token_endpoint_auth_method": "none"});
+    let (response, client) = send(&body).unwrap();
+    assert_eq!(response.metadata.response_types, Some(Vec::new()));
+    assert_eq!((client.redirect_uris.len(), client.application_type.as_deref()), (0, Some("native")));
+    let contradiction = json!({"grant_types": [DEVICE], "response_types": ["code"]});
+    assert!(refused(&contradiction).1.contains("response_types"));
+}
+
+#[test]
+fn an_operator_can_close_registration_or_insist_on_secrets() {
+    // proves: REG-01, R7591-01
+    let closed = Policy { registration: false, ..policy() };
+    let refusal = send_to(&closed, &with("client_name", json!("x"))).map(|_| ()).unwrap_err();
+    assert_eq!((refusal.status().as_u16(), refusal.response().error.as_str()), (403, "access_denied"));
+    assert_eq!(closed.metadata().registration_endpoint, None);
+    let secretive = Policy { registration_confidential: true, ..policy() };
+    let body = |uri: &str| json!({"redirect_uris": [uri], "token_endpoint_auth_method": "none"});
+    let (response, client) = send_to(&secretive, &body("https://a.example/cb")).unwrap();
+    assert!(response.client_secret.is_some() && client.fingerprint.is_none());
+    assert_eq!(response.metadata.token_endpoint_auth_method.as_deref(), Some("client_secret_post"));
+    // A program on somebody's own computer keeps no secret, whatever the operator wishes.
+    let (response, _) = send_to(&secretive, &body("http://127.0.0.1/cb")).unwrap();
+    assert_eq!(response.client_secret, None);
+    assert_eq!(send(&body("https://a.example/cb")).unwrap().0.client_secret, None);
 }
 
 #[test]
@@ -279,8 +415,16 @@ fn what_is_not_supported_or_contradicts_itself_is_refused() {
         assert_eq!(error, "invalid_client_metadata", "{name}");
         assert!(description.contains(name), "{description}");
     }
-    // An app lists all the grants it knows; those of extensions are left out, and it is told.
-    let grants = json!(["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:unknown"]);
+    let mut chosen = with("token_endpoint_auth_method", json!("none"));
+    chosen["client_secret"] = json!("mine");
+    assert_eq!(refused(&chosen).0, "invalid_client_metadata");
+    for (name, value) in
+        [("dpop_bound_access_tokens", json!("yes")), ("scope", json!("a  b")), ("software_id", json!(7))]
+    {
+        assert!(refused(&with(name, value)).1.contains(name));
+    }
+    // An app lists all the grants it knows; those that are not for strangers are left out, and it is told.
+    let grants = json!(["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"]);
     let (response, _) = send(&with("grant_types", grants)).unwrap();
     assert_eq!(response.metadata.grant_types, Some(vec!["authorization_code".into(), "refresh_token".into()]));
 }
@@ -305,8 +449,8 @@ fn a_body_that_is_no_object_is_refused() {
         twice.as_bytes(),
         large.as_bytes(),
     ] {
-        let refusal = register(&policy(), body, at(0), &mut entropy()).map(|_| ()).unwrap_err();
-        assert_eq!(refusal.error(), "invalid_client_metadata");
+        let refusal = bytes(&policy(), body, None, 0).map(|_| ()).unwrap_err();
+        assert_eq!(refusal.response().error, "invalid_client_metadata");
     }
 }
 
@@ -328,12 +472,66 @@ fn a_name_is_made_fit_to_be_shown() {
 }
 
 #[test]
-fn the_same_registration_twice_makes_two_clients() {
-    // proves: REG-13
-    let body = serde_json::to_vec(&with("client_name", json!("x"))).unwrap();
-    let mut entropy = entropy();
-    let first = register(&policy(), &body, at(0), &mut entropy).unwrap().0;
-    let second = register(&policy(), &body, at(0), &mut entropy).unwrap().0;
-    assert_ne!(first.client_id, second.client_id);
-    assert_ne!(first.client_secret, second.client_secret);
+fn an_app_that_registers_again_gets_the_client_it_had_and_nobody_manages_it_then() {
+    // proves: REG-13, R7591-10, REG-04
+    let public = |name: &str| {
+        let mut body = with("token_endpoint_auth_method", json!("none"));
+        body["client_name"] = json!(name);
+        serde_json::to_vec(&body).unwrap()
+    };
+    let (first, writes) = bytes(&policy(), &public("x"), None, 0).unwrap();
+    let [Write::InsertClient(client)] = writes.as_slice() else { panic!("{writes:?}") };
+    assert!(first.registration_access_token.is_some() && client.management.is_some());
+    let (again, writes) = bytes(&policy(), &public("x"), Some(client), 60).unwrap();
+    assert_eq!(again.client_id, first.client_id);
+    assert_eq!((again.registration_access_token, again.registration_client_uri), (None, None));
+    let [Write::ReplaceClient { before, after, .. }] = writes.as_slice() else { panic!("{writes:?}") };
+    assert_eq!((before.as_ref(), after.management), (client, None));
+    assert_eq!(after.expires_at, Some(at(60 + 24 * 3600)));
+    // From then on it costs no write, until it would expire soon.
+    assert!(bytes(&policy(), &public("x"), Some(after), 120).unwrap().1.is_empty());
+    assert_eq!(bytes(&policy(), &public("x"), Some(after), 20 * 3600).unwrap().1.len(), 1);
+    // Anything else makes a new client.
+    let other = |like: Client, body: &[u8], now: i64| {
+        let (response, _) = register(
+            &policy(),
+            read(&policy(), body).unwrap(),
+            Some(&like),
+            0,
+            at(now),
+            &mut doorward_testkit::SeededEntropy::new(8),
+        )
+        .unwrap();
+        assert_ne!(response.client_id, first.client_id);
+        assert!(response.registration_access_token.is_some());
+    };
+    other(client.clone(), &public("y"), 60);
+    other(Client { expires_at: Some(at(60)), ..client.clone() }, &public("x"), 60);
+    other(Client { origin: ClientOrigin::Administrator, ..client.clone() }, &public("x"), 60);
+    other(Client { fingerprint: None, ..client.clone() }, &public("x"), 60);
+    other(Client { authentication: ClientAuthentication::SecretPost(secret()), ..client.clone() }, &public("x"), 60);
+    // Whoever has a secret has it alone.
+    let confidential = serde_json::to_vec(&with("client_name", json!("x"))).unwrap();
+    assert!(read(&policy(), &confidential).unwrap().fingerprint().is_none());
+    other(client.clone(), &confidential, 60);
+}
+
+fn secret() -> Digest<ClientSecret> {
+    Secret::<ClientSecret>::generate(&mut entropy()).digest()
+}
+
+#[test]
+fn there_are_so_many_unknown_clients_and_no_more() {
+    // proves: REG-04, CIMD-09
+    let policy = Policy { most_strangers: 3, ..policy() };
+    let body = serde_json::to_vec(&with("token_endpoint_auth_method", json!("none"))).unwrap();
+    let at_count = |count: u64, like: Option<&Client>| {
+        register(&policy, read(&policy, &body).unwrap(), like, count, at(0), &mut entropy())
+    };
+    let (_, writes) = at_count(2, None).unwrap();
+    let [Write::InsertClient(client)] = writes.as_slice() else { panic!("{writes:?}") };
+    assert_eq!(client.expires_at, Some(at(24 * 3600)));
+    let refusal = at_count(3, None).map(|_| ()).unwrap_err();
+    assert_eq!((refusal.status().as_u16(), refusal.retry_after()), (503, Some(3600)));
+    assert!(at_count(3, Some(client)).is_ok(), "a client that is there already is no new one");
 }

@@ -61,6 +61,7 @@ pub(crate) struct World {
     pub(crate) policy: Policy,
     pub(crate) clock: VirtualClock,
     pub(crate) entropy: SeededEntropy,
+    registered: u32,
 }
 
 impl World {
@@ -72,6 +73,7 @@ impl World {
             policy: Policy { resources: vec![resource], ..Policy::new(Issuer::parse(ISSUER).unwrap()) },
             clock: VirtualClock::default(),
             entropy: SeededEntropy::new(seed),
+            registered: 0,
         }
     }
 
@@ -84,10 +86,17 @@ impl World {
             "redirect_uris": [redirect_uri],
             "token_endpoint_auth_method": "none",
             "grant_types": ["authorization_code", "refresh_token"],
+            // Each is a client of its own, even at the same address.
+            "software_id": self.registered.to_string(),
         });
+        self.registered += 1;
         let body = serde_json::to_vec(&body).unwrap();
-        let (response, writes) =
-            registration::register(&self.policy, &body, self.clock.now(), &mut self.entropy).unwrap();
+        let wanted = registration::read(&self.policy, &body).unwrap();
+        let like =
+            wanted.fingerprint().and_then(|digest| ready(self.store.client_like(digest, self.clock.now())).unwrap());
+        let now = self.clock.now();
+        let registered = registration::register(&self.policy, wanted, like.as_ref(), 0, now, &mut self.entropy);
+        let (response, writes) = registered.unwrap();
         assert_eq!(self.commit(writes), Committed::Done);
         response
     }
@@ -191,7 +200,8 @@ impl World {
 
     fn authenticated(&self, form: &Form) -> Result<AuthenticatedClient, TokenRefusal> {
         let presented = Presented::read(None, form)?;
-        presented.authenticate(ready(self.store.client(presented.client_id())).unwrap().as_ref())
+        let client = ready(self.store.client(presented.client_id())).unwrap();
+        presented.authenticate(&self.policy, client.as_ref(), None, self.clock.now())
     }
 
     pub(crate) fn client(&self, id: &str) -> AuthenticatedClient {

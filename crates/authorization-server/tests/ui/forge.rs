@@ -22,7 +22,7 @@ fn back(to: MatchedRedirectUri) -> RedirectBack {
 }
 
 fn authenticated(client: Client) -> AuthenticatedClient {
-    AuthenticatedClient { client }
+    AuthenticatedClient { client, key: None, writes: Vec::new() }
 }
 
 fn verified(account: AccountId) -> PasswordVerified {

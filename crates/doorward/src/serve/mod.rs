@@ -21,7 +21,7 @@ use doorward_authorization_server::{Policy, Resource, Write, keys::SharedKeys, s
 use doorward_relay::{Gateway, Settings};
 use doorward_resource_server::{Guard, Verifier};
 use doorward_store::{Engine, Place};
-use doorward_types::{Permission, ResourceId, Secret, Timestamp, secret::SetupToken};
+use doorward_types::{Permission, ResourceId, Secret, Timestamp, outbound::Http, secret::SetupToken};
 use doorward_web::Site;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -156,6 +156,9 @@ fn site(
     gateway: &Arc<Gateway>,
     allowed_hosts: Vec<String>,
 ) -> Arc<Site> {
+    // Nothing is made before a document is asked for, and then only public addresses are reached.
+    let fetcher = doorward_fetch::Fetcher::new(doorward_fetch::Options::default()).ok();
+    let http = fetcher.filter(|_| policy.client_documents).map(|fetcher| Arc::new(fetcher) as Arc<dyn Http>);
     Arc::new(Site {
         policy: Arc::new(policy),
         name: name.to_owned(),
@@ -167,6 +170,8 @@ fn site(
         entropy: entropy::system,
         passwords: doorward_web::Passwords::default(),
         limits: doorward_web::Limits::default(),
+        http,
+        strangers: Arc::default(),
     })
 }
 

@@ -244,6 +244,11 @@ impl KeySet {
         Ok(Self { keys: document.keys.into_iter().take(100).filter_map(read).collect() })
     }
 
+    /// Whether there is no key in it that can be used.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The key that a token naming `kid` is verified with: the one of that name, or the only one when the token names none.
     pub fn select(&self, kid: Option<&str>) -> Option<&VerifyingKey> {
         match kid {

@@ -112,8 +112,26 @@ pub fn claimed(token: &str, claim: &str) -> Option<String> {
 /// Names the first check that failed.
 /// Source: RFC 7515 section 5.2, RFC 8725 section 3.
 pub fn verify(token: &str, keys: &KeySet, typ: &str) -> Result<Verified, JwsRefusal> {
+    verify_typed(token, keys, |found| found == Some(typ))
+}
+
+/// As [`verify`], for a kind of token whose `typ` may be left out: `accepts` is asked with what the header says, in lower
+/// case and without `application/` before it. All other checks are the same.
+///
+/// # Errors
+/// Names the first check that failed.
+pub fn verify_typed(
+    token: &str,
+    keys: &KeySet,
+    accepts: impl Fn(Option<&str>) -> bool,
+) -> Result<Verified, JwsRefusal> {
     let compact = Compact::read(token)?;
-    if !compact.is_of_type(typ) {
+    let found = match compact.header().get("typ") {
+        None => None,
+        Some(Value::String(text)) => Some(text.to_ascii_lowercase()),
+        Some(_) => return Err(JwsRefusal::Type),
+    };
+    if !accepts(found.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ))) {
         return Err(JwsRefusal::Type);
     }
     let kid = match compact.header().get("kid") {

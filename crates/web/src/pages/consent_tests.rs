@@ -116,6 +116,7 @@ fn each_identity_has_its_words() {
         (Identity::Domain("vscode.dev".into()), "Identified by domain vscode.dev"),
         (Identity::RegisteredByAdmin, "Registered by your administrator"),
         (Identity::Unverified, "Unverified app Anyone can claim this name."),
+        (Identity::Imitation { of: "Claude".into() }, "This is probably not Claude"),
     ] {
         let page = Consent { identity, ..consent("x") };
         assert!(text(&page.render()).contains(words), "{words}");

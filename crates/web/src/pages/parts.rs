@@ -48,13 +48,18 @@ pub enum Identity {
     RegisteredByAdmin,
     /// It registered itself; its name is a claim.
     Unverified,
+    /// Its name looks like the one of a known app whose addresses it does not have.
+    Imitation {
+        /// The known app's name.
+        of: String,
+    },
 }
 
 impl Identity {
     /// True for an app that nobody vouches for.
     #[must_use]
     pub fn is_unverified(&self) -> bool {
-        matches!(self, Self::Unverified)
+        matches!(self, Self::Unverified | Self::Imitation { .. })
     }
 }
 

@@ -132,8 +132,14 @@ fn when(filled: &str) -> When {
     When { datetime: filled.to_owned(), words: filled.to_owned() }
 }
 
-fn identities(filled: &str) -> [Identity; 4] {
-    [Identity::KnownApp, Identity::Domain(filled.to_owned()), Identity::RegisteredByAdmin, Identity::Unverified]
+fn identities(filled: &str) -> [Identity; 5] {
+    [
+        Identity::KnownApp,
+        Identity::Domain(filled.to_owned()),
+        Identity::RegisteredByAdmin,
+        Identity::Unverified,
+        Identity::Imitation { of: filled.to_owned() },
+    ]
 }
 
 fn destinations(filled: &str) -> [ReturnTo; 3] {

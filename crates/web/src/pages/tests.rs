@@ -214,10 +214,10 @@ fn every_form_that_changes_something_carries_its_token() {
 fn each_grant_can_be_found_and_revoked() {
     let (_, html) = every_page("x").into_iter().find(|(page, _)| *page == "apps").expect("the page");
     let tags = parsed(&html);
-    assert_eq!(tags.iter().filter(|tag| tag.has("data-grant") && tag.has("data-client")).count(), 4);
-    assert_eq!(tags.iter().filter(|tag| tag.is("form", "class", "revoke")).count(), 4);
-    assert_eq!(tags.iter().filter(|tag| tag.is("button", "class", "revoke")).count(), 4);
-    assert_eq!(tags.iter().filter(|tag| tag.is("input", "name", "grant")).count(), 4);
+    assert_eq!(tags.iter().filter(|tag| tag.has("data-grant") && tag.has("data-client")).count(), 5);
+    assert_eq!(tags.iter().filter(|tag| tag.is("form", "class", "revoke")).count(), 5);
+    assert_eq!(tags.iter().filter(|tag| tag.is("button", "class", "revoke")).count(), 5);
+    assert_eq!(tags.iter().filter(|tag| tag.is("input", "name", "grant")).count(), 5);
     assert_eq!(tags.iter().filter(|tag| tag.is("input", "name", "all")).count(), 1);
 }
 

@@ -63,7 +63,9 @@ async fn the_authorization_server_describes_itself() {
         }
         let mut methods: Vec<_> = found["token_endpoint_auth_methods_supported"].as_array().unwrap().clone();
         methods.sort_by_key(Value::to_string);
-        assert_eq!(methods, ["client_secret_basic", "client_secret_post", "none"]);
+        assert_eq!(methods, ["client_secret_basic", "client_secret_post", "none", "private_key_jwt"]);
+        let algorithms = &found["token_endpoint_auth_signing_alg_values_supported"];
+        assert_eq!(*algorithms, json!(["ES256", "EdDSA", "RS256", "PS256"]));
         assert!(has_no_zero_values(&found), "{found}");
         // The same at the OpenID path, with what its readers insist on.
         let openid = world.get(OPENID).await.json();

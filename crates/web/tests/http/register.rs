@@ -7,13 +7,13 @@ use crate::world::{CALLBACK, LOCAL, PUBLIC, World};
 
 #[tokio::test]
 async fn a_registration_is_answered_with_all_that_was_registered() {
-    // proves: R7591-01, R7591-03, R7591-04, R7591-08, R7591-11, REG-03, REG-11, HTTP-09, MCP-AUTH-057
+    // proves: R7591-01, R7591-03, R7591-04, R7591-08, R7591-11, R7592-01, REG-03, HTTP-09, MCP-AUTH-057
     let world = World::at(PUBLIC).await;
     let answer = world
         .register(json!({
-            "client_id": "mine", "client_secret": "mine", "client_secret_expires_at": 5, "is_admin": true,
+            "client_id": "mine", "client_secret_expires_at": 5, "is_admin": true, "registration_access_token": "mine",
             "skip_consent": true, "trusted": true, "origin": "administrator", "scope": "admin",
-            "software_statement": "e30.e30.", "logo_uri": "http://169.254.169.254/", "jwks_uri": "file:///etc/passwd",
+            "software_statement": "e30.e30.", "logo_uri": "https://a.example/logo", "jwks_uri": "https://a.example/jwks",
         }))
         .await;
     assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (201, Some("no-store")));
@@ -28,11 +28,13 @@ async fn a_registration_is_answered_with_all_that_was_registered() {
         "logo_uri",
         "jwks_uri",
         "software_statement",
-        "registration_client_uri",
-        "registration_access_token",
+        "scope",
     ] {
         assert_eq!(body.get(absent), None, "{absent}");
     }
+    let uri = format!("{PUBLIC}/oauth/register/{}", body["client_id"].as_str().unwrap());
+    assert_eq!(body["registration_client_uri"], uri);
+    assert!(body["registration_access_token"].as_str().unwrap().starts_with("dwm_"));
     assert_eq!(body["redirect_uris"], json!([CALLBACK]));
     assert_eq!(body["token_endpoint_auth_method"], "none");
     assert_eq!(body["grant_types"], json!(["authorization_code", "refresh_token"]));

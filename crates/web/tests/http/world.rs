@@ -21,9 +21,10 @@ use doorward_testkit::{SeededEntropy, url_text};
 use doorward_types::{
     Entropy, Issuer, Permission, ResourceId, Secret, Timestamp,
     jose::SigningKey,
+    outbound::Http,
     secret::{Password, SetupToken},
 };
-use doorward_web::{Catalogue, Limits, Passwords, Site, Tool};
+use doorward_web::{Catalogue, Limits, Passwords, Site, Strangers, Tool};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -186,6 +187,17 @@ impl World {
 
     /// A gateway at this public URL, without accounts and with changes to its policy.
     pub(crate) async fn empty(origin: &str, change: impl FnOnce(&mut Policy)) -> Self {
+        // Nobody waits here, so limits would be met at once.
+        Self::with(origin, change, None, Strangers::limited(1_000_000, 1_000_000)).await
+    }
+
+    /// The same, with a way out and with limits for those whom nobody vouches for.
+    pub(crate) async fn with(
+        origin: &str,
+        change: impl FnOnce(&mut Policy),
+        http: Option<Arc<dyn Http>>,
+        strangers: Strangers,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&folder.path().join("doorward.sqlite")).await.unwrap());
         let mut policy = Policy::new(Issuer::parse(origin).unwrap());
@@ -206,6 +218,8 @@ impl World {
             entropy,
             passwords: Passwords::default(),
             limits: Limits::default(),
+            http,
+            strangers: Arc::new(strangers),
         });
         let router = doorward_web::router(site);
         Self { store, origin: origin.to_owned(), answers: Mutex::default(), router, folder }
@@ -290,10 +304,11 @@ impl World {
         self.send(Method::POST, path, &[("content-type", "application/json")], body).await
     }
 
-    /// Registers a client: what every app sends, with these members replaced.
+    /// Registers a client: what every app sends, with these members replaced. Each is a client of its own.
     pub(crate) async fn register(&self, changes: Value) -> Answer {
         let mut body = json!({
             "client_name": "An app",
+            "software_id": format!("app {}", self.answers.lock().unwrap().len()),
             "redirect_uris": [CALLBACK],
             "grant_types": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_method": "none",

@@ -1,0 +1,118 @@
+//! What is kept of those whom nobody vouches for: how often they came, and what is being read of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use doorward_authorization_server::{facts::Client, store::StoreFault};
+use doorward_types::{Timestamp, jose::KeySet};
+use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::Semaphore;
+
+use crate::{peer::Source, tries::Tries};
+
+/// The span of time that the limits are for.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How many documents and key sets are read at a time.
+const MOST_READING: usize = 16;
+/// How many key sets are kept.
+const MOST_KEY_SETS: usize = 1000;
+
+/// A read that several requests wait for.
+pub(crate) type Reading = Shared<BoxFuture<'static, Result<Client, Unread>>>;
+
+/// Why there is no client behind a document's URL right now.
+#[derive(Clone, Debug)]
+pub(crate) enum Unread {
+    /// The document cannot be read, or is none. Why is in the log alone.
+    Failed,
+    /// Too much is being read already, or was read for the same source or from the same host.
+    Busy(Duration),
+    /// The store is away.
+    Away(Arc<StoreFault>),
+}
+
+/// A key set with the moment it was read at and until when it is good.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) set: KeySet,
+    pub(crate) read_at: Timestamp,
+    pub(crate) good_until: Timestamp,
+}
+
+/// Limits for clients that register themselves or come by their document, and what was read of the latter.
+pub struct Strangers {
+    registrations: Tries,
+    all_registrations: Tries,
+    readers: Tries,
+    hosts: Tries,
+    pub(crate) places: Arc<Semaphore>,
+    reading: Mutex<HashMap<String, Reading>>,
+    keys: Mutex<HashMap<String, Keys>>,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self::limited(30, 300)
+    }
+}
+
+impl Strangers {
+    /// So many registrations and reads a minute for one source, and so many for all together.
+    pub fn limited(per_source: u32, for_all: u32) -> Self {
+        Self {
+            registrations: Tries::new(per_source, MINUTE),
+            all_registrations: Tries::new(for_all, MINUTE),
+            readers: Tries::new(per_source, MINUTE),
+            hosts: Tries::new(per_source, MINUTE),
+            places: Arc::new(Semaphore::new(MOST_READING)),
+            reading: Mutex::default(),
+            keys: Mutex::default(),
+        }
+    }
+
+    /// Whether this source may register one more client now; if not, how long to wait.
+    pub(crate) fn may_register(&self, source: Source, now: Timestamp) -> Result<(), Duration> {
+        let may = self.registrations.take(&source.name(), now) && self.all_registrations.take("", now);
+        may.then_some(()).ok_or(MINUTE)
+    }
+
+    /// Whether something may be read from this host now, on behalf of this source.
+    pub(crate) fn may_read(&self, source: Source, host: &str, now: Timestamp) -> Result<(), Duration> {
+        let may = self.readers.take(&source.name(), now) && self.hosts.take(host, now);
+        may.then_some(()).ok_or(MINUTE)
+    }
+
+    /// The read of this URL that is under way, or the one that `start` begins.
+    pub(crate) fn joined(&self, url: &str, start: impl FnOnce() -> Result<Reading, Unread>) -> Result<Reading, Unread> {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = reading.get(url) {
+            return Ok(running.clone());
+        }
+        let started = start()?;
+        reading.insert(url.to_owned(), started.clone());
+        Ok(started)
+    }
+
+    /// The read of this URL has ended; the next one begins anew, whatever came of it.
+    pub(crate) fn ended(&self, url: &str) {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
+    }
+
+    pub(crate) fn keys(&self, uri: &str) -> Option<Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(uri).cloned()
+    }
+
+    pub(crate) fn keep_keys(&self, uri: &str, keys: Keys) {
+        let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEY_SETS {
+            kept.retain(|_, old| old.good_until > keys.read_at);
+            if kept.len() >= MOST_KEY_SETS {
+                kept.clear();
+            }
+        }
+        kept.insert(uri.to_owned(), keys);
+    }
+}
