@@ -109,6 +109,23 @@ fn a_destination_on_this_computer_is_named_in_full_and_warned_about() {
 }
 
 #[test]
+fn a_device_elsewhere_is_shown_with_its_code_and_warned_about() {
+    // proves: EXT-04
+    let device = ReturnTo::Device { code: "WDJB-MJHT".into(), asked_from: "203.0.113.9 · tv\u{202E}/1".into() };
+    let identity = Identity::RegisteredByAdmin;
+    let page = Consent { return_to: device, redirect_uri: String::new(), identity, ..consent("x") };
+    let tags = tags(&page.render());
+    assert_eq!(tags[place(&tags, "return-to")].text, "a device elsewhere");
+    assert_eq!(tags[place(&tags, "device-code")].text, "WDJB-MJHT");
+    assert_eq!(tags[place(&tags, "asked-from")].text, "203.0.113.9 · tv<U+202E>/1");
+    assert!(place(&tags, "device-code") < place(&tags, "device-warning"));
+    assert!(place(&tags, "device-warning") < place(&tags, "permissions"));
+    assert!(tags.iter().all(|tag| tag.get("id") != Some("local-warning") && tag.get("id") != Some("redirect-uri")));
+    // Deny and Allow look alike, whoever vouches for the app.
+    assert!(tags[place(&tags, "answers")].get("class").unwrap().contains("wary"));
+}
+
+#[test]
 fn each_identity_has_its_words() {
     // proves: WEB-23
     for (identity, words) in [

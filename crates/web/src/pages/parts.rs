@@ -91,6 +91,12 @@ impl ReturnTo {
         matches!(self, Self::Web(_))
     }
 
+    /// True for a device elsewhere.
+    #[must_use]
+    pub fn is_device(&self) -> bool {
+        matches!(self, Self::Device { .. })
+    }
+
     /// True for a loopback address.
     #[must_use]
     pub fn is_this_computer(&self) -> bool {
