@@ -73,12 +73,14 @@ def main():
 
     listener = HTTPServer(("127.0.0.1", 0), Callback)
     redirect = f"http://127.0.0.1:{listener.server_port}/callback"
+    device_code = "urn:ietf:params:oauth:grant-type:device_code"
+    method = "client_secret_basic" if OPTIONS.get("confidential") else "none"
     wanted = {
         "client_name": "Authlib",
         "redirect_uris": [redirect],
-        "grant_types": ["authorization_code", "refresh_token"],
+        "grant_types": ["authorization_code", "refresh_token"] + ([device_code] if OPTIONS.get("device") else []),
         "response_types": ["code"],
-        "token_endpoint_auth_method": "none",
+        "token_endpoint_auth_method": method,
         "application_type": "native",
     }
     answer = plain.post(server["registration_endpoint"], json=wanted, withhold_token=True)
@@ -87,8 +89,9 @@ def main():
 
     session = OAuth2Session(
         done["registered"],
-        token_endpoint_auth_method="none",
-        revocation_endpoint_auth_method="none",
+        answer.json().get("client_secret"),
+        token_endpoint_auth_method=method,
+        revocation_endpoint_auth_method=method,
         scope=SCOPE,
         redirect_uri=redirect,
         code_challenge_method="S256",
@@ -119,22 +122,24 @@ def main():
     )
     done["refreshed_call"] = reach(session, second)
 
-    if confidential := OPTIONS.get("confidential"):
-        service = OAuth2Session(
-            confidential["id"],
-            confidential["secret"],
-            token_endpoint_auth_method="client_secret_basic",
-            revocation_endpoint_auth_method="client_secret_basic",
-            scope=SCOPE,
+    def introspect():
+        return session.introspect_token(server["introspection_endpoint"], second["access_token"]).json()
+
+    if OPTIONS.get("confidential"):
+        about = introspect()
+        done["introspected"] = {name: about.get(name) for name in ("active", "scope", "client_id")}
+    if service := OPTIONS.get("service"):
+        other = OAuth2Session(
+            service["id"], service["secret"], token_endpoint_auth_method="client_secret_basic", scope=SCOPE
         )
-        about = service.introspect_token(server["introspection_endpoint"], second["access_token"]).json()
-        done["introspected"] = {name: about.get(name) for name in ("active", "aud", "scope", "client_id")}
-        own = dict(service.fetch_token(server["token_endpoint"], grant_type="client_credentials", resource=RESOURCE))
-        done["own"] = {"type": own["token_type"], "scope": own["scope"], "call": reach(service, own)}
+        own = dict(other.fetch_token(server["token_endpoint"], grant_type="client_credentials", resource=RESOURCE))
+        done["own"] = {"scope": own["scope"], "call": reach(other, own)}
 
     revoked = session.revoke_token(server["revocation_endpoint"], second["refresh_token"], "refresh_token")
     assert revoked.status_code == 200, revoked.text
     done["revoked_call"] = reach(session, second)
+    if OPTIONS.get("confidential"):
+        done["revoked_introspected"] = introspect()
     try:
         session.refresh_token(server["token_endpoint"], second["refresh_token"], resource=RESOURCE)
     except OAuthError as error:
@@ -143,13 +148,12 @@ def main():
     if OPTIONS.get("device"):
         fields = {"client_id": done["registered"], "scope": SCOPE, "resource": RESOURCE}
         device = plain.post(server["device_authorization_endpoint"], data=fields, withhold_token=True).json()
-        say(device=device.get("verification_uri_complete") or device["verification_uri"], code=device["user_code"])
-        grant = "urn:ietf:params:oauth:grant-type:device_code"
+        say(device=device["verification_uri"], code=device["user_code"])
         while True:
             time.sleep(device.get("interval", 5))  # RFC 8628 section 3.5 prescribes the wait
             try:
                 tokens = session.fetch_token(
-                    server["token_endpoint"], grant_type=grant, device_code=device["device_code"], resource=RESOURCE
+                    server["token_endpoint"], grant_type=device_code, device_code=device["device_code"], resource=RESOURCE
                 )
                 break
             except OAuthError as error:

@@ -25,7 +25,7 @@ const client = await oauth.processDynamicClientRegistrationResponse(
 );
 done.registered = client.client_id;
 
-const auth = oauth.None();
+const auth = options.confidential ? oauth.ClientSecretBasic(client.client_secret) : oauth.None();
 const DPoP = options.dpop ? oauth.DPoP(client, await oauth.generateKeyPair('ES256')) : undefined;
 /** Once more where the server asks for its nonce; the library keeps the nonce. */
 const withNonce = async step => {
@@ -97,30 +97,41 @@ const second = await refresh(first.refresh_token);
 done.refreshed = second.refresh_token !== first.refresh_token && second.access_token !== first.access_token;
 done.refreshed_call = await reach(second.access_token);
 
+const introspect = async token =>
+    oauth.processIntrospectionResponse(as, client, await oauth.introspectionRequest(as, client, auth, token, plain));
 if (options.confidential) {
-    const service = { client_id: options.confidential.id };
-    const secret = oauth.ClientSecretBasic(options.confidential.secret);
-    const about = await oauth.processIntrospectionResponse(
-        as,
-        service,
-        await oauth.introspectionRequest(as, service, secret, second.access_token, plain),
-    );
-    done.introspected = { active: about.active, aud: about.aud, scope: about.scope, client_id: about.client_id };
-    const own = await withNonce(async () =>
-        oauth.processClientCredentialsResponse(
-            as,
-            service,
-            await oauth.clientCredentialsGrantRequest(as, service, secret, { scope, resource }, { DPoP, ...plain }),
-        ),
-    );
-    done.own = { type: own.token_type, scope: own.scope, call: await reach(own.access_token) };
+    const about = await introspect(second.access_token);
+    done.introspected = { active: about.active, scope: about.scope, client_id: about.client_id };
 }
-
 await oauth.processRevocationResponse(await oauth.revocationRequest(as, client, auth, second.refresh_token, plain));
 done.revoked_call = await reach(second.access_token);
+if (options.confidential) done.revoked_introspected = await introspect(second.access_token);
 try {
     await refresh(second.refresh_token);
 } catch (error) {
     done.revoked = error.error;
+}
+
+if (options.device) {
+    const device = await oauth.processDeviceAuthorizationResponse(
+        as,
+        client,
+        await oauth.deviceAuthorizationRequest(as, client, auth, { scope, resource }, plain),
+    );
+    say({ device: device.verification_uri, code: device.user_code });
+    for (;;) {
+        await new Promise(resolve => setTimeout(resolve, (device.interval ?? 5) * 1000)); // prescribed by RFC 8628
+        try {
+            const tokens = await oauth.processDeviceCodeResponse(
+                as,
+                client,
+                await oauth.deviceCodeGrantRequest(as, client, auth, device.device_code, settings),
+            );
+            done.device = { type: tokens.token_type, call: await reach(tokens.access_token) };
+            break;
+        } catch (error) {
+            if (error.error !== 'authorization_pending') throw error;
+        }
+    }
 }
 say({ done });

@@ -10,7 +10,12 @@ const scope = 'mcp:read';
 const done = {};
 
 const app = await listener();
-const config = await oauth.dynamicClientRegistration(issuer, registration(app.url), oauth.None(), insecure);
+// With a secret, the library's own choice is to send it in the body.
+const about = options.confidential
+    ? { ...registration(app.url), token_endpoint_auth_method: 'client_secret_post' }
+    : registration(app.url);
+const auth = options.confidential ? undefined : oauth.None();
+const config = await oauth.dynamicClientRegistration(issuer, about, auth, insecure);
 const server = config.serverMetadata();
 done.registered = config.clientMetadata().client_id;
 
@@ -51,17 +56,12 @@ done.refreshed = second.refresh_token !== first.refresh_token && second.access_t
 done.refreshed_call = await reach(second.access_token);
 
 if (options.confidential) {
-    // A service with credentials of its own asks about the token, and gets one for itself.
-    const { id, secret } = options.confidential;
-    const service = await oauth.discovery(issuer, id, secret, oauth.ClientSecretBasic(secret), insecure);
-    const about = await oauth.tokenIntrospection(service, second.access_token);
-    done.introspected = { active: about.active, aud: about.aud, scope: about.scope, client_id: about.client_id };
-    const own = await oauth.clientCredentialsGrant(service, { scope, resource });
-    done.own = { type: own.token_type, scope: own.scope, call: await reach(own.access_token) };
+    const { active, scope, client_id } = await oauth.tokenIntrospection(config, second.access_token);
+    done.introspected = { active, scope, client_id };
 }
-
 await oauth.tokenRevocation(config, second.refresh_token, { token_type_hint: 'refresh_token' });
 done.revoked_call = await reach(second.access_token);
+if (options.confidential) done.revoked_introspected = await oauth.tokenIntrospection(config, second.access_token);
 try {
     await oauth.refreshTokenGrant(config, second.refresh_token, { resource }, { DPoP });
 } catch (error) {
@@ -70,7 +70,7 @@ try {
 
 if (options.device) {
     const device = await oauth.initiateDeviceAuthorization(config, { scope, resource });
-    say({ device: device.verification_uri_complete ?? device.verification_uri, code: device.user_code });
+    say({ device: device.verification_uri, code: device.user_code });
     const tokens = await oauth.pollDeviceAuthorizationGrant(config, device, { resource }, { DPoP });
     done.device = { type: tokens.token_type, call: await reach(tokens.access_token) };
 }

@@ -26,9 +26,13 @@ export async function listener() {
 export const registration = redirect => ({
     client_name: 'A foreign library',
     redirect_uris: [redirect],
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: [
+        'authorization_code',
+        'refresh_token',
+        ...(options.device ? ['urn:ietf:params:oauth:grant-type:device_code'] : []),
+    ],
     response_types: ['code'],
-    token_endpoint_auth_method: 'none',
+    token_endpoint_auth_method: options.confidential ? 'client_secret_basic' : 'none',
     application_type: 'native',
 });
 

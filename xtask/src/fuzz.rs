@@ -90,7 +90,7 @@ fn build(folder: &Path) -> Result<PathBuf> {
     let triple = host()?;
     let target = folder.join("target");
     // With a target of its own named, the flags are not for build scripts and macros.
-    let mut cargo = shell::cargo(&["build", "--quiet", "--locked", "--bins", "--target", &triple, "--manifest-path"]);
+    let mut cargo = shell::cargo(&["build", "--quiet", "--bins", "--target", &triple, "--manifest-path"]);
     cargo.arg(folder.join("Cargo.toml")).arg("--target-dir").arg(&target);
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", FLAGS);
     if !shell::succeeds(&mut cargo)? {

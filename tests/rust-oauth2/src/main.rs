@@ -35,12 +35,17 @@ fn main() -> Result<()> {
     };
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let redirect = format!("http://127.0.0.1:{}/callback", listener.local_addr()?.port());
+    let confidential = options["confidential"] == true;
+    let mut grant_types = vec!["authorization_code", "refresh_token"];
+    if options["device"] == true {
+        grant_types.push("urn:ietf:params:oauth:grant-type:device_code");
+    }
     let wanted = json!({
         "client_name": "The oauth2 crate",
         "redirect_uris": [redirect],
-        "grant_types": ["authorization_code", "refresh_token"],
+        "grant_types": grant_types,
         "response_types": ["code"],
-        "token_endpoint_auth_method": "none",
+        "token_endpoint_auth_method": if confidential { "client_secret_basic" } else { "none" },
         "application_type": "native",
     });
     let registered = json_of(send(
@@ -51,7 +56,11 @@ fn main() -> Result<()> {
     let id = registered["client_id"].as_str().ok_or("no client_id")?.to_owned();
     done["registered"] = json!(id);
 
-    let client = BasicClient::new(ClientId::new(id))
+    let mut client = BasicClient::new(ClientId::new(id));
+    if let Some(secret) = registered["client_secret"].as_str() {
+        client = client.set_client_secret(ClientSecret::new(secret.to_owned()));
+    }
+    let client = client
         .set_auth_uri(AuthUrl::new(at("authorization_endpoint")?)?)
         .set_token_uri(TokenUrl::new(at("token_endpoint")?)?)
         .set_revocation_url(RevocationUrl::new(at("revocation_endpoint")?.replacen("http://", TLS, 1))?)
@@ -90,29 +99,36 @@ fn main() -> Result<()> {
         json!(new.secret() != old.secret() && second.access_token().secret() != first.access_token().secret());
     done["refreshed_call"] = json!(call(resource, second.access_token())?);
 
-    if let Some(service) = options.get("confidential") {
+    let introspect = || -> Result<Value> {
+        let client = client.clone().set_introspection_url(IntrospectionUrl::new(at("introspection_endpoint")?)?);
+        let about = client.introspect(second.access_token()).request(&send)?;
+        let scope =
+            about.scopes().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" "));
+        Ok(match about.active() {
+            true => json!({"active": true, "scope": scope, "client_id": about.client_id().map(|id| id.as_str())}),
+            false => json!({"active": false}),
+        })
+    };
+    if confidential {
+        done["introspected"] = introspect()?;
+    }
+    if let Some(service) = options.get("service") {
         let text = |name: &str| service[name].as_str().map(str::to_owned).ok_or("no credentials");
-        let service = BasicClient::new(ClientId::new(text("id")?))
+        let own = BasicClient::new(ClientId::new(text("id")?))
             .set_client_secret(ClientSecret::new(text("secret")?))
             .set_token_uri(TokenUrl::new(at("token_endpoint")?)?)
-            .set_introspection_url(IntrospectionUrl::new(at("introspection_endpoint")?)?);
-        let about = service.introspect(second.access_token()).request(&send)?;
-        done["introspected"] = json!({
-            "active": about.active(),
-            "aud": about.aud(),
-            "scope": about.scopes().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")),
-            "client_id": about.client_id().map(|id| id.as_str()),
-        });
-        let own = service
             .exchange_client_credentials()
             .add_scope(Scope::new("mcp:read".into()))
             .add_extra_param("resource", resource)
             .request(&send)?;
-        done["own"] = json!({"type": own.token_type().as_ref(), "call": call(resource, own.access_token())?});
+        done["own"] = json!({"scope": "mcp:read", "call": call(resource, own.access_token())?});
     }
 
     client.revoke_token(StandardRevocableToken::RefreshToken(new.clone()))?.request(&send)?;
     done["revoked_call"] = json!(call(resource, second.access_token())?);
+    if confidential {
+        done["revoked_introspected"] = introspect()?;
+    }
     let dead = client.exchange_refresh_token(&new).add_extra_param("resource", resource).request(&send);
     if let Err(oauth2::RequestTokenError::ServerResponse(refusal)) = dead {
         done["revoked"] = json!(refusal.error().as_ref());
@@ -126,7 +142,7 @@ fn main() -> Result<()> {
             .add_scope(Scope::new("mcp:read".into()))
             .add_extra_param("resource", resource)
             .request(&send)?;
-        let url = details.verification_uri_complete().map_or(details.verification_uri().as_str(), |url| url.secret());
+        let url = details.verification_uri().as_str();
         println!("{}", json!({"device": url, "code": details.user_code().secret()}));
         let tokens = client.exchange_device_access_token(&details).add_extra_param("resource", resource).request(
             &send,

@@ -45,6 +45,15 @@ async fn life(gateway: &Gateway, mut program: Command, options: Value) -> Value 
         if let Some(address) = said["authorize"].as_str() {
             let back = visitor.authorize(address, NAME, PASSWORD, "allow").await;
             assert_eq!(http().get(&back).send().await.unwrap().status(), 200, "{back}");
+        } else if let Some(address) = said["device"].as_str() {
+            let mut page = visitor.open(address).await;
+            if page.has_form("sign-in") {
+                page = visitor.submit(&page, "sign-in", &[("name", NAME), ("password", PASSWORD)]).await;
+            }
+            let code = said["code"].as_str().expect("a user code");
+            let page = visitor.submit(&page, "device", &[("user_code", code)]).await;
+            let last = visitor.submit(&page, "consent", &[("answer", "allow")]).await;
+            assert_eq!(last.status, 200, "{last:?}");
         } else if let Some(done) = said.get("done") {
             return done.clone();
         } else {
@@ -61,6 +70,20 @@ fn whole(done: &Value) {
     assert_eq!(done["refreshed"], true, "{done}");
     assert_eq!((&done["revoked"], &done["revoked_call"]), (&json!("invalid_grant"), &json!(401)), "{done}");
     assert!(done["registered"].as_str().is_some_and(|id| !id.is_empty()), "{done}");
+}
+
+/// What a library with credentials must have heard about its token, before and after its end.
+fn asked(done: &Value) {
+    whole(done);
+    let expected = json!({"active": true, "scope": "mcp:read", "client_id": done["registered"]});
+    assert_eq!(done["introspected"], expected, "{done}");
+    assert_eq!(done["revoked_introspected"], json!({"active": false}), "{done}");
+}
+
+/// What a library must have got for a device.
+fn on_a_device(done: &Value) {
+    whole(done);
+    assert_eq!(done["device"]["call"], 200, "{done}");
 }
 
 /// The type of the token, whose letter case is nobody's business.
@@ -98,4 +121,58 @@ async fn the_oauth2_crate_goes_the_whole_way() {
     // proves: OA21-24, R7009-01, R7009-03
     let done = life(&gateway(&[]), rust(), json!({})).await;
     whole(&done);
+}
+
+#[tokio::test]
+async fn openid_client_pushes_its_request_and_binds_its_tokens() {
+    // proves: R9126-02, R9126-03, R9126-05, R9449-03, R9449-05, R9449-06, R9449-08, R9449-09, EXT-DRAFT-005
+    let gateway = gateway(&["--require-par", "--require-dpop"]);
+    let done = life(&gateway, node("openid-client.mjs"), json!({"par": true, "dpop": true})).await;
+    whole(&done);
+    assert_eq!((&done["pushed"], token_type(&done).as_str()), (&json!(true), "dpop"), "{done}");
+}
+
+#[tokio::test]
+async fn oauth4webapi_pushes_its_request_and_binds_its_tokens() {
+    // proves: R9126-02, R9126-04, R9449-03, R9449-06, R9449-08, R9449-09
+    let gateway = gateway(&["--require-par", "--require-dpop"]);
+    let done = life(&gateway, node("oauth4webapi.mjs"), json!({"par": true, "dpop": true})).await;
+    whole(&done);
+    assert_eq!((&done["pushed"], token_type(&done).as_str()), (&json!(true), "dpop"), "{done}");
+    // It was asked for each place's nonce, and its authorization server's is not its resource's.
+    assert!(done["nonces"].as_u64().is_some_and(|nonces| nonces >= 2), "{done}");
+}
+
+#[tokio::test]
+async fn openid_client_has_a_secret_asks_about_its_token_and_lets_a_device_in() {
+    // proves: OA21-13, R7662-01, R7662-02, R7662-03, R8628-01, R8628-03, R8628-06
+    let options = json!({"confidential": true, "device": true});
+    let done = life(&gateway(&[]), node("openid-client.mjs"), options).await;
+    asked(&done);
+    on_a_device(&done);
+}
+
+#[tokio::test]
+async fn oauth4webapi_has_a_secret_asks_about_its_token_and_lets_a_device_in() {
+    // proves: OA21-14, R7662-01, R7662-02, R8628-01, R8628-06
+    let options = json!({"confidential": true, "device": true});
+    let done = life(&gateway(&[]), node("oauth4webapi.mjs"), options).await;
+    asked(&done);
+    on_a_device(&done);
+}
+
+#[tokio::test]
+async fn authlib_has_a_secret_asks_about_its_token_and_lets_a_device_in() {
+    // proves: OA21-14, R7662-01, R7662-02, R8628-01
+    let done = life(&gateway(&[]), python(), json!({"confidential": true, "device": true})).await;
+    asked(&done);
+    on_a_device(&done);
+}
+
+#[tokio::test]
+async fn the_oauth2_crate_has_a_secret_asks_about_its_token_and_lets_a_device_in() {
+    // proves: OA21-14, R7662-01, R7662-02, R8628-01, R8628-03
+    let done = life(&gateway(&[]), rust(), json!({"confidential": true, "device": true})).await;
+    asked(&done);
+    on_a_device(&done);
 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use doorward_testkit::{
+    postgres::Postgres,
     process::{Gateway, GatewayOptions, Node, http, repository},
     url_text::form,
 };
@@ -151,4 +152,18 @@ async fn a_code_is_redeemed_once_over_two_processes_on_sqlite() {
 async fn a_refresh_token_has_one_successor_over_two_processes_on_sqlite() {
     // proves: RT-04, FLT-09, INV-2
     refreshes("SQLite", &Nodes::start(&[])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_redeemed_once_over_two_processes_on_postgresql() {
+    // proves: CODE-04, FLT-08, INV-1
+    let database = Postgres::fresh();
+    codes("PostgreSQL", &Nodes::start(&[("DOORWARD_DATABASE_URL", &database.url())])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_has_one_successor_over_two_processes_on_postgresql() {
+    // proves: RT-04, FLT-09, INV-2
+    let database = Postgres::fresh();
+    refreshes("PostgreSQL", &Nodes::start(&[("DOORWARD_DATABASE_URL", &database.url())])).await;
 }
