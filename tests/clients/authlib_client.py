@@ -128,13 +128,6 @@ def main():
     if OPTIONS.get("confidential"):
         about = introspect()
         done["introspected"] = {name: about.get(name) for name in ("active", "scope", "client_id")}
-    if service := OPTIONS.get("service"):
-        other = OAuth2Session(
-            service["id"], service["secret"], token_endpoint_auth_method="client_secret_basic", scope=SCOPE
-        )
-        own = dict(other.fetch_token(server["token_endpoint"], grant_type="client_credentials", resource=RESOURCE))
-        done["own"] = {"scope": own["scope"], "call": reach(other, own)}
-
     revoked = session.revoke_token(server["revocation_endpoint"], second["refresh_token"], "refresh_token")
     assert revoked.status_code == 200, revoked.text
     done["revoked_call"] = reach(session, second)
@@ -146,8 +139,9 @@ def main():
         done["revoked"] = error.error
 
     if OPTIONS.get("device"):
-        fields = {"client_id": done["registered"], "scope": SCOPE, "resource": RESOURCE}
-        device = plain.post(server["device_authorization_endpoint"], data=fields, withhold_token=True).json()
+        fields = {"scope": SCOPE, "resource": RESOURCE}
+        address, auth = server["device_authorization_endpoint"], session.client_auth(method)
+        device = session.post(address, data=fields, withhold_token=True, auth=auth).json()
         say(device=device["verification_uri"], code=device["user_code"])
         while True:
             time.sleep(device.get("interval", 5))  # RFC 8628 section 3.5 prescribes the wait

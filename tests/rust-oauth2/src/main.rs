@@ -112,18 +112,6 @@ fn main() -> Result<()> {
     if confidential {
         done["introspected"] = introspect()?;
     }
-    if let Some(service) = options.get("service") {
-        let text = |name: &str| service[name].as_str().map(str::to_owned).ok_or("no credentials");
-        let own = BasicClient::new(ClientId::new(text("id")?))
-            .set_client_secret(ClientSecret::new(text("secret")?))
-            .set_token_uri(TokenUrl::new(at("token_endpoint")?)?)
-            .exchange_client_credentials()
-            .add_scope(Scope::new("mcp:read".into()))
-            .add_extra_param("resource", resource)
-            .request(&send)?;
-        done["own"] = json!({"scope": "mcp:read", "call": call(resource, own.access_token())?});
-    }
-
     client.revoke_token(StandardRevocableToken::RefreshToken(new.clone()))?.request(&send)?;
     done["revoked_call"] = json!(call(resource, second.access_token())?);
     if confidential {
