@@ -5,7 +5,7 @@ use std::future::Future;
 use sqlx::{PgConnection, Row as _, SqliteConnection};
 
 use crate::{
-    sql,
+    failpoint, sql,
     statement::{Statement, query},
 };
 
@@ -31,14 +31,20 @@ macro_rules! connection {
                 if statement.holds_nul() {
                     return Ok(0);
                 }
-                Ok(query!(statement).execute(self).await?.rows_affected())
+                failpoint::reach();
+                let done = query!(statement).execute(self).await?;
+                failpoint::reach();
+                Ok(done.rows_affected())
             }
 
             async fn texts(&mut self, statement: Statement) -> sqlx::Result<Vec<String>> {
                 if statement.holds_nul() {
                     return Ok(Vec::new());
                 }
-                query!(statement).fetch_all(self).await?.iter().map(|row| row.try_get(0)).collect()
+                failpoint::reach();
+                let rows = query!(statement).fetch_all(self).await?;
+                failpoint::reach();
+                rows.iter().map(|row| row.try_get(0)).collect()
             }
 
             async fn record_head(&mut self) -> sqlx::Result<(i64, Vec<u8>)> {

@@ -3,10 +3,13 @@
 mod apply;
 mod cells;
 mod connection;
+#[cfg(test)]
+mod crash;
 mod database;
 mod driver;
 mod engine;
 mod envelope;
+mod failpoint;
 mod named_lock;
 mod open;
 mod postgres;

@@ -297,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_commit_is_flushed_and_a_reader_cannot_write() {
-        // proves: FLT-01
+        // proves: FLT-01, FLT-02
         let directory = tempfile::tempdir().unwrap();
         let mut opened = super::open(&directory.path().join("doorward.db")).await.unwrap();
         for (pragma, value) in [("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000)] {

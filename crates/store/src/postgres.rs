@@ -136,3 +136,29 @@ impl Driver for Postgres {
 fn away() -> StoreFault {
     StoreFault(format!("PostgreSQL did not answer within {} seconds", PATIENCE.as_secs()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_testkit::postgres::Postgres;
+
+    use super::PostgresStore;
+
+    #[tokio::test]
+    async fn what_is_acknowledged_is_flushed_whatever_the_database_says() {
+        // proves: FLT-02
+        let database = Postgres::fresh();
+        database.sql("ALTER ROLE doorward SET synchronous_commit = off; ALTER ROLE doorward SET statement_timeout = 0");
+        let store = PostgresStore::open(&database.url().parse().unwrap()).await.unwrap();
+        for (setting, value) in [
+            ("synchronous_commit", "on"),
+            ("statement_timeout", "5s"),
+            ("lock_timeout", "4s"),
+            ("transaction_isolation", "read committed"),
+        ] {
+            let text = sqlx::AssertSqlSafe(format!("SHOW {setting}"));
+            let found: String = sqlx::query_scalar(text).fetch_one(&store.0.pool).await.unwrap();
+            assert_eq!(found, value, "{setting}");
+        }
+        database.sql("ALTER ROLE doorward RESET ALL");
+    }
+}

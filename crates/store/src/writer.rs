@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     apply::{Applied, Revoked, apply_all},
+    failpoint,
     revoked::RevokedGrants,
     sql,
     sweep::{self, Swept},
@@ -147,6 +148,7 @@ async fn commit_group(
     group: &mut Vec<Request>,
     done: &mut Vec<Done>,
 ) -> sqlx::Result<()> {
+    failpoint::reach();
     connection.execute(sql::BEGIN).await?;
     for request in group.drain(..) {
         connection.execute(sql::SAVEPOINT).await?;
@@ -167,7 +169,9 @@ async fn commit_group(
         }
         connection.execute(sql::RELEASE).await?;
     }
+    failpoint::reach();
     connection.execute(sql::COMMIT).await?;
+    failpoint::reach();
     Ok(())
 }
 

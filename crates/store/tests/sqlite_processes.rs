@@ -145,7 +145,7 @@ async fn what_was_acknowledged_survives_kill_9() {
 
 #[tokio::test]
 async fn a_full_disk_is_a_fault_and_nothing_is_lost() {
-    // proves: FLT-01
+    // proves: FLT-01, FLT-03
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("doorward.db");
     SqliteStore::open(&file).await.unwrap().close().await;
@@ -167,7 +167,7 @@ async fn a_full_disk_is_a_fault_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn of_64_redemptions_in_4_processes_one_succeeds() {
-    // proves: CODE-01
+    // proves: CODE-01, FLT-04, FLT-08
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("doorward.db");
     let store = SqliteStore::open(&file).await.unwrap();
@@ -188,6 +188,7 @@ async fn of_64_redemptions_in_4_processes_one_succeeds() {
 
 #[tokio::test]
 async fn processes_that_make_the_file_at_the_same_time_take_turns() {
+    // proves: FLT-10
     for _ in 0..3 {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("new/doorward.db");

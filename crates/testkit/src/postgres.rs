@@ -36,10 +36,24 @@ impl Postgres {
         Self::on(Arc::new(Server::new()))
     }
 
+    /// Another database on the same server with the same content. Nobody may be connected to this one meanwhile.
+    pub fn copy(&self) -> Self {
+        Self::make(self.server.clone(), &format!("TEMPLATE {}", self.name))
+    }
+
+    /// Takes the database away, whoever is connected.
+    pub fn remove(self) {
+        self.server.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+
     fn on(server: Arc<Server>) -> Self {
+        Self::make(server, "")
+    }
+
+    fn make(server: Arc<Server>, options: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        server.sql("postgres", &format!("CREATE DATABASE {name}"));
+        server.sql("postgres", &format!("CREATE DATABASE {name} {options}"));
         Self { server, name }
     }
 

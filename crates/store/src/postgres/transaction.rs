@@ -14,7 +14,7 @@ use super::{PATIENCE, away, error};
 use crate::{
     apply::{Applied, Revoked, apply_all},
     driver::fault,
-    sql, sweep,
+    failpoint, sql, sweep,
 };
 
 /// How a transaction ended.
@@ -82,6 +82,7 @@ pub(super) async fn run(pool: &PgPool, options: &PgConnectOptions, work: &Work) 
     // Until COMMIT is sent nothing has happened, however this fails.
     let begun = async {
         let connection = lease.connection();
+        failpoint::reach();
         let name: String = sqlx::raw_sql(sql::BEGIN_NAMED).fetch_one(&mut *connection).await?.try_get(0)?;
         Ok::<_, sqlx::Error>((name, work.run(connection).await?))
     };
@@ -96,7 +97,10 @@ pub(super) async fn run(pool: &PgPool, options: &PgConnectOptions, work: &Work) 
         Err(error) if error::is_lost(&error) || error::is_cut(&error) => return Ok(End::Lost),
         Err(error) => return Err(fault(error)),
     };
-    match timeout(PATIENCE, lease.connection().execute(sql::COMMIT)).await {
+    failpoint::reach();
+    let ended = timeout(PATIENCE, lease.connection().execute(sql::COMMIT)).await;
+    failpoint::reach();
+    match ended {
         Ok(Ok(_)) => {
             lease.give_back();
             Ok(End::Committed(rows, revoked))

@@ -68,6 +68,7 @@ pub async fn a_device_polls_at_the_pace_that_was_seen(engine: &impl Engine) {
 }
 
 pub async fn a_device_gets_its_tokens_once(engine: &impl Engine) {
+    // proves: FLT-08
     let store = engine.open().await;
     let mut draw = Draw::new(63);
     let (device, grant, other) = (draw.device(), draw.grant(), draw.grant());

@@ -30,7 +30,7 @@ fn winners(ends: &[Committed]) -> usize {
 }
 
 pub async fn of_64_redemptions_one_succeeds(engine: &impl Engine) {
-    // proves: CODE-01
+    // proves: CODE-01, CODE-04, FLT-08, INV-1
     let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
     let mut draw = Draw::new(30);
     for round in 0..4 {
@@ -55,7 +55,7 @@ pub async fn of_64_redemptions_one_succeeds(engine: &impl Engine) {
 }
 
 pub async fn of_32_rotations_one_succeeds(engine: &impl Engine) {
-    // proves: RT-01
+    // proves: RT-01, FLT-09, INV-2
     let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
     let mut draw = Draw::new(31);
     let grant = draw.grant();
