@@ -101,6 +101,12 @@ impl Drop for Job {
 impl Job {
     async fn run(&self) -> Result<Client, Unread> {
         let url = self.url.as_str();
+        // Another read may have ended between the look at the store and this one's turn.
+        let id = ClientId::parse(url).map_err(|_| Unread::Failed)?;
+        let known = self.store.client(&id).await.map_err(away)?;
+        if let Some(fresh) = known.filter(|known| client_document::is_fresh(known, (self.now)())) {
+            return Ok(fresh);
+        }
         let answer = self.http.send(self.url.request(&self.policy.issuer)).await.map_err(|failed| {
             tracing::warn!(client = url, %failed, "metadata_resolution_failed: a client's document could not be read");
             Unread::Failed
