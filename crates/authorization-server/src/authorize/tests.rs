@@ -191,6 +191,7 @@ fn a_missing_resource_is_the_only_one() {
 #[test]
 fn scopes_are_those_of_the_resource_with_what_they_imply() {
     // proves: MCP-AUTH-115, STEP-06
+    // proves: R8707-07
     let all = "mcp:danger mcp:read mcp:write";
     for (sent, expected, offline) in [
         ("", all, false),

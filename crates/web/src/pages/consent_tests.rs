@@ -83,6 +83,7 @@ fn nobody_allows_by_accident() {
 #[test]
 fn a_destination_on_this_computer_is_named_in_full_and_warned_about() {
     // proves: WEB-24
+    // proves: MCP-AUTH-052, MCP-SBP-041, CIMD-12
     let uri = "http://127.0.0.1:41234/callback";
     let page = Consent { redirect_uri: uri.into(), ..consent("x") };
     let local = tags(&page.render());
@@ -128,6 +129,7 @@ fn a_device_elsewhere_is_shown_with_its_code_and_warned_about() {
 #[test]
 fn each_identity_has_its_words() {
     // proves: WEB-23
+    // proves: CID-12
     for (identity, words) in [
         (Identity::KnownApp, "Known app"),
         (Identity::Domain("vscode.dev".into()), "Identified by domain vscode.dev"),

@@ -48,6 +48,7 @@ async fn nobody_sees_or_ends_the_grants_of_another_person() {
 #[tokio::test]
 async fn what_a_person_ends_is_over() {
     // proves: WEB-20, INV-9
+    // proves: OA21-50
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let mut ann = world.browser();

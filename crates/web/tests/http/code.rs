@@ -10,6 +10,7 @@ use crate::{
 #[tokio::test]
 async fn a_second_redemption_ends_what_the_first_gave() {
     // proves: CODE-01, BCP-03, OA21-31, OA21-34, INV-1
+    // proves: R9700-17
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let mut person = world.browser();
@@ -133,6 +134,7 @@ async fn a_bad_resource_does_not_use_the_code_up() {
 #[tokio::test]
 async fn the_answer_says_what_was_granted() {
     // proves: OA21-23, OA21-24, INV-4, HTTP-09
+    // proves: MCP-AUTH-116
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let code = app.code(&mut world.browser()).await;

@@ -255,3 +255,30 @@ async fn answers_and_failed_sign_ins_are_recorded_once() {
     person.answer(&page, "allow").await.back();
     assert_eq!(world.recorded().await.last(), Some(&"granted"));
 }
+
+#[tokio::test]
+async fn a_step_up_asks_for_more_and_a_no_takes_nothing_away() {
+    // proves: STEP-05
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut person = world.browser();
+    let page = person.consent(&app.request(&[("scope", Some("mcp:read"))])).await;
+    let code = person.answer(&page, "allow").await.sent_back("code").unwrap();
+    let before = Tokens::of(&app.redeem(&code, &[]).await);
+    let more = app.request(&[("scope", Some("mcp:read mcp:danger"))]);
+    let page = person.consent(&more).await;
+    // The person sees what is new, and has to tick what is dangerous.
+    let all = page.text();
+    assert!(all.contains("id=\"again\"") && all.contains("already allowed") && all.contains(">new<"), "{page:?}");
+    assert!(!html::form(all, "consent").fields.contains(&("scope".to_owned(), "mcp:danger".to_owned())));
+    person.answer(&page, "deny").await.back();
+    assert!(!before.is_revoked(&world));
+    let kept = Tokens::of(&app.refresh(&before.refresh, &[]).await);
+    assert_eq!(kept.scope, "mcp:read");
+    let page = person.consent(&more).await;
+    let form = html::form(page.text(), "consent");
+    let yes = [("answer", "allow"), ("scope", "mcp:read"), ("scope", "mcp:danger")];
+    let code = person.submit(&form, &yes).await.sent_back("code").unwrap();
+    assert_eq!(Tokens::of(&app.redeem(&code, &[]).await).scope, "mcp:danger mcp:read mcp:write");
+    assert!(!kept.is_revoked(&world), "the earlier grant is the person's to end");
+}

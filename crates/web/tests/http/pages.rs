@@ -44,6 +44,7 @@ async fn every_page(world: &World) -> Vec<(&'static str, Answer)> {
 #[tokio::test]
 async fn every_page_is_strict_about_what_it_loads_and_who_frames_it() {
     // proves: WEB-12, BCP-02, BCP-21, WEB-22, HTTP-12, OA21-48
+    // proves: R9700-21, R9700-22, R9700-23
     for origin in [LOCAL, PUBLIC] {
         let world = World::at(origin).await;
         for (name, page) in every_page(&world).await {
@@ -76,6 +77,7 @@ async fn every_page_is_strict_about_what_it_loads_and_who_frames_it() {
 #[tokio::test]
 async fn a_form_leads_on_by_303_or_by_a_page() {
     // proves: BCP-17, OA21-02
+    // proves: R9700-18
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let mut person = world.browser();
@@ -106,6 +108,7 @@ fn app_callback() -> &'static str {
 #[tokio::test]
 async fn a_link_alone_sends_nobody_to_an_app() {
     // proves: BCP-16, MCP-SBP-031
+    // proves: MCP-AUTH-085, MCP-AUTH-086, R9700-02
     let world = World::at(PUBLIC).await;
     let app = App::new(&world).await;
     let mut signed_in = world.browser();
@@ -187,6 +190,7 @@ async fn pages_are_opened_by_navigation_alone() {
 #[tokio::test]
 async fn programs_of_other_origins_reach_the_protocol_and_no_page() {
     // proves: HTTP-08, OA21-19, R7009-07, REG-14, MCP-AUTH-117
+    // proves: R9700-16
     let world = World::at(PUBLIC).await;
     let app = App::new(&world).await;
     let authorize = app.request(&[]);

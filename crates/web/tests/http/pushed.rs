@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::{
     app::{App, Changes, Tokens, changed},
+    proof::{Holder, nonce},
     world::{Answer, LOCAL, PUBLIC, World, advance},
 };
 
@@ -165,4 +166,47 @@ async fn where_requests_must_be_pushed_no_other_is_taken() {
     let request = brought(&app, &pushed(&app).await, &[]);
     let page = person.consent(&request).await;
     assert!(person.answer(&page, "allow").await.sent_back("code").is_some());
+}
+
+#[tokio::test]
+async fn a_code_is_bound_to_the_key_that_was_proved_or_named() {
+    // proves: R9449-10
+    let world = World::at(PUBLIC).await;
+    let app = App::new(&world).await;
+    let (holder, thief) = (Holder::new(), Holder::new());
+    let query = app.request(&[]);
+    let pairs = url_text::parameters(&query);
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let par = |given: &str, jti: &str| {
+        holder.proof(&world, given, jti, |claims| claims["htu"] = json!(format!("{PUBLIC}/oauth/par")))
+    };
+    let first = world.form("/oauth/par", &[("dpop", &par("", "0"))], &pairs).await;
+    first.must_be(400, "use_dpop_nonce");
+    let given = nonce(&first);
+    let elsewhere = holder.proof(&world, &given, "1", |_| {});
+    world.form("/oauth/par", &[("dpop", &elsewhere)], &pairs).await.must_be(400, "invalid_dpop_proof");
+    let proof = par(&given, "2");
+    let answer = world.form("/oauth/par", &[("dpop", &proof)], &pairs).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    world.form("/oauth/par", &[("dpop", &proof)], &pairs).await.must_be(400, "invalid_dpop_proof");
+    let uri = answer.json()["request_uri"].as_str().unwrap().to_owned();
+    for (turn, request) in
+        [brought(&app, &uri, &[]), app.request(&[("dpop_jkt", Some(holder.key.kid()))])].into_iter().enumerate()
+    {
+        let mut person = world.browser();
+        let page = person.consent(&request).await;
+        let code = person.answer(&page, "allow").await.sent_back("code").unwrap();
+        app.redeem(&code, &[]).await.must_be(400, "invalid_dpop_proof");
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("code_verifier", &app.verifier),
+            ("client_id", &app.id),
+        ];
+        let stolen = thief.proof(&world, &given, &format!("t{turn}"), |_| {});
+        world.form("/oauth/token", &[("dpop", &stolen)], &fields).await.must_be(400, "invalid_grant");
+        let own = holder.proof(&world, &given, &format!("h{turn}"), |_| {});
+        let tokens = Tokens::of(&world.form("/oauth/token", &[("dpop", &own)], &fields).await);
+        assert_eq!(tokens.claims()["cnf"]["jkt"], holder.key.kid());
+    }
 }

@@ -10,6 +10,7 @@ use crate::{
 #[tokio::test]
 async fn each_refresh_gives_a_new_pair_for_the_same_things() {
     // proves: RT-01, OA21-38, OA21-39, INV-2
+    // proves: R9700-10
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let first = app.tokens(&mut world.browser()).await;
@@ -102,6 +103,7 @@ async fn another_client_can_neither_use_nor_end_a_family() {
 #[tokio::test]
 async fn a_refresh_never_gets_more_than_was_allowed() {
     // proves: RT-10, RT-11, RT-12, OA21-38
+    // proves: R9700-20
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let mut person = world.browser();

@@ -23,6 +23,7 @@ fn basic(id: &str, secret: &str) -> String {
 #[tokio::test]
 async fn a_request_that_is_not_one_clear_form_is_refused() {
     // proves: CODE-13, OA21-20, OA21-21, OA21-26, HTTP-06
+    // proves: R9700-08
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let code = app.code(&mut world.browser()).await;
