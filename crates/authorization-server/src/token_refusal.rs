@@ -25,6 +25,7 @@ pub enum TokenError {
     SlowDown,
     AccessDenied,
     ExpiredToken,
+    TemporarilyUnavailable,
 }
 
 impl TokenError {
@@ -45,6 +46,7 @@ impl TokenError {
             Self::SlowDown => "slow_down",
             Self::AccessDenied => "access_denied",
             Self::ExpiredToken => "expired_token",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
 }
@@ -145,6 +147,8 @@ pub enum TokenRefusal {
     Actor,
     /// An assertion that is not good here.
     Assertion(AssertionRefusal),
+    /// The keys of the assertion's identity provider cannot be read right now.
+    ProviderAway,
 }
 
 impl TokenRefusal {
@@ -187,6 +191,7 @@ impl TokenRefusal {
             | Self::OtherKey
             | Self::Assertion(_)
             | Self::TokenOfAnotherClient => TokenError::InvalidGrant,
+            Self::ProviderAway => TokenError::TemporarilyUnavailable,
             Self::OtherResource | Self::UnknownResource => TokenError::InvalidTarget,
             Self::ExchangedToken => TokenError::UnsupportedTokenType,
             Self::Proof(ProofRefusal::Nonce) => TokenError::UseDpopNonce,
@@ -204,10 +209,11 @@ impl TokenRefusal {
         self.code().as_str()
     }
 
-    /// The HTTP status: 401 when the client is not authenticated, else 400.
+    /// The HTTP status: 401 when the client is not authenticated, 503 when it is nobody's mistake here, else 400.
     pub const fn status(&self) -> StatusCode {
         match self.code() {
             TokenError::InvalidClient => StatusCode::UNAUTHORIZED,
+            TokenError::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -268,6 +274,7 @@ impl TokenRefusal {
             Self::Subject(_) => "the subject_token is not a live access token that this client may exchange",
             Self::Actor => "actor_token is not supported: the client itself is the actor",
             Self::Assertion(refusal) => return ascii(&refusal.to_string()),
+            Self::ProviderAway => "the keys of the assertion's issuer cannot be read right now; try again later",
         })
     }
 

@@ -21,6 +21,7 @@ mod metadata;
 pub mod pages;
 mod passwords;
 mod peer;
+mod providers;
 mod pushed;
 mod register;
 mod revoke;
@@ -59,6 +60,7 @@ use tower_http::timeout::TimeoutLayer;
 pub use catalogue::{Catalogue, Tool};
 pub use limits::Limits;
 pub use passwords::Passwords;
+pub use providers::Providers;
 pub use strangers::Strangers;
 
 /// All that the endpoints work with.
@@ -87,6 +89,8 @@ pub struct Site {
     pub http: Option<Arc<dyn Http>>,
     /// How often clients that nobody vouches for come.
     pub strangers: Arc<Strangers>,
+    /// The keys of identity providers, as far as they were read.
+    pub providers: Providers,
 }
 
 /// The largest body that any of these endpoints reads.

@@ -22,7 +22,7 @@ use doorward_relay::{Gateway, Settings};
 use doorward_resource_server::{Guard, Verifier};
 use doorward_store::{Engine, Place};
 use doorward_types::{Permission, ResourceId, Secret, Timestamp, outbound::Http, secret::SetupToken};
-use doorward_web::Site;
+use doorward_web::{Providers, Site};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -158,7 +158,9 @@ fn site(
 ) -> Arc<Site> {
     // Nothing is made before a document is asked for, and then only public addresses are reached.
     let fetcher = doorward_fetch::Fetcher::new(doorward_fetch::Options::default()).ok();
-    let http = fetcher.filter(|_| policy.client_documents).map(|fetcher| Arc::new(fetcher) as Arc<dyn Http>);
+    let http = fetcher
+        .filter(|_| policy.client_documents || !policy.enterprises.is_empty())
+        .map(|fetcher| Arc::new(fetcher) as Arc<dyn Http>);
     Arc::new(Site {
         policy: Arc::new(policy),
         name: name.to_owned(),
@@ -172,6 +174,7 @@ fn site(
         limits: doorward_web::Limits::default(),
         http,
         strangers: Arc::default(),
+        providers: Providers::default(),
     })
 }
 

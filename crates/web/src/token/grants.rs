@@ -6,11 +6,15 @@ use doorward_authorization_server::{
     client_credentials, code, device,
     exchange::{self, ExchangeRequest},
     facts::{GrantFacts, GrantId},
+    jwt_bearer::{self, AssertionRefusal, Believed, JwtBearerFacts, JwtBearerRequest},
     refresh,
     store::StoreFault,
     token::{Decision, Fresh, TokenRequest},
 };
-use doorward_types::jose::dpop::ProofRefusal;
+use doorward_types::{
+    Timestamp,
+    jose::{JwsRefusal, dpop::ProofRefusal},
+};
 
 use crate::Site;
 
@@ -49,7 +53,7 @@ pub(super) async fn decide(
             Ok(device::poll(&site.policy, client, request, facts, now, fresh))
         }
         TokenRequest::Exchange(request) => exchanged(site, client, &request).await,
-        TokenRequest::JwtBearer(_) => Ok(TokenRefusal::UnsupportedGrantType.into()),
+        TokenRequest::JwtBearer(request) => asserted(site, client, &request).await,
     }
 }
 
@@ -67,6 +71,45 @@ async fn exchanged(
     let facts = grant_facts(site, &subject.grant()).await?;
     let fresh = Fresh { entropy: &mut *(site.entropy)(), signer: ring.signer(now) };
     Ok(exchange::exchange(&site.policy, client, request, subject, facts, now, fresh))
+}
+
+async fn asserted(
+    site: &Site,
+    client: &AuthenticatedClient,
+    request: &JwtBearerRequest,
+) -> Result<Decision, StoreFault> {
+    let now = (site.now)();
+    let believed = match believed(site, client, request, now).await {
+        Ok(believed) => believed,
+        Err(refusal) => return Ok(refusal.into()),
+    };
+    let facts = JwtBearerFacts {
+        used: site.store.is_used(&believed.used()).await?,
+        account: site.store.account_by_identity(believed.identity()).await?,
+        name_taken: site.store.account_by_name(believed.name()).await?.is_some(),
+    };
+    let ring = site.keys.current();
+    let fresh = Fresh { entropy: &mut *(site.entropy)(), signer: ring.signer(now) };
+    Ok(jwt_bearer::grant(&site.policy, client, &believed, facts, now, fresh))
+}
+
+/// Judges an assertion. A key that is not known yet may be a new one, so the provider's keys are read once more.
+async fn believed(
+    site: &Site,
+    client: &AuthenticatedClient,
+    request: &JwtBearerRequest,
+    now: Timestamp,
+) -> Result<Believed, TokenRefusal> {
+    let enterprise = jwt_bearer::claimed_issuer(&site.policy, request)?;
+    let http = site.http.as_deref().ok_or(TokenRefusal::ProviderAway)?;
+    let judge = async |again| {
+        let keys = site.providers.keys(http, enterprise, again, now).await.ok_or(TokenRefusal::ProviderAway)?;
+        jwt_bearer::believe(&site.policy, client, request, enterprise, &keys, now)
+    };
+    match judge(false).await {
+        Err(TokenRefusal::Assertion(AssertionRefusal::Jws(JwsRefusal::UnknownKey))) => judge(true).await,
+        other => other,
+    }
 }
 
 /// A grant with the account behind it.

@@ -18,6 +18,7 @@ mod documents;
 mod dpop;
 mod forgery;
 mod generator;
+mod id_jag;
 mod introspect;
 mod leak;
 mod limits;

@@ -24,7 +24,7 @@ use doorward_types::{
     outbound::Http,
     secret::{Password, SetupToken},
 };
-use doorward_web::{Catalogue, Limits, Passwords, Site, Strangers, Tool};
+use doorward_web::{Catalogue, Limits, Passwords, Providers, Site, Strangers, Tool};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -220,6 +220,7 @@ impl World {
             limits: Limits::default(),
             http,
             strangers: Arc::new(strangers),
+            providers: Providers::default(),
         });
         let router = doorward_web::router(site);
         Self { store, origin: origin.to_owned(), answers: Mutex::default(), router, folder }
