@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_it_is_for_and_from_whom_is_compared_as_text() {
-        // proves: R7523-01, R7523-03, R7523-04
+        // proves: R7523-01, R7523-03, R7523-04, OA21-17
         for aud in [
             json!(format!("{ISSUER}/oauth/token")),
             json!(format!("{ISSUER}/")),

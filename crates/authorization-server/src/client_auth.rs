@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_signed_assertion_proves_a_client_with_a_key_and_no_other() {
-        // proves: R7523-01, R7523-07, R7523-08, CIMD-10
+        // proves: R7523-01, R7523-07, R7523-08, CIMD-10, CID-10, R9700-12
         let set = serde_json::json!({"keys": [SIGNER.public_jwk()]}).to_string();
         let with = |keys| Client { authentication: ClientAuthentication::PrivateKeyJwt(keys), ..client() };
         let (inline, elsewhere) =

@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn an_operator_gets_the_client_that_was_asked_for() {
-        // proves: CIMD-16, R7591-11
+        // proves: CIMD-16, R7591-11, CID-16
         let public = add_with(|_| ()).unwrap();
         assert!(public.secret.is_none() && public.client.expires_at.is_none() && public.client.management.is_none());
         assert_eq!(public.client.origin, ClientOrigin::Administrator);

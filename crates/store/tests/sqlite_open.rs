@@ -107,6 +107,7 @@ async fn the_store_of_a_newer_version_is_refused() {
 
 #[tokio::test]
 async fn a_read_only_file_is_named_as_such() {
+    // proves: FLT-03
     let (_directory, path) = place();
     make(&path).await;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();

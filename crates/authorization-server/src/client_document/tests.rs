@@ -49,7 +49,7 @@ fn judge_document(document: &Value) -> Result<Client, DocumentRefusal> {
 
 #[test]
 fn an_identifier_is_a_documents_url_in_one_spelling_only() {
-    // proves: CIMD-04, CIMD-01, CIMD-15, CIMD-16
+    // proves: CIMD-04, CIMD-01, CIMD-15, CIMD-16, CID-01
     let long = format!("https://app.example/{}", "a".repeat(10_000));
     for good in [
         URL,
@@ -120,7 +120,7 @@ fn an_identifier_is_a_documents_url_in_one_spelling_only() {
 
 #[test]
 fn a_document_is_read_within_limits_and_from_public_addresses() {
-    // proves: CIMD-01, CIMD-03, CIMD-06, CIMD-13, CIMD-14
+    // proves: CIMD-01, CIMD-03, CIMD-06, CIMD-13, CIMD-14, CID-02, CID-13, CID-14, MCP-AUTH-051, MCP-SBP-022
     let request = |issuer: &str, url: &str| DocumentUrl::parse(url).unwrap().request(&Issuer::parse(issuer).unwrap());
     let made = request("https://as.example", URL);
     assert_eq!((made.most_bytes, made.timeout), (10 * 1024, Duration::from_secs(5)));
@@ -139,7 +139,7 @@ fn a_document_is_read_within_limits_and_from_public_addresses() {
 
 #[test]
 fn the_document_describes_the_client_of_its_url() {
-    // proves: CIMD-03, CIMD-05, CIMD-07
+    // proves: CIMD-03, CIMD-05, CIMD-07, CID-03, MCP-AUTH-042, CID-07, MCP-AUTH-044
     let client = judge_document(&document()).unwrap();
     assert_eq!((client.id.as_str(), client.origin), (URL, ClientOrigin::Document));
     assert_eq!((client.name.as_deref(), client.authentication.name()), (Some("An app"), "none"));
@@ -174,7 +174,7 @@ fn the_document_describes_the_client_of_its_url() {
 
 #[test]
 fn only_a_200_with_json_is_a_document() {
-    // proves: CIMD-02, CIMD-03, CIMD-05, CIMD-07
+    // proves: CIMD-02, CIMD-03, CIMD-05, CIMD-07, CID-02, MCP-AUTH-045
     let text = document().to_string();
     for status in [201, 202, 203, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 429, 500, 503] {
         let answer = inbound(status, &[("content-type", "application/json"), ("location", URL)], &text);
@@ -208,7 +208,7 @@ fn only_a_200_with_json_is_a_document() {
 
 #[test]
 fn a_public_document_holds_no_secret() {
-    // proves: CIMD-04, CIMD-08
+    // proves: CIMD-04, CIMD-08, CID-04
     let key = serde_json::to_value(SIGNER.public_jwk()).unwrap();
     for (name, value) in [
         ("client_secret", json!("s3cret")),
@@ -277,7 +277,7 @@ fn what_is_meant_for_other_servers_is_passed_over() {
 
 #[test]
 fn a_copy_is_good_as_its_host_says_within_bounds() {
-    // proves: CIMD-06, CIMD-09
+    // proves: CIMD-06, CIMD-09, CID-06, MCP-AUTH-043
     let good = |headers: &[(&'static str, &str)]| {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);
@@ -330,7 +330,7 @@ fn a_new_copy_takes_the_place_of_the_old_and_keeps_its_age() {
 
 #[test]
 fn a_client_that_shows_another_face_is_another_one() {
-    // proves: CIMD-11
+    // proves: CIMD-11, CID-11
     let key = serde_json::to_value(SIGNER.public_jwk()).unwrap();
     let before = judge_document(&document()).unwrap();
     let again = read(&policy(), &DocumentUrl::parse(URL).unwrap(), &json_answer(&document()), at(900)).unwrap();

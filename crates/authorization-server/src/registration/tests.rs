@@ -80,7 +80,7 @@ fn a_registration_is_answered_with_all_that_was_registered() {
 
 #[test]
 fn what_is_not_said_has_the_standard_defaults() {
-    // proves: R7591-03, R7591-08, REG-10
+    // proves: R7591-03, R7591-08, REG-10, OA21-52, R7591-14
     let (response, client) = send(&json!({"redirect_uris": ["https://claude.ai/api/mcp/auth_callback"]})).unwrap();
     let secret = Secret::<ClientSecret>::parse(response.client_secret.unwrap()).unwrap();
     assert_eq!(client.authentication, ClientAuthentication::SecretBasic(secret.digest()));
@@ -98,7 +98,7 @@ fn what_is_not_said_has_the_standard_defaults() {
 
 #[test]
 fn what_the_server_decides_cannot_be_sent_along() {
-    // proves: REG-03, REG-06, R7591-04, R7591-10
+    // proves: REG-03, REG-06, R7591-04, R7591-10, R9700-14
     let mut body = with("client_id", json!("https://evil.tld/client"));
     for (name, value) in [
         ("client_secret", json!("chosen")),
@@ -236,6 +236,7 @@ fn an_operator_can_close_registration_or_insist_on_secrets() {
 fn a_redirect_uri_that_cannot_be_registered_is_named_with_the_rule() {
     // proves: REDIR-02, REDIR-03, REDIR-04, REDIR-05, REDIR-06, REDIR-07, REDIR-08, REDIR-09, REDIR-10, REDIR-11
     // proves: REDIR-12, REDIR-13, REDIR-14, REDIR-15, REDIR-16, REDIR-21, REDIR-23, REDIR-24, OA21-05, OA21-06, R7591-09
+    // proves: R9700-15, R7591-13
     let long = format!("https://a.example/{}", "a".repeat(2048));
     for uri in [
         "https://a.example@evil.tld/cb",

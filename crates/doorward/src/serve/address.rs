@@ -65,6 +65,7 @@ mod tests {
 
     #[test]
     fn the_public_url_is_an_origin() {
+        // proves: OA21-01, MCP-AUTH-124
         let read = |text: &str| read_public_url(text).map(|issuer| issuer.to_string()).map_err(|failure| failure.why);
         assert_eq!(read("https://mcp.example.com/").unwrap(), "https://mcp.example.com");
         assert_eq!(read("http://localhost:8420").unwrap(), "http://localhost:8420");

@@ -27,7 +27,7 @@ async fn the_audience_is_the_one_resource_and_nothing_else() {
 
 #[tokio::test]
 async fn a_token_of_another_gateway_opens_nothing() {
-    // proves: AUD-01, MCP-AUTH-132, MCP-AUTH-134, MCP-AUTH-135
+    // proves: AUD-01, MCP-AUTH-132, MCP-AUTH-134, MCP-AUTH-135, R9700-11
     let (here, there) = (gateway(), gateway());
     let app = App::register(&there, &[CALLBACK]).await;
     let foreign = app.tokens(&mut visitor(&there)).await;

@@ -10,10 +10,11 @@ const OTHER_VERIFIER: &str = "another-verifier-of-the-right-length-0123456789";
 
 #[tokio::test]
 async fn a_replayed_code_takes_back_what_it_gave() {
-    // proves: CODE-01
+    // proves: CODE-01, R9700-17, R7636-04
     let gateway = gateway();
     let app = App::register(&gateway, &[CALLBACK]).await;
     let code = app.code(&mut visitor(&gateway)).await;
+    assert!(code.len() < 60 && !code.contains(&app.challenge), "a code holds nothing but chance");
     let first = app.redeem(&code, &[]).await;
     assert_eq!(app.call(first.access()).await, 200);
     // A client's own doubled request is no theft; a replay is one as soon as it comes later than that.

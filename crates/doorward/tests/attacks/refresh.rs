@@ -4,7 +4,7 @@ use crate::world::{App, CALLBACK, gateway, visitor};
 
 #[tokio::test]
 async fn a_refresh_rotates_inside_the_grant() {
-    // proves: RT-01, MCP-AUTH-117
+    // proves: RT-01, MCP-AUTH-117, R9700-10
     let gateway = gateway();
     let app = App::register(&gateway, &[CALLBACK]).await;
     let first = app.tokens(&mut visitor(&gateway)).await;
@@ -22,7 +22,7 @@ async fn a_refresh_rotates_inside_the_grant() {
 
 #[tokio::test]
 async fn reuse_ends_the_family_at_once_when_the_successor_was_used() {
-    // proves: RT-02, RT-05
+    // proves: RT-02, RT-05, R9700-20
     let gateway = gateway();
     let app = App::register(&gateway, &[CALLBACK]).await;
     let first = app.tokens(&mut visitor(&gateway)).await;

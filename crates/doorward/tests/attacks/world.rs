@@ -65,7 +65,7 @@ pub(crate) struct App {
     pub(crate) resource: String,
     pub(crate) id: String,
     pub(crate) verifier: String,
-    challenge: String,
+    pub(crate) challenge: String,
 }
 
 impl App {

@@ -43,7 +43,7 @@ async fn the_challenge_leads_to_everything_a_client_needs() {
 
 #[tokio::test]
 async fn what_is_no_token_of_ours_opens_nothing() {
-    // proves: MCP-AUTH-128, MCP-AUTH-133, MCP-AUTH-138
+    // proves: MCP-AUTH-128, MCP-AUTH-133, MCP-AUTH-138, MCP-AUTH-002
     let world = World::new(&[]);
     let url = world.gateway.mcp_url();
     for token in ["x", "eyJhbGciOiJub25lIn0.e30.", "a.b.c"] {

@@ -94,6 +94,7 @@ fn token_type(done: &Value) -> String {
 #[tokio::test]
 async fn openid_client_goes_the_whole_way() {
     // proves: MCP-AUTH-005, MCP-AUTH-034, R9700-06, R9700-13, R8414-02, R7591-01, R7591-08, R7009-03, R9207-01
+    // proves: MCP-AUTH-116, MCP-LEG-006, OA21-51
     let done = life(&gateway(&[]), node("openid-client.mjs"), json!({})).await;
     whole(&done);
     assert_eq!(token_type(&done), "bearer");
@@ -125,7 +126,7 @@ async fn the_oauth2_crate_goes_the_whole_way() {
 
 #[tokio::test]
 async fn openid_client_pushes_its_request_and_binds_its_tokens() {
-    // proves: R9126-02, R9126-03, R9126-05, R9449-03, R9449-05, R9449-06, R9449-08, R9449-09, EXT-DRAFT-005
+    // proves: R9126-02, R9126-03, R9126-05, R9449-03, R9449-05, R9449-06, R9449-08, R9449-09, EXT-DRAFT-005, R9700-09
     let gateway = gateway(&["--require-par", "--require-dpop"]);
     let done = life(&gateway, node("openid-client.mjs"), json!({"par": true, "dpop": true})).await;
     whole(&done);
