@@ -28,7 +28,7 @@ fn has_no_zero_values(value: &Value) -> bool {
 #[tokio::test]
 async fn the_authorization_server_describes_itself() {
     // proves: R8414-01, R8414-02, R8414-06, R8414-07, R8414-08, R8414-14, R9207-02, DISC-20, BCP-26, MCP-AUTH-069
-    // proves: R8414-13, MCP-AUTH-023
+    // proves: R8414-13, MCP-AUTH-023, R8414-03, MCP-LEG-002, EXT-CC-005
     for origin in [LOCAL, PUBLIC] {
         let world = World::at(origin).await;
         let answer = world.get(AUTHORIZATION_SERVER).await;
