@@ -373,6 +373,10 @@ fn check_uris(members: &Members) -> Refused<()> {
 
 /// Reads an https URL with a host name that could be public. Its address is judged when it is reached for.
 pub(crate) fn public_url(text: &str) -> Result<Url, String> {
+    // The parser would write a control character in another way or leave it out; the text is what is kept.
+    if text.chars().any(char::is_control) {
+        return Err("it holds a control character".to_owned());
+    }
     let url = Url::parse(text).map_err(|_| "it is not an absolute URL".to_owned())?;
     if url.scheme() != "https" {
         return Err("it is not https".to_owned());

@@ -190,7 +190,8 @@ pub fn believe(
     }
     check_time(&claims, now)?;
     check_confirmation(client, &claims)?;
-    if claims.sub.is_empty() || claims.sub.len() > 255 || claims.jti.is_empty() || claims.jti.len() > 512 {
+    let nameless = claims.sub.is_empty() || claims.sub.len() > 255 || claims.sub.chars().any(char::is_control);
+    if nameless || claims.jti.is_empty() || claims.jti.len() > 512 {
         return Err(AssertionRefusal::Claims.into());
     }
     let used = Secret::<UsedOnce>::parse(format!("assertion {} {}", claims.iss, claims.jti))

@@ -1,6 +1,9 @@
 //! The store over an engine: which statement answers which question.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use doorward_authorization_server::{
@@ -29,20 +32,32 @@ use crate::{
     rows::{self, Unreadable},
     sql,
     statement::Statement,
-    sweep,
+    sweep::{self, Sweep},
 };
 
 /// The authorization server's store on one engine.
 #[derive(Debug)]
-pub struct Database<D>(pub(crate) D);
+pub struct Database<D> {
+    pub(crate) driver: D,
+    /// Where the last sweep stopped looking at grants.
+    swept_to: Mutex<String>,
+}
 
 impl<D: Driver> Database<D> {
+    pub(crate) fn new(driver: D) -> Self {
+        Self { driver, swept_to: Mutex::default() }
+    }
+
+    fn swept_to(&self) -> MutexGuard<'_, String> {
+        self.swept_to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn one<T>(
         &self,
         statement: Statement,
         read: impl FnOnce(&D::Row) -> Result<T, Unreadable> + Send,
     ) -> Result<Option<T>, StoreFault> {
-        self.0.rows(statement).await?.first().map(read).transpose().map_err(fault)
+        self.driver.rows(statement).await?.first().map(read).transpose().map_err(fault)
     }
 
     async fn all<T>(
@@ -50,7 +65,7 @@ impl<D: Driver> Database<D> {
         statement: Statement,
         read: impl Fn(&D::Row) -> Result<T, Unreadable> + Send,
     ) -> Result<Vec<T>, StoreFault> {
-        self.0.rows(statement).await?.iter().map(read).collect::<Result<_, _>>().map_err(fault)
+        self.driver.rows(statement).await?.iter().map(read).collect::<Result<_, _>>().map_err(fault)
     }
 }
 
@@ -160,7 +175,7 @@ impl<D: Driver> Store for Database<D> {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Committed, StoreFault> {
-        self.0.commit(writes).await
+        self.driver.commit(writes).await
     }
 
     async fn ready(&self) -> Result<(), StoreFault> {
@@ -168,34 +183,45 @@ impl<D: Driver> Store for Database<D> {
     }
 
     fn revocations_known_at(&self) -> Timestamp {
-        self.0.revocations_known_at()
+        self.driver.revocations_known_at()
     }
 }
 
 #[async_trait]
 impl<D: Driver> Engine for Database<D> {
     fn revocations(&self) -> RevokedGrants {
-        self.0.revoked().clone()
+        self.driver.revoked().clone()
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault> {
         let mut all = 0;
         loop {
-            let rows = self.0.sweep(now).await?;
+            let rows = self.driver.sweep(Sweep::Expired(now)).await?.rows;
             all += rows;
             if rows == 0 {
-                self.0.revoked().forget_until(sweep::before(now, sweep::KEEP_ENDED_GRANT));
-                return Ok(all);
+                break;
             }
         }
+        self.driver.revoked().forget_until(sweep::before(now, sweep::KEEP_ENDED_GRANT));
+        for _ in 0..sweep::MOST_PAGES {
+            let after = self.swept_to().clone();
+            let swept = self.driver.sweep(Sweep::Unusable { now, after }).await?;
+            all += swept.rows;
+            let ended = swept.page_end.is_none();
+            *self.swept_to() = swept.page_end.unwrap_or_default();
+            if ended {
+                break;
+            }
+        }
+        Ok(all)
     }
 
     async fn close(&self) {
-        self.0.close().await;
+        self.driver.close().await;
     }
 
     async fn backup(&self, to: &Path) -> Result<(), BackupError> {
-        self.0.backup(to).await
+        self.driver.backup(to).await
     }
 
     async fn record_head(&self) -> Result<(u64, [u8; 32]), StoreFault> {

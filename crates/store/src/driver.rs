@@ -8,7 +8,14 @@ use doorward_authorization_server::{
 };
 use doorward_types::Timestamp;
 
-use crate::{cells::Cells, engine::BackupError, revoked::RevokedGrants, rows::Unreadable, statement::Statement};
+use crate::{
+    cells::Cells,
+    engine::BackupError,
+    revoked::RevokedGrants,
+    rows::Unreadable,
+    statement::Statement,
+    sweep::{Sweep, Swept},
+};
 
 /// One database engine.
 pub trait Driver: Send + Sync + 'static {
@@ -21,8 +28,8 @@ pub trait Driver: Send + Sync + 'static {
     /// Commits all writes durably, or none.
     fn commit(&self, writes: Vec<Write>) -> impl Future<Output = Result<Committed, StoreFault>> + Send;
 
-    /// One step of sweeping; gives the number of rows that it touched.
-    fn sweep(&self, now: Timestamp) -> impl Future<Output = Result<u64, StoreFault>> + Send;
+    /// One step of sweeping.
+    fn sweep(&self, sweep: Sweep) -> impl Future<Output = Result<Swept, StoreFault>> + Send;
 
     /// The grants that were revoked, kept up to date.
     fn revoked(&self) -> &RevokedGrants;

@@ -25,6 +25,7 @@ use crate::{
     open::{OpenError, apart},
     revoked::RevokedGrants,
     statement::{Statement, query},
+    sweep::{Sweep, Swept},
 };
 use transaction::{End, Work};
 
@@ -64,22 +65,22 @@ impl PostgresStore {
             Err(error) => return Err(OpenError::Database { place, reason: error.to_string() }),
         };
         let watch = watch::Watch::start(pool.clone(), options.clone(), revoked.clone(), seen);
-        Ok(Self(Postgres { pool, options, place, revoked, watch }))
+        Ok(Self::new(Postgres { pool, options, place, revoked, watch }))
     }
 }
 
 impl Postgres {
     /// Tries until the transaction is over one way or another; nothing when it was undone.
-    async fn until_it_ends(&self, work: Work) -> Result<Option<u64>, StoreFault> {
+    async fn until_it_ends(&self, work: Work) -> Result<Option<Swept>, StoreFault> {
         let start = Instant::now();
         for count in 0..MOST_ATTEMPTS {
             if start.elapsed() > PATIENCE {
                 break;
             }
             match transaction::run(&self.pool, &self.options, &work).await? {
-                End::Committed(rows, revoked) => {
-                    self.revoked.extend(revoked);
-                    return Ok(Some(rows));
+                End::Committed(done) => {
+                    self.revoked.extend(done.revoked.iter().cloned());
+                    return Ok(Some(done));
                 }
                 End::Undone => return Ok(None),
                 End::Lost => tokio::time::sleep(Duration::from_millis(u64::from(5 + 10 * count))).await,
@@ -111,8 +112,8 @@ impl Driver for Postgres {
         Ok(if done.is_some() { Committed::Done } else { Committed::Conflict })
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault> {
-        Ok(self.until_it_ends(Work::Sweep(now)).await?.unwrap_or(0))
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreFault> {
+        Ok(self.until_it_ends(Work::Sweep(sweep)).await?.unwrap_or_default())
     }
 
     fn revoked(&self) -> &RevokedGrants {
@@ -156,7 +157,7 @@ mod tests {
             ("transaction_isolation", "read committed"),
         ] {
             let text = sqlx::AssertSqlSafe(format!("SHOW {setting}"));
-            let found: String = sqlx::query_scalar(text).fetch_one(&store.0.pool).await.unwrap();
+            let found: String = sqlx::query_scalar(text).fetch_one(&store.driver.pool).await.unwrap();
             assert_eq!(found, value, "{setting}");
         }
         database.sql("ALTER ROLE doorward RESET ALL");

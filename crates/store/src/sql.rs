@@ -317,12 +317,14 @@ statements! { BOTH:
 
     SWEEP_EXPIRED_GRANTS = "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2)";
 
-    // No code, token or device leads to it any more, and the last access token is over.
-    SWEEP_UNUSABLE_GRANTS = "DELETE FROM grants WHERE id IN (SELECT g.id FROM grants g WHERE g.created_at <= $1 \
-                             AND (g.last_used_at IS NULL OR g.last_used_at <= $1) \
-                             AND NOT EXISTS (SELECT 1 FROM codes k WHERE k.grant_id = g.id) \
-                             AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.grant_id = g.id) \
-                             AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.grant_id = g.id) LIMIT $2)";
+    GRANTS_PAGE = "SELECT id FROM grants WHERE id > $1 ORDER BY id LIMIT $2";
+
+    // Of a page from $2 to $3: no code, token or device leads to it any more, and the last access token is over.
+    SWEEP_UNUSABLE_GRANTS = "DELETE FROM grants WHERE id >= $2 AND id <= $3 AND created_at <= $1 \
+                             AND (last_used_at IS NULL OR last_used_at <= $1) \
+                             AND NOT EXISTS (SELECT 1 FROM codes k WHERE k.grant_id = grants.id) \
+                             AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.grant_id = grants.id) \
+                             AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.grant_id = grants.id)";
 }
 
 #[cfg(test)]

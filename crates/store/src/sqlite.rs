@@ -21,6 +21,7 @@ use crate::{
     rows::{self, Unreadable},
     sql,
     statement::{Statement, query},
+    sweep::{Sweep, Swept},
     watch::Watch,
     writer::Writer,
 };
@@ -66,7 +67,7 @@ impl SqliteStore {
         }
         let writer = Writer::start(opened.writer, opened.writing, revoked.clone());
         let watch = Watch::start(opened.reading.clone(), revoked.clone());
-        Ok(Self(Sqlite { writer, readers, reading: opened.reading, revoked, watch }))
+        Ok(Self::new(Sqlite { writer, readers, reading: opened.reading, revoked, watch }))
     }
 }
 
@@ -86,8 +87,8 @@ impl Driver for Sqlite {
         self.writer.commit(writes).await
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault> {
-        self.writer.sweep(now).await
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreFault> {
+        self.writer.sweep(sweep).await
     }
 
     fn revoked(&self) -> &RevokedGrants {

@@ -30,19 +30,55 @@ const KEEP_DEVICE: Duration = Duration::from_secs(3600);
 /// How long the sealed answer of a rotation stays: longer than the longest grace.
 const KEEP_ANSWER: Duration = Duration::from_secs(5 * 60);
 
+/// The most grants that are looked at in one step, and the most steps of that kind in one sweep: whoever has more is
+/// swept in several turns.
+const GRANTS_IN_A_PAGE: i64 = 1000;
+pub(crate) const MOST_PAGES: u32 = 20;
+
+/// One step of sweeping.
+#[derive(Clone, Debug)]
+pub enum Sweep {
+    /// What is over at this moment, found by its time.
+    Expired(Timestamp),
+    /// Grants that nothing can use any more. They cannot be found by a time, so all are looked at, page by page.
+    Unusable {
+        /// The moment.
+        now: Timestamp,
+        /// The last grant of the page before; empty at the beginning.
+        after: String,
+    },
+}
+
 /// What one step did.
-#[derive(Debug)]
-pub(crate) struct Swept {
+#[derive(Debug, Default)]
+pub struct Swept {
     /// The number of rows that it touched; zero says that all is clean.
     pub(crate) rows: u64,
+    /// The last grant of the page; none when there are no more.
+    pub(crate) page_end: Option<String>,
     /// Grants that ended because their client had expired.
     pub(crate) revoked: Revoked,
 }
 
 /// One step, inside a transaction.
-///
+pub(crate) async fn step<C: Connection>(connection: &mut C, sweep: Sweep) -> sqlx::Result<Swept> {
+    match sweep {
+        Sweep::Expired(now) => expired(connection, now).await,
+        Sweep::Unusable { now, after } => unusable(connection, now, after).await,
+    }
+}
+
+async fn unusable<C: Connection>(connection: &mut C, now: Timestamp, after: String) -> sqlx::Result<Swept> {
+    let page = Statement::new(sql::GRANTS_PAGE).bind(after).bind(GRANTS_IN_A_PAGE);
+    let ids = connection.texts(page).await?;
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Swept::default()) };
+    let statement = Statement::new(sql::SWEEP_UNUSABLE_GRANTS).bind(before(now, KEEP_ENDED_GRANT));
+    let rows = connection.run(statement.bind(first.as_str()).bind(last.as_str())).await?;
+    Ok(Swept { rows, page_end: Some(last.clone()), revoked: Revoked::new() })
+}
+
 /// A rotated refresh token stays until it would have expired: until then its reuse must be recognised.
-pub(crate) async fn step<C: Connection>(connection: &mut C, now: Timestamp) -> sqlx::Result<Swept> {
+async fn expired<C: Connection>(connection: &mut C, now: Timestamp) -> sqlx::Result<Swept> {
     let none = Duration::ZERO;
     let mut ledger = Ledger::default();
     let mut rows = expired_clients(connection, now, &mut ledger).await?;
@@ -57,12 +93,11 @@ pub(crate) async fn step<C: Connection>(connection: &mut C, now: Timestamp) -> s
         (sql::SWEEP_SESSIONS, none),
         (sql::SWEEP_REVOKED_GRANTS, KEEP_ENDED_GRANT),
         (sql::SWEEP_EXPIRED_GRANTS, KEEP_ENDED_GRANT),
-        (sql::SWEEP_UNUSABLE_GRANTS, KEEP_ENDED_GRANT),
     ] {
         rows += connection.run(Statement::new(statement).bind(before(now, keep)).bind(MOST_ROWS)).await?;
     }
     record::append(connection, ledger.events).await?;
-    Ok(Swept { rows, revoked: ledger.revoked })
+    Ok(Swept { rows, page_end: None, revoked: ledger.revoked })
 }
 
 /// Clients past their time go as if somebody had removed them.

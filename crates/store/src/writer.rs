@@ -5,7 +5,6 @@ use doorward_authorization_server::{
     Write,
     store::{Committed, StoreFault},
 };
-use doorward_types::Timestamp;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,7 +13,7 @@ use crate::{
     failpoint,
     revoked::RevokedGrants,
     sql,
-    sweep::{self, Swept},
+    sweep::{self, Sweep, Swept},
 };
 
 /// The most requests that share one transaction.
@@ -28,7 +27,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreFault>>;
 /// What the writer can be asked for.
 enum Request {
     Commit(Vec<Write>, Reply<Committed>),
-    Sweep(Timestamp, Reply<u64>),
+    Sweep(Sweep, Reply<Swept>),
     /// Accept nothing more, finish, close the file.
     Close(Reply<()>),
 }
@@ -44,7 +43,7 @@ enum Done {
     Conflict(Reply<Committed>),
     Sweep {
         swept: Swept,
-        reply: Reply<u64>,
+        reply: Reply<Swept>,
     },
 }
 
@@ -66,8 +65,8 @@ impl Writer {
         self.ask(|reply| Request::Commit(writes, reply)).await
     }
 
-    pub(crate) async fn sweep(&self, now: Timestamp) -> Result<u64, StoreFault> {
-        self.ask(|reply| Request::Sweep(now, reply)).await
+    pub(crate) async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreFault> {
+        self.ask(|reply| Request::Sweep(sweep, reply)).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreFault> {
@@ -161,7 +160,7 @@ async fn commit_group(
                 }
                 Err(error) => undo_failed(connection, error, reply).await?,
             },
-            Request::Sweep(now, reply) => match sweep::step(connection, now).await {
+            Request::Sweep(sweep, reply) => match sweep::step(connection, sweep).await {
                 Ok(swept) => done.push(Done::Sweep { swept, reply }),
                 Err(error) => undo_failed(connection, error, reply).await?,
             },
@@ -193,8 +192,8 @@ impl Done {
             }
             Self::Conflict(reply) => answer(reply, Ok(Committed::Conflict)),
             Self::Sweep { swept, reply } => {
-                revoked_grants.extend(swept.revoked);
-                answer(reply, Ok(swept.rows));
+                revoked_grants.extend(swept.revoked.iter().cloned());
+                answer(reply, Ok(swept));
             }
         }
     }

@@ -169,9 +169,13 @@ fn who_says_it_to_whom_and_for_whom_must_fit() {
         without.as_object_mut().unwrap().remove(claim);
         assert_eq!(refused(&without).error(), "invalid_grant", "{claim}");
     }
-    for (claim, value) in
-        [("sub", String::new()), ("sub", "x".repeat(256)), ("jti", String::new()), ("jti", "\u{e9}".into())]
-    {
+    for (claim, value) in [
+        ("sub", String::new()),
+        ("sub", "x".repeat(256)),
+        ("sub", "\0".into()),
+        ("jti", String::new()),
+        ("jti", "\u{e9}".into()),
+    ] {
         assert_eq!(refused(&with(claim, json!(value))), AssertionRefusal::Claims.into(), "{claim}");
     }
     // It is printed nowhere.

@@ -143,6 +143,8 @@ fn a_url_that_is_not_a_public_https_one_is_refused() {
             "javascript:alert(1)",
             "data:text/html,x",
             "//a.example/",
+            "https://a.example/\0",
+            "https://a.exa\nmple/",
             "x",
         ] {
             let (error, description) = refused(&with(name, json!(uri)));

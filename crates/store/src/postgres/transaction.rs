@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use doorward_authorization_server::{Write, store::StoreFault};
-use doorward_types::Timestamp;
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _,
     pool::PoolConnection, postgres::PgConnectOptions,
@@ -12,15 +11,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{PATIENCE, away, error};
 use crate::{
-    apply::{Applied, Revoked, apply_all},
+    apply::{Applied, apply_all},
     driver::fault,
-    failpoint, sql, sweep,
+    failpoint, sql,
+    sweep::{self, Sweep, Swept},
 };
 
 /// How a transaction ended.
 pub(super) enum End {
-    /// All of it is durable: the rows that were swept, and the grants that were revoked.
-    Committed(u64, Revoked),
+    /// All of it is durable: what was swept, and which grants were revoked.
+    Committed(Swept),
     /// It was undone on purpose.
     Undone,
     /// It did nothing, because it lost against another one or its connection ended.
@@ -31,26 +31,25 @@ pub(super) enum End {
 pub(super) enum Work {
     /// The writes of a decision.
     Commit(Vec<Write>),
-    /// One step of sweeping, at this moment.
-    Sweep(Timestamp),
+    /// One step of sweeping.
+    Sweep(Sweep),
 }
 
 impl Work {
-    /// Gives the number of rows that were swept, and the grants that were revoked; nothing to have it all undone.
-    async fn run(&self, connection: &mut PgConnection) -> sqlx::Result<Option<(u64, Revoked)>> {
+    /// Gives what was swept and which grants were revoked; nothing to have it all undone.
+    async fn run(&self, connection: &mut PgConnection) -> sqlx::Result<Option<Swept>> {
         match self {
             Self::Commit(writes) => match apply_all(connection, writes.clone()).await? {
-                Applied::Done(revoked) => Ok(Some((0, revoked))),
+                Applied::Done(revoked) => Ok(Some(Swept { revoked, ..Swept::default() })),
                 Applied::Conflict => Ok(None),
             },
-            Self::Sweep(now) => {
+            Self::Sweep(sweep) => {
                 // One node sweeps at a time; the others have nothing to do meanwhile.
                 let alone: bool = sqlx::query_scalar(sql::SWEEP_ALONE).fetch_one(&mut *connection).await?;
                 if !alone {
                     return Ok(None);
                 }
-                let swept = sweep::step(connection, *now).await?;
-                Ok(Some((swept.rows, swept.revoked)))
+                sweep::step(connection, sweep.clone()).await.map(Some)
             }
         }
     }
@@ -86,8 +85,8 @@ pub(super) async fn run(pool: &PgPool, options: &PgConnectOptions, work: &Work) 
         let name: String = sqlx::raw_sql(sql::BEGIN_NAMED).fetch_one(&mut *connection).await?.try_get(0)?;
         Ok::<_, sqlx::Error>((name, work.run(connection).await?))
     };
-    let (name, rows, revoked) = match timeout(PATIENCE, begun).await.map_err(|_| away())? {
-        Ok((name, Some((rows, revoked)))) => (name, rows, revoked),
+    let (name, done) = match timeout(PATIENCE, begun).await.map_err(|_| away())? {
+        Ok((name, Some(done))) => (name, done),
         Ok((_, None)) => {
             if let Ok(Ok(_)) = timeout(PATIENCE, lease.connection().execute(sql::ROLLBACK)).await {
                 lease.give_back();
@@ -103,14 +102,14 @@ pub(super) async fn run(pool: &PgPool, options: &PgConnectOptions, work: &Work) 
     match ended {
         Ok(Ok(_)) => {
             lease.give_back();
-            Ok(End::Committed(rows, revoked))
+            Ok(End::Committed(done))
         }
         Ok(Err(error)) if error::is_lost(&error) => Ok(End::Lost),
         Ok(Err(error)) if !error::is_cut(&error) => Err(fault(error)),
         // Sent, but nobody said what became of it.
         Ok(Err(_)) | Err(_) => {
             drop(lease);
-            if is_committed(options, &name).await? { Ok(End::Committed(rows, revoked)) } else { Ok(End::Lost) }
+            if is_committed(options, &name).await? { Ok(End::Committed(done)) } else { Ok(End::Lost) }
         }
     }
 }
