@@ -198,7 +198,8 @@ mod tests {
     async fn keys_are_found_by_the_providers_metadata_and_kept() {
         // proves: EXT-EMA-024, JWT-18
         let (place, providers) = (Place::with_metadata(ISSUER, KEYS_AT), Providers::default());
-        let keys = |again, now| providers.keys(&place, &enterprise_static(), again, at(now));
+        let trusted = enterprise(None);
+        let keys = |again, now| providers.keys(&place, &trusted, again, at(now));
         let (first, second) = tokio::join!(keys(false, 0), keys(false, 0));
         assert!(first.is_some() && second.is_some());
         let discovered = [
@@ -214,11 +215,6 @@ mod tests {
             assert!(keys(true, 599).await.is_some());
         }
         assert_eq!(place.asked(), [KEYS_AT]);
-    }
-
-    fn enterprise_static() -> &'static Enterprise {
-        static ENTERPRISE: std::sync::LazyLock<Enterprise> = std::sync::LazyLock::new(|| enterprise(None));
-        &ENTERPRISE
     }
 
     #[tokio::test]
