@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// Where a request came from; unknown where nobody says.
-pub(crate) type Sender = Option<Extension<ConnectInfo<SocketAddr>>>;
+type Sender = Option<Extension<ConnectInfo<SocketAddr>>>;
 
 /// The address that a request came from, in words.
-pub(crate) fn address(sender: &Sender) -> String {
+fn address(sender: &Sender) -> String {
     sender.as_ref().map_or_else(|| "unknown".to_owned(), |Extension(ConnectInfo(sender))| sender.ip().to_string())
 }
 

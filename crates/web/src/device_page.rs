@@ -18,10 +18,10 @@ use crate::{
     Site,
     browser::Browser,
     common::{self, Early},
-    device::{Sender, address},
     forms::read_form,
     limits::Guessing,
     pages::DevicePage,
+    peer::Source,
 };
 
 const PURPOSE: &str = "device";
@@ -62,7 +62,7 @@ fn show(
 /// Looks up what was typed, and asks the same question as for any app.
 ///
 /// Source: RFC 8628 section 3.3.
-pub(crate) async fn typed(State(site): State<Arc<Site>>, sender: Sender, headers: HeaderMap, body: Bytes) -> Response {
+pub(crate) async fn typed(State(site): State<Arc<Site>>, source: Source, headers: HeaderMap, body: Bytes) -> Response {
     let answered = async {
         let form = read_form(&site, &body)?;
         let browser = Browser::of(&site, &headers).await?;
@@ -73,7 +73,7 @@ pub(crate) async fn typed(State(site): State<Arc<Site>>, sender: Sender, headers
         let guessing = Guessing {
             account: browser.account().map(|account| account.id.0.as_str()),
             browser: &browser.token.digest().to_text(),
-            address: &address(&sender),
+            source: &source.name(),
         };
         if !site.limits.take_guess(&guessing, (site.now)()) {
             let error = "Too many codes were tried. Wait a quarter of an hour, or sign in first, then try again.";

@@ -8,10 +8,10 @@ use crate::tries::Tries;
 
 /// The limits of one node.
 pub struct Limits {
-    /// Devices that ask, by address.
+    /// Devices that ask, by source.
     pub(crate) devices: Tries,
     by_person: Tries,
-    by_address: Tries,
+    by_source: Tries,
     by_strangers: Tries,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Guessing<'a> {
     /// The browser.
     pub(crate) browser: &'a str,
     /// Where it is.
-    pub(crate) address: &'a str,
+    pub(crate) source: &'a str,
 }
 
 const QUARTER: Duration = Duration::from_secs(15 * 60);
@@ -34,7 +34,7 @@ impl Default for Limits {
         Self {
             devices: Tries::new(60, QUARTER),
             by_person: Tries::new(10, QUARTER),
-            by_address: Tries::new(40, QUARTER),
+            by_source: Tries::new(40, QUARTER),
             by_strangers: Tries::new(1_000, QUARTER),
         }
     }
@@ -50,7 +50,7 @@ impl Limits {
             Some(account) => self.by_person.take(account, now),
             None => {
                 self.by_person.take(who.browser, now)
-                    && self.by_address.take(who.address, now)
+                    && self.by_source.take(who.source, now)
                     && self.by_strangers.take("", now)
             }
         }
@@ -62,7 +62,7 @@ impl Limits {
             Some(account) => self.by_person.give_back(account),
             None => {
                 self.by_person.give_back(who.browser);
-                self.by_address.give_back(who.address);
+                self.by_source.give_back(who.source);
                 self.by_strangers.give_back("");
             }
         }
@@ -80,18 +80,18 @@ mod tests {
         let taken = |limits: &Limits, who: &dyn Fn(usize) -> (Option<String>, String, String)| {
             (0..3_000)
                 .filter(|n| {
-                    let (account, browser, address) = who(*n);
-                    let who = Guessing { account: account.as_deref(), browser: &browser, address: &address };
+                    let (account, browser, source) = who(*n);
+                    let who = Guessing { account: account.as_deref(), browser: &browser, source: &source };
                     limits.take_guess(&who, at)
                 })
                 .count()
         };
         let same = || "same".to_owned();
         let one_browser = taken(&Limits::default(), &|_| (None, same(), same()));
-        let one_address = taken(&Limits::default(), &|n| (None, n.to_string(), same()));
+        let one_source = taken(&Limits::default(), &|n| (None, n.to_string(), same()));
         let limits = Limits::default();
         let everywhere = taken(&limits, &|n| (None, n.to_string(), n.to_string()));
-        assert_eq!((one_browser, one_address, everywhere), (10, 40, 1_000));
+        assert_eq!((one_browser, one_source, everywhere), (10, 40, 1_000));
         // Whoever is signed in is not held up by strangers.
         assert_eq!(taken(&limits, &|_| (Some("ann".into()), same(), same())), 10);
     }

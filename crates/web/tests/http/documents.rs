@@ -324,3 +324,35 @@ async fn the_page_tells_both_hosts_and_warns_of_what_it_cannot_know() {
         assert!(page.text().contains(&format!("data-identity=\"{identity}\"")), "{id}: {page:?}");
     }
 }
+
+#[tokio::test]
+async fn an_app_with_a_key_pushes_its_request() {
+    // proves: R9126-06, R9126-02
+    let (world, internet) = world(1000).await;
+    let key = SigningKey::generate();
+    internet.document(json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": JWKS}));
+    internet.put(JWKS, 200, &[("content-type", "application/json")], key_set(&[&key]));
+    let query = ask(&world, APP_CALLBACK);
+    let pairs = doorward_testkit::url_text::parameters(&query);
+    let push = async |assertion: &str| {
+        let mut fields: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        fields.extend([TYPE, ("client_assertion", assertion)]);
+        world.form("/oauth/par", &[], &fields).await
+    };
+    // The audience is the issuer, and not the endpoint.
+    for audience in [format!("{}/oauth/par", world.origin), format!("{}/oauth/token", world.origin)] {
+        push(&assertion(&key, &audience, &audience)).await.must_be(401, "invalid_client");
+    }
+    let good = assertion(&key, "one", &world.origin);
+    let answer = push(&good).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    push(&good).await.must_be(401, "invalid_client");
+    let uri = answer.json()["request_uri"].as_str().unwrap().to_owned();
+    let request = format!(
+        "/oauth/authorize?{}",
+        doorward_testkit::url_text::form(&[("client_id", DOCUMENT), ("request_uri", &uri)])
+    );
+    let mut person = world.browser();
+    let page = person.consent(&request).await;
+    assert!(person.answer(&page, "allow").await.sent_back("code").is_some());
+}
