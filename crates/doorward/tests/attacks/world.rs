@@ -1,5 +1,7 @@
 //! A gateway, an account, and an app that speaks OAuth by hand, so that it can also lie.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use doorward_testkit::{
     SeededEntropy,
     process::{Gateway, GatewayOptions, Visitor, http, repository},
@@ -174,8 +176,10 @@ impl App {
 
 /// Registers a client and returns the answer, whatever it is.
 pub(crate) async fn register(gateway: &Gateway, callbacks: &[&str]) -> Answer {
+    // The same registration twice is one client, so each gets a name of its own.
+    static APPS: AtomicU32 = AtomicU32::new(0);
     let body = json!({
-        "client_name": "An app",
+        "client_name": format!("App {}", APPS.fetch_add(1, Ordering::Relaxed)),
         "redirect_uris": callbacks,
         "grant_types": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_method": "none",
