@@ -21,6 +21,10 @@ pub enum EventKind {
     ClientRemoved,
     /// An account was made.
     AccountAdded,
+    /// An account was disabled.
+    AccountDisabled,
+    /// An account was enabled again.
+    AccountEnabled,
     /// A browser signed in.
     SignedIn,
     /// A sign-in failed.
@@ -53,11 +57,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::ClientAdded,
         Self::ClientChanged,
         Self::ClientRemoved,
         Self::AccountAdded,
+        Self::AccountDisabled,
+        Self::AccountEnabled,
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -81,6 +87,8 @@ impl EventKind {
             Self::ClientChanged => "client_changed",
             Self::ClientRemoved => "client_removed",
             Self::AccountAdded => "account_added",
+            Self::AccountDisabled => "account_disabled",
+            Self::AccountEnabled => "account_enabled",
             Self::SignedIn => "signed_in",
             Self::SignInFailed => "sign_in_failed",
             Self::SignedOut => "signed_out",
@@ -153,6 +161,12 @@ pub fn event_of(write: &Write) -> Option<Event> {
             account: Some(account.id.clone()),
             ..event(account.created_at, EventKind::AccountAdded).with_detail(&account.name)
         },
+        Write::DisableAccount { account, at } => {
+            Event { account: Some(account.clone()), ..event(*at, EventKind::AccountDisabled) }
+        }
+        Write::EnableAccount { account, at } => {
+            Event { account: Some(account.clone()), ..event(*at, EventKind::AccountEnabled) }
+        }
         Write::InsertSession(session) => {
             Event { account: Some(session.account.clone()), ..event(session.signed_in_at, EventKind::SignedIn) }
         }

@@ -175,6 +175,20 @@ pub enum Write {
     },
     /// A new account. Guarded: its name is free.
     InsertAccount(Account),
+    /// An account is disabled: its browsers are signed out and all its grants end. Not guarded: twice is as good as once.
+    DisableAccount {
+        /// Which.
+        account: AccountId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A disabled account may sign in again; what ended stays ended.
+    EnableAccount {
+        /// Which.
+        account: AccountId,
+        /// When.
+        at: Timestamp,
+    },
     /// The one-time set-up value is used up. Guarded: it is the current one and not used.
     SpendSetup(Digest<SetupToken>),
     /// A new one-time set-up value takes the place of the last one.

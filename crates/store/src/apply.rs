@@ -60,6 +60,13 @@ async fn apply<C: Connection>(connection: &mut C, write: Write, ledger: &mut Led
             let deleted = connection.run(Statement::new(sql::DELETE_CLIENT).bind(client.as_str())).await?;
             client_went(connection, client, at, deleted > 0, ledger).await?;
         }
+        Write::DisableAccount { account, at } => {
+            let disabled = connection.run(Statement::new(sql::DISABLE_ACCOUNT).bind(account.0.as_str())).await?;
+            connection.run(Statement::new(sql::DELETE_SESSIONS).bind(account.0.as_str())).await?;
+            let grants = Statement::new(sql::REVOKE_GRANTS_OF_ACCOUNT).bind(account.0.as_str());
+            ledger.events.extend(event_of(&Write::DisableAccount { account, at }).filter(|_| disabled > 0));
+            revoke(connection, grants, at, RevocationReason::Account, ledger).await?;
+        }
         write => {
             if matches!(write, Write::InsertKey { .. }) {
                 connection.alone_with_keys().await?;
@@ -136,6 +143,8 @@ fn is_guarded(write: &Write) -> bool {
         Write::TouchClient { .. }
         | Write::DeleteClient { .. }
         | Write::DeleteKey { .. }
+        | Write::DisableAccount { .. }
+        | Write::EnableAccount { .. }
         | Write::Record(_)
         | Write::TouchGrant(..)
         | Write::RevokeGrant { .. }
@@ -188,12 +197,15 @@ fn statement(write: Write) -> Option<Statement> {
         }
         Write::CountReplay { token, seen } => on(sql::COUNT_REPLAY).bind(token).bind(seen),
         Write::InsertAccount(account) => insert::account(account),
+        Write::EnableAccount { account, .. } => on(sql::ENABLE_ACCOUNT).bind(account.0),
         Write::SpendSetup(digest) => on(sql::SPEND_SETUP).bind(digest),
         Write::ReplaceSetup(digest) => on(sql::REPLACE_SETUP).bind(digest),
         Write::InsertSession(session) => insert::session(session),
         Write::DeleteSession(digest) => on(sql::DELETE_SESSION).bind(digest),
         Write::DeleteSessions(account) => on(sql::DELETE_SESSIONS).bind(account.0),
-        Write::Record(_) | Write::RevokeGrant { .. } | Write::DeleteClient { .. } => return None,
+        Write::Record(_) | Write::RevokeGrant { .. } | Write::DeleteClient { .. } | Write::DisableAccount { .. } => {
+            return None;
+        }
     })
 }
 

@@ -273,6 +273,13 @@ statements! { BOTH:
     INSERT_ACCOUNT = "INSERT INTO accounts (id, name_key, name, password, administrator, disabled, external_issuer, \
                       external_subject, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
 
+    DISABLE_ACCOUNT = "UPDATE accounts SET disabled = 1 WHERE id = $1 AND disabled = 0";
+
+    ENABLE_ACCOUNT = "UPDATE accounts SET disabled = 0 WHERE id = $1 AND disabled = 1";
+
+    REVOKE_GRANTS_OF_ACCOUNT = "UPDATE grants SET revoked_at = $2, revoked_reason = $3 \
+                                WHERE account = $1 AND revoked_at IS NULL RETURNING id";
+
     SPEND_SETUP = "UPDATE setup SET spent = 1 WHERE id = 1 AND digest = $1 AND spent = 0";
 
     REPLACE_SETUP = "INSERT INTO setup (id, digest, spent) VALUES (1, $1, 0) \

@@ -210,6 +210,20 @@ impl Rows {
                 ensure(!self.accounts.values().any(|row| name(row) || person(row)))?;
                 self.accounts.insert(account.id.clone(), account);
             }
+            Write::DisableAccount { account, at } => {
+                let row = self.accounts.get_mut(&account).filter(|row| !row.disabled);
+                let changed = row.map(|row| row.disabled = true).is_some();
+                self.note(event_of(&Write::DisableAccount { account: account.clone(), at }).filter(|_| changed));
+                self.sessions.retain(|_, session| session.account != account);
+                let own = self.grants.values().filter(|grant| grant.account.as_ref() == Some(&account));
+                let own: Vec<_> = own.map(|grant| grant.id.clone()).collect();
+                self.revoke(&own, at, RevocationReason::Account);
+                return Some(false);
+            }
+            Write::EnableAccount { account, .. } => {
+                let row = self.accounts.get_mut(&account).filter(|row| row.disabled);
+                return Some(row.map(|row| row.disabled = false).is_some());
+            }
             Write::SpendSetup(token) => ensure(self.setup.take() == Some(token))?,
             Write::ReplaceSetup(token) => self.setup = Some(token),
             Write::InsertSession(session) => {

@@ -42,6 +42,20 @@ pub(crate) enum User {
         #[command(flatten)]
         state: State,
     },
+    /// Disable an account: its browsers are signed out, and all that it allowed ends at once.
+    Disable {
+        /// The name it signs in with.
+        name: String,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Let a disabled account sign in again. What ended stays ended.
+    Enable {
+        /// The name it signs in with.
+        name: String,
+        #[command(flatten)]
+        state: State,
+    },
 }
 
 #[derive(Debug, Subcommand)]

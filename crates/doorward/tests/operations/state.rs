@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::Value;
 
 use crate::{
-    engine::{World, get},
-    world::{App, CALLBACK, NAME, visitor},
+    engine::{World, get, until},
+    world::{App, CALLBACK, NAME, PASSWORD, visitor},
 };
 
 #[tokio::test]
@@ -33,6 +33,28 @@ async fn a_copy_made_while_the_gateway_runs_has_all_of_it() {
         assert_eq!(of_copy(command), world.json(command), "{command}");
     }
     assert!(of_copy("audit-log show").to_string().contains(NAME));
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_out_at_once() {
+    // proves: INV-9
+    for world in World::each() {
+        let app = App::register(&world.gateway, &[CALLBACK]).await;
+        let mut person = visitor(&world.gateway);
+        let tokens = app.tokens(&mut person).await;
+        assert_eq!(app.call(tokens.access()).await, 200);
+        assert_eq!(world.failure("user disable eve").1["code"], "USR-05");
+        assert_eq!(world.json("user disable ADA")["disabled"], true);
+        until("the gateway has heard of it", || async { app.call(tokens.access()).await == 401 }).await;
+        app.refresh(tokens.refresh(), &[]).await.must_be("invalid_grant");
+        let page = person.open(&app.request(&[])).await;
+        assert!(page.has_form("sign-in"), "the browser is signed out");
+        let again = person.submit(&page, "sign-in", &[("name", NAME), ("password", PASSWORD)]).await;
+        assert!((400..500).contains(&again.status) && !again.has_form("consent"), "{}", again.status);
+        world.json("user enable ada");
+        app.refresh(tokens.refresh(), &[]).await.must_be("invalid_grant");
+        assert_eq!(app.call(app.tokens(&mut person).await.access()).await, 200);
+    }
 }
 
 #[tokio::test]

@@ -197,3 +197,33 @@ pub async fn sweeping_takes_many_rows_in_small_steps(engine: &impl Engine) {
     done(&store, writes).await;
     assert_eq!(store.sweep(at(100 * DAY)).await.unwrap(), 1234);
 }
+
+pub async fn a_disabled_account_loses_all_it_has(engine: &impl Engine) {
+    // proves: INV-9
+    let store = engine.open().await;
+    let mut draw = Draw::new(88);
+    let (account, other) = (draw.account_without_password(), draw.account_without_password());
+    let (session, others) = (draw.session(&account), draw.session(&other));
+    let grant = Grant { account: Some(account.id.clone()), ..draw.grant() };
+    let of_other = Grant { account: Some(other.id.clone()), ..draw.grant() };
+    let (inserts, accounts) = (Write::InsertGrant, [account.clone(), other.clone()].map(Write::InsertAccount));
+    done(&store, accounts.into()).await;
+    done(&store, vec![Write::InsertSession(session.clone()), Write::InsertSession(others.clone())]).await;
+    done(&store, vec![inserts(grant.clone()), inserts(of_other.clone())]).await;
+    for second in 1..3 {
+        done(&store, vec![Write::DisableAccount { account: account.id.clone(), at: at(second) }]).await;
+    }
+    assert!(store.account(&account.id).await.unwrap().unwrap().disabled);
+    assert!(!store.account(&other.id).await.unwrap().unwrap().disabled);
+    assert!(store.session(&session.digest).await.unwrap().is_none());
+    assert!(store.session(&others.digest).await.unwrap().is_some());
+    assert_eq!(store.grant(&grant.id).await.unwrap().unwrap().revoked_at, Some(at(1)));
+    assert!(store.revocations().is_revoked(&grant.id.0) && !store.revocations().is_revoked(&of_other.id.0));
+    for second in 3..5 {
+        done(&store, vec![Write::EnableAccount { account: account.id.clone(), at: at(second) }]).await;
+    }
+    assert!(!store.account(&account.id).await.unwrap().unwrap().disabled);
+    assert!(store.revocations().is_revoked(&grant.id.0), "what ended stays ended");
+    let kinds: Vec<_> = read_all(&store).await.iter().map(|row| row.event.kind.as_str()).collect();
+    assert_eq!(kinds[6..], ["account_disabled", "revoked", "account_enabled"], "{kinds:?}");
+}

@@ -48,7 +48,8 @@ macro_rules! contract_tests {
             record: each_change_is_recorded_once, what_did_not_happen_is_not_recorded, the_record_is_a_chain_to_its_head,
                 many_at_once_make_one_chain;
             ending: a_revocation_is_known_at_once_and_elsewhere_soon, sweeping_takes_what_is_over_and_nothing_else,
-                a_client_that_expired_ends_its_grants, sweeping_takes_many_rows_in_small_steps;
+                a_client_that_expired_ends_its_grants,
+                a_disabled_account_loses_all_it_has, sweeping_takes_many_rows_in_small_steps;
             guards: a_code_is_redeemed_once, a_revoked_grant_takes_its_codes_and_tokens_along,
                 a_refresh_token_is_rotated_once, a_family_has_one_live_head,
                 replays_are_counted_while_the_successor_is_unused, an_interaction_is_answered_once_by_its_browser,
