@@ -56,6 +56,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: User,
     },
+    /// Administer the apps that you know.
+    Client {
+        #[command(subcommand)]
+        command: Client,
+    },
     /// Administer the keys that sign access tokens.
     Key {
         #[command(subcommand)]

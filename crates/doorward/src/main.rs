@@ -5,6 +5,7 @@
 mod audit_log;
 mod backup;
 mod cli;
+mod client;
 mod connect;
 mod entropy;
 mod failure;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
             cli::Command::Token(token) => login::token(token, json).await,
             cli::Command::Logout(logout) => login::logout(logout, json).await,
             cli::Command::User { command } => user::run(command, json).await,
+            cli::Command::Client { command } => client::run(command, json).await,
             cli::Command::Key { command } => key::run(command, json).await,
             cli::Command::AuditLog { command } => audit_log::run(command, json).await,
             cli::Command::Backup { file, state } => backup::run(file, &state, json).await,

@@ -190,13 +190,123 @@ impl FromStr for Expected {
     }
 }
 
-/// Whether a client can keep a secret.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Client {
+    /// Add an app that you know. It never expires, and people see that you vouch for it.
+    Add(Box<AddClient>),
+    /// Show the clients that you added.
+    List {
+        /// Those too that registered themselves or came by a document.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Remove a client. All that people allowed it ends at once.
+    Revoke {
+        /// Its identifier.
+        #[arg(value_name = "CLIENT_ID")]
+        client: String,
+        #[command(flatten)]
+        state: State,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  doorward client add \"Our IDE\" --redirect-uri http://127.0.0.1/callback\n  doorward client add \"Nightly job\" --auth basic --grant client-credentials --scope mcp:read"
+)]
+pub(crate) struct AddClient {
+    /// Its name for people.
+    pub(crate) name: String,
+    /// Where answers may go; the port of a loopback address is free. Repeatable.
+    #[arg(long, value_name = "URI")]
+    pub(crate) redirect_uri: Vec<String>,
+    /// How it proves who it is [default: not at all, a public client].
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) auth: Option<Auth>,
+    /// A file with its public keys (a JWK set), for --auth private-key-jwt.
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
+    pub(crate) jwks_file: Option<PathBuf>,
+    /// Where its public keys are, for --auth private-key-jwt.
+    #[arg(long, value_name = "URL")]
+    pub(crate) jwks_uri: Option<String>,
+    /// What it may ask for tokens with. Repeatable [default: authorization-code and refresh-token].
+    #[arg(long, value_enum, value_name = "GRANT", value_delimiter = ',')]
+    pub(crate) grant: Vec<Grant>,
+    /// The most it may ask for, scopes parted by spaces [default: all].
+    #[arg(long, value_name = "SCOPES")]
+    pub(crate) scope: Option<String>,
+    /// Its identifier [default: a drawn one].
+    #[arg(long, value_name = "CLIENT_ID")]
+    pub(crate) id: Option<String>,
+    /// Bind all its tokens to a key of its own (DPoP).
+    #[arg(long)]
+    pub(crate) dpop: bool,
+    /// It may only authorize with a pushed request (PAR).
+    #[arg(long)]
+    pub(crate) par: bool,
+    /// It is itself a resource server, and may ask about tokens for this resource.
+    #[arg(long, value_name = "URL")]
+    pub(crate) protects: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// How a client proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SecretBy {
-    /// Sends its secret in the Authorization header (client_secret_basic).
+pub(crate) enum Auth {
+    /// Not at all: a public client.
+    None,
+    /// Its secret, in the Authorization header.
     Basic,
-    /// Sends its secret in the form (client_secret_post).
+    /// Its secret, in the form.
     Post,
+    /// A JWT that it signs with a key of its own.
+    PrivateKeyJwt,
+}
+
+impl Auth {
+    /// The registered name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+}
+
+/// What a client asks for tokens with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Grant {
+    /// A person's consent in a browser.
+    AuthorizationCode,
+    /// Renewal without asking the person again.
+    RefreshToken,
+    /// A person's consent for a device without a browser.
+    DeviceCode,
+    /// Its own right, without a person.
+    ClientCredentials,
+    /// A token, for another resource.
+    TokenExchange,
+    /// The word of an enterprise's identity provider.
+    JwtBearer,
+}
+
+impl Grant {
+    /// The registered name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -156,11 +156,10 @@ fn site(
     gateway: &Arc<Gateway>,
     allowed_hosts: Vec<String>,
 ) -> Arc<Site> {
-    // Nothing is made before a document is asked for, and then only public addresses are reached.
+    // Nothing is made before something is asked for, and then only public addresses are reached. Without documents it is
+    // still there for the key sets of clients that were added and of enterprises.
     let fetcher = doorward_fetch::Fetcher::new(doorward_fetch::Options::default()).ok();
-    let http = fetcher
-        .filter(|_| policy.client_documents || !policy.enterprises.is_empty())
-        .map(|fetcher| Arc::new(fetcher) as Arc<dyn Http>);
+    let http = fetcher.map(|fetcher| Arc::new(fetcher) as Arc<dyn Http>);
     Arc::new(Site {
         policy: Arc::new(policy),
         name: name.to_owned(),

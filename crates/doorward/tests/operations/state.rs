@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use doorward_testkit::process::http;
 use serde_json::Value;
 
 use crate::{
     engine::{World, get, until},
-    world::{App, CALLBACK, NAME, PASSWORD, visitor},
+    world::{App, CALLBACK, NAME, PASSWORD, message, visitor},
 };
 
 #[tokio::test]
@@ -69,5 +70,39 @@ async fn a_probe_learns_whether_and_nothing_else() {
     }
     for path in ["metrics", "debug", "debug/pprof", "status", "health", "server-status", "actuator", ".env"] {
         assert_eq!(get(&format!("{address}/{path}")).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_the_operator_adds_works_until_it_is_removed() {
+    // proves: R7591-11
+    for world in World::each() {
+        let added = world.json("client add Job --auth basic --grant client-credentials --scope mcp:read");
+        let (id, secret) = (added["client_id"].as_str().unwrap(), added["client_secret"].as_str().unwrap());
+        let ask = || async {
+            let form = [("grant_type", "client_credentials"), ("resource", world.gateway.mcp_url())];
+            let request =
+                http().post(format!("{}/oauth/token", world.gateway.public_url())).basic_auth(id, Some(secret));
+            let request = request.header("content-type", "application/x-www-form-urlencoded");
+            let response = request.body(doorward_testkit::url_text::form(&form)).send().await.unwrap();
+            (response.status().as_u16(), response.json::<Value>().await.unwrap())
+        };
+        let (status, tokens) = ask().await;
+        assert_eq!(status, 200, "{tokens}");
+        let token = tokens["access_token"].as_str().unwrap();
+        let call = || message(world.gateway.mcp_url(), token, "tools/list", serde_json::json!({}), &[]);
+        assert_eq!(call().await.status, 200);
+        let listed = world.json("client list");
+        assert_eq!(listed["clients"][0]["client_id"], added["client_id"]);
+        assert!(!listed.to_string().contains(secret), "the secret is shown once");
+        assert_eq!(
+            world.failure(&format!("client add Job --redirect-uri http://127.0.0.1/cb --id {id}")).1["code"],
+            "CLT-02"
+        );
+        assert_eq!(world.failure("client add Job --redirect-uri http://evil.example/cb").1["code"], "CLT-01");
+        assert_eq!(world.failure("client revoke nobody").1["code"], "CLT-03");
+        world.json(&format!("client revoke {id}"));
+        assert_eq!(ask().await.0, 401);
+        until("its tokens are refused", || async { call().await.status == 401 }).await;
     }
 }
