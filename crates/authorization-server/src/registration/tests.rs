@@ -205,6 +205,48 @@ fn a_client_with_a_key_registers_public_keys_in_one_place() {
 }
 
 #[test]
+fn what_kind_of_app_it_is_follows_from_where_answers_go() {
+    // proves: R7591-13, R7591-14, REG-10, MCP-AUTH-057
+    let kind = |uris: Value, said: Value| {
+        let body = json!({"redirect_uris": uris, "application_type": said, "token_endpoint_auth_method": "none"});
+        send(&body).unwrap().1.application_type.unwrap()
+    };
+    for (uris, said, registered) in [
+        (json!(["https://a.example/cb"]), json!(null), "web"),
+        (json!(["https://a.example/cb"]), json!("web"), "web"),
+        (json!(["https://a.example/cb"]), json!("native"), "native"),
+        (json!(["http://127.0.0.1/cb"]), json!(null), "native"),
+        (json!(["http://localhost/cb"]), json!("web"), "native"),
+        (json!(["com.example.app:/cb"]), json!("web"), "native"),
+        (json!(["https://a.example/cb", "http://[::1]/cb"]), json!("web"), "native"),
+    ] {
+        assert_eq!(kind(uris.clone(), said.clone()), registered, "{uris} {said}");
+    }
+    // Plain http to anywhere else is neither.
+    for said in ["web", "native"] {
+        let body = json!({"redirect_uris": ["http://a.example/cb"], "application_type": said});
+        assert_eq!(refused(&body).0, "invalid_redirect_uri");
+    }
+}
+
+#[test]
+fn a_software_statement_gives_nothing() {
+    // proves: R7591-07, REG-03
+    // Nobody's statement is trusted here, so none of its values count, however it is signed.
+    let claims =
+        json!({"iss": "https://as.example", "client_name": "Claude", "redirect_uris": ["https://evil.example/cb"]});
+    let plain =
+        json!({"redirect_uris": ["https://a.example/cb"], "client_name": "x", "token_endpoint_auth_method": "none"});
+    for statement in [SIGNER.sign("JWT", &claims), "e30.e30.".to_owned(), String::new()] {
+        let mut body = plain.clone();
+        body["software_statement"] = json!(statement);
+        let (response, client) = send(&body).unwrap();
+        assert_eq!(client, send(&plain).unwrap().1);
+        assert!(!serde_json::to_string(&response).unwrap().contains("software_statement"));
+    }
+}
+
+#[test]
 fn a_device_needs_no_redirect_uri() {
     // proves: R7591-05, R8628-01
     const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";

@@ -41,7 +41,8 @@ async fn refresh(world: &World, token: &str) -> Answer {
 
 #[tokio::test]
 async fn an_app_that_nobody_registered_is_known_by_its_document() {
-    // proves: CIMD-02, CIMD-07, CIMD-08, CIMD-12, MCP-AUTH-051, MCP-AUTH-054
+    // proves: CIMD-02, CIMD-07, CIMD-08, CIMD-12, MCP-AUTH-033, MCP-AUTH-041, MCP-AUTH-043, MCP-AUTH-044, MCP-AUTH-047
+    // proves: MCP-AUTH-051, MCP-AUTH-054
     let (world, internet) = world(1000).await;
     let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(metadata["client_id_metadata_document_supported"], true);
@@ -65,7 +66,7 @@ async fn an_app_that_nobody_registered_is_known_by_its_document() {
 
 #[tokio::test]
 async fn where_documents_are_off_their_urls_are_unknown_clients() {
-    // proves: CIMD-08, REG-02
+    // proves: CIMD-08, REG-02, MCP-AUTH-047
     let world = World::at(crate::world::PUBLIC).await;
     let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(metadata.get("client_id_metadata_document_supported").unwrap_or(&json!(false)), &json!(false));
@@ -74,7 +75,7 @@ async fn where_documents_are_off_their_urls_are_unknown_clients() {
 
 #[tokio::test]
 async fn why_a_document_cannot_be_read_is_told_to_nobody() {
-    // proves: CIMD-01, CIMD-03, CIMD-05, CIMD-07, CIMD-15, MCP-AUTH-050
+    // proves: CIMD-01, CIMD-03, CIMD-05, CIMD-07, CIMD-15, MCP-AUTH-035, MCP-AUTH-042, MCP-AUTH-046, MCP-AUTH-050, MCP-SBP-022
     let (world, internet) = world(1000).await;
     let state = world.state().await;
     let mut pages = Vec::new();
@@ -304,7 +305,7 @@ async fn one_assertion_sent_by_many_at_once_counts_once() {
 
 #[tokio::test]
 async fn the_page_tells_both_hosts_and_warns_of_what_it_cannot_know() {
-    // proves: CIMD-12, CIMD-13, CIMD-14, REG-05, MCP-AUTH-052
+    // proves: CIMD-12, CIMD-13, CIMD-14, REG-05, MCP-AUTH-046, MCP-AUTH-052, MCP-SBP-041
     let (world, internet) = world(1000).await;
     internet.document(json!({"redirect_uris": ["https://bank.example/cb", "http://127.0.0.1/cb"]}));
     let mut person = world.browser();
