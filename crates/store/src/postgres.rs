@@ -64,7 +64,7 @@ impl PostgresStore {
             Ok(seen) => seen,
             Err(error) => return Err(OpenError::Database { place, reason: error.to_string() }),
         };
-        let watch = watch::Watch::start(pool.clone(), options.clone(), revoked.clone(), seen);
+        let watch = watch::Watch::start(&options, revoked.clone(), seen);
         Ok(Self::new(Postgres { pool, options, place, revoked, watch }))
     }
 }
@@ -72,6 +72,9 @@ impl PostgresStore {
 impl Postgres {
     /// Tries until the transaction is over one way or another; nothing when it was undone.
     async fn until_it_ends(&self, work: Work) -> Result<Option<Swept>, StoreFault> {
+        if self.watch.is_away() {
+            return Err(away());
+        }
         let start = Instant::now();
         for count in 0..MOST_ATTEMPTS {
             if start.elapsed() > PATIENCE {
@@ -96,6 +99,9 @@ impl Driver for Postgres {
     async fn rows(&self, statement: Statement) -> Result<Vec<PgRow>, StoreFault> {
         if statement.holds_nul() {
             return Ok(Vec::new());
+        }
+        if self.watch.is_away() {
+            return Err(away());
         }
         let twice = async {
             match query!(statement.clone()).fetch_all(&self.pool).await {

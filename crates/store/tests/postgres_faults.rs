@@ -49,6 +49,7 @@ async fn until_ready(store: &PostgresStore) {
     let start = Instant::now();
     while store.ready().await.is_err() {
         assert!(start.elapsed() < Duration::from_secs(10), "it does not recover by itself");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -116,7 +117,7 @@ async fn a_database_that_is_away_is_a_fault_soon_and_no_more_when_it_is_back() {
         // What is known is known, and how old that is can be told.
         assert!(store.revocations().is_revoked(&grant.id.0));
         assert!(store.revocations_known_at().as_unix() <= known.as_unix() + 1);
-        // Many callers wait together, not one behind the other.
+        // Once that is known nobody waits to hear it.
         let start = Instant::now();
         let callers = (0..40).map(|_| {
             let (store, id) = (store.clone(), grant.id.clone());
@@ -125,7 +126,7 @@ async fn a_database_that_is_away_is_a_fault_soon_and_no_more_when_it_is_back() {
         for caller in callers.collect::<Vec<_>>() {
             assert!(caller.await.unwrap());
         }
-        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
         database.start();
         until_ready(&store).await;
         assert!(store.grant(&grant.id).await.unwrap().is_some());

@@ -19,6 +19,11 @@ pub(super) fn is_cut(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Nobody is there, or nobody who has time.
+pub(super) fn is_away(error: &sqlx::Error) -> bool {
+    is_cut(error) || matches!(error, sqlx::Error::PoolTimedOut) || code(error).as_deref() == Some("53300")
+}
+
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
 }

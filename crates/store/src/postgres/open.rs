@@ -60,14 +60,18 @@ pub(super) async fn open(place: DatabaseUrl) -> Result<(PgPool, PgConnectOptions
     if let Err(error) = connection.close().await {
         return Err(judge(&place, &error));
     }
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+    Ok((pool(&options, CONNECTIONS), options))
+}
+
+/// Connections that are made when they are wanted.
+pub(super) fn pool(options: &PgConnectOptions, most: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(most)
         .acquire_timeout(PATIENCE)
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::query(sql::SETTINGS).fetch_one(connection).await.map(drop) })
         })
-        .connect_lazy_with(options.clone());
-    Ok((pool, options))
+        .connect_lazy_with(options.clone())
 }
 
 /// Says why the server will not do, if it will not.

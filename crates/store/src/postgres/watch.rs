@@ -1,14 +1,20 @@
 //! Revocations by other processes: a notification brings them at once, and a look each second those whose notification got lost.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     PgPool,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener},
 };
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::PATIENCE;
+use super::{PATIENCE, error, open};
 use crate::{
     revoked::RevokedGrants,
     rows::{self, Unreadable},
@@ -27,16 +33,19 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Watch {
     task: JoinHandle<()>,
     known_at: KnownAt,
+    away: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub(super) fn start(pool: PgPool, options: PgConnectOptions, revoked: RevokedGrants, mut seen: i64) -> Self {
+    pub(super) fn start(options: &PgConnectOptions, revoked: RevokedGrants, mut seen: i64) -> Self {
         let known_at = KnownAt::default();
         known_at.set(now());
         let noted = known_at.clone();
+        let away = Arc::new(AtomicBool::new(false));
+        let told = away.clone();
+        // Connections of its own, one to listen and one to look: neither must wait for those that are busy.
+        let own = open::pool(options, 2);
         let task = tokio::spawn(async move {
-            // A connection of its own: listening must not wait for one of the pool.
-            let own = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options);
             let mut listener = None;
             let mut warned = false;
             loop {
@@ -44,12 +53,15 @@ impl Watch {
                     listener = listen(&own).await;
                 }
                 let looking_at = now();
-                match timeout(PATIENCE, look(pool.clone(), Some(seen), revoked.clone())).await {
+                match timeout(PATIENCE, look(own.clone(), Some(seen), revoked.clone())).await {
                     Ok(Ok(horizon)) => {
                         (seen, warned) = (horizon, false);
                         noted.set(looking_at);
+                        told.store(false, Ordering::Relaxed);
                     }
                     ended => {
+                        let answered = matches!(&ended, Ok(Err(Unreadable::Sql(error))) if !error::is_away(error));
+                        told.store(!answered, Ordering::Relaxed);
                         if !warned {
                             let error =
                                 ended.map_or_else(|late| late.to_string(), |result| result.unwrap_err().to_string());
@@ -64,7 +76,12 @@ impl Watch {
                 heard(&mut listener).await;
             }
         });
-        Self { task, known_at }
+        Self { task, known_at, away }
+    }
+
+    /// Whether the database did not answer the last look: whoever asks now need not wait to hear so.
+    pub(super) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
 
     pub(super) fn known_at(&self) -> doorward_types::Timestamp {
