@@ -1,5 +1,6 @@
 //! Devices that show a code: from asking to tokens, and what goes wrong on the way.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -220,4 +221,26 @@ async fn an_address_cannot_ask_without_end() {
     let answer = world.form("/oauth/device_authorization", &[], &[("client_id", &app.id)]).await;
     answer.must_be(429, "temporarily_unavailable");
     assert_eq!(answer.header("retry-after"), Some("300"));
+}
+
+#[tokio::test]
+async fn of_many_polls_at_once_one_gets_tokens() {
+    // proves: EXT-04
+    let world = World::at(LOCAL).await;
+    let app = console(&world).await;
+    let asked = ask(&app).await;
+    // Whoever polls at once is slowed down, and nobody gets a fault.
+    let early = join_all((0..16).map(|_| poll(&app, &asked))).await;
+    let pending = early.iter().filter(|answer| answer.json()["error"] == "authorization_pending").count();
+    assert_eq!(pending, 1);
+    assert!(early.iter().all(|answer| answer.status == 400), "{early:?}");
+    let mut person = world.browser();
+    let page = opened(&mut person, asked["user_code"].as_str().unwrap()).await;
+    let (mut here, mut there) = (person.clone(), person.clone());
+    let answers = join_all([here.answer(&page, "allow"), there.answer(&page, "allow")]).await;
+    let taken = answers.iter().filter(|answer| answer.text().contains("The device is let in")).count();
+    assert_eq!((taken, world.table("grants").await.len()), (1, 1));
+    let polls = join_all((0..16).map(|_| poll(&app, &asked))).await;
+    assert_eq!(polls.iter().filter(|answer| answer.status == 200).count(), 1);
+    assert!(polls.iter().filter(|answer| answer.status != 200).all(|answer| answer.json()["error"] == "invalid_grant"));
 }

@@ -1,6 +1,7 @@
 //! Requests that a client pushes ahead of the browser.
 
 use doorward_testkit::url_text;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
@@ -209,4 +210,20 @@ async fn a_code_is_bound_to_the_key_that_was_proved_or_named() {
         let tokens = Tokens::of(&world.form("/oauth/token", &[("dpop", &own)], &fields).await);
         assert_eq!(tokens.claims()["cnf"]["jkt"], holder.key.kid());
     }
+}
+
+#[tokio::test]
+async fn of_many_browsers_at_once_one_begins() {
+    // proves: R9126-02, CODE-20
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let request = brought(&app, &pushed(&app).await, &[]);
+    let mut browsers: Vec<_> = (0..4).map(|_| world.browser()).collect();
+    for browser in &mut browsers {
+        browser.sign_in("ann").await;
+    }
+    let pages = join_all(browsers.iter_mut().map(|browser| browser.open(&request))).await;
+    let begun = pages.iter().filter(|page| page.text().contains("id=\"consent\"")).count();
+    let elsewhere = pages.iter().filter(|page| page.code().as_deref() == Some("OA-109")).count();
+    assert_eq!((begun, elsewhere, world.table("interactions").await.len()), (1, 3, 1));
 }
