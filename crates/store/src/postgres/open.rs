@@ -1,11 +1,11 @@
 //! Opening a database: refusing what cannot be used, and bringing the schema up to date.
 
-use std::{str::FromStr as _, time::Duration};
+use std::{net::IpAddr, str::FromStr as _, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _, SqlSafeStr as _,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 use tokio::time::timeout;
 
@@ -29,6 +29,12 @@ pub(super) async fn open(place: DatabaseUrl) -> Result<(PgPool, PgConnectOptions
         Ok(options) => options.application_name("doorward"),
         Err(error) => return Err(judge(&place, &error)),
     };
+    if is_open_to_others(&options) {
+        tracing::warn!(
+            database = %place,
+            "whoever is on the way to PostgreSQL could read or change what goes over the wire; end the URL with ?sslmode=verify-full"
+        );
+    }
     let mut connection = match timeout(PATIENCE, options.connect()).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Err(judge(&place, &error)),
@@ -61,6 +67,14 @@ pub(super) async fn open(place: DatabaseUrl) -> Result<(PgPool, PgConnectOptions
         return Err(judge(&place, &error));
     }
     Ok((pool(&options, CONNECTIONS), options))
+}
+
+/// Whether the way to the server leaves this machine without a check of who is there.
+fn is_open_to_others(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let here = host.starts_with('/') || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    options.get_socket().is_none() && !here && !verified
 }
 
 /// Connections that are made when they are wanted.
@@ -114,5 +128,28 @@ fn judge(place: &DatabaseUrl, error: &sqlx::Error) -> OpenError {
         OpenError::Away { place, reason }
     } else {
         OpenError::Database { place, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::PgConnectOptions;
+
+    use super::is_open_to_others;
+
+    #[test]
+    fn a_way_that_others_can_read_is_known_as_such() {
+        for (url, open) in [
+            ("postgres://doorward@db.example/doorward", true),
+            ("postgres://doorward@192.0.2.7/doorward?sslmode=require", true),
+            ("postgres://doorward@db.example/doorward?sslmode=verify-full", false),
+            ("postgres://doorward@127.0.0.1/doorward", false),
+            ("postgres://doorward@localhost/doorward", false),
+            ("postgres://doorward@%2Frun%2Fpostgresql/doorward", false),
+            ("postgres:///doorward?host=/run/postgresql", false),
+        ] {
+            let options: PgConnectOptions = url.parse().unwrap();
+            assert_eq!(is_open_to_others(&options), open, "{url}");
+        }
     }
 }
