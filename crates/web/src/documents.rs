@@ -6,6 +6,7 @@ use doorward_authorization_server::{
     Policy,
     client_document::{self, DocumentUrl},
     facts::{Client, ClientOrigin},
+    known_apps,
     store::{Committed, Store, StoreFault},
 };
 use doorward_types::{ClientId, Timestamp, jose::KeySet, outbound::Http, web_url};
@@ -62,7 +63,9 @@ pub(crate) async fn client(
         }
     };
     let reading = site.strangers.joined(url.as_str(), || {
-        site.strangers.may_read(source, url.host(), now).map_err(Unread::Busy)?;
+        // Strangers who ask for other things at its host do not lock a known app out.
+        let host = known_apps::by_document(url.as_str()).map_or(url.host(), |_| url.as_str());
+        site.strangers.may_read(source, host, now).map_err(Unread::Busy)?;
         let place = site.strangers.places.clone().try_acquire_owned();
         let place = place.map_err(|_| Unread::Busy(Duration::from_secs(5)))?;
         let job = Job {
