@@ -14,7 +14,14 @@ const app = await listener();
 const about = options.confidential
     ? { ...registration(app.url), token_endpoint_auth_method: 'client_secret_post' }
     : registration(app.url);
-const auth = options.confidential ? undefined : oauth.None();
+let auth = options.confidential ? undefined : oauth.None();
+if (options.key) {
+    const key = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+    const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', key.publicKey);
+    about.jwks = { keys: [{ kty, crv, x, y, alg: 'ES256', use: 'sig' }] };
+    about.token_endpoint_auth_method = 'private_key_jwt';
+    auth = oauth.PrivateKeyJwt(key.privateKey);
+}
 const config = await oauth.dynamicClientRegistration(issuer, about, auth, insecure);
 const server = config.serverMetadata();
 done.registered = config.clientMetadata().client_id;

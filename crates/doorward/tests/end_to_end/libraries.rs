@@ -177,3 +177,11 @@ async fn the_oauth2_crate_has_a_secret_asks_about_its_token_and_lets_a_device_in
     asked(&done);
     on_a_device(&done);
 }
+
+#[tokio::test]
+async fn openid_client_proves_itself_by_a_key_everywhere() {
+    // proves: R9126-06, R9700-12, OA21-17, EXT-CC-005, R8414-04
+    let done = life(&gateway(&[]), node("openid-client.mjs"), json!({"key": true, "par": true})).await;
+    whole(&done);
+    assert_eq!(done["pushed"], true, "{done}");
+}

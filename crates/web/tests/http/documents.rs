@@ -42,7 +42,7 @@ async fn refresh(world: &World, token: &str) -> Answer {
 #[tokio::test]
 async fn an_app_that_nobody_registered_is_known_by_its_document() {
     // proves: CIMD-02, CIMD-07, CIMD-08, CIMD-12, MCP-AUTH-033, MCP-AUTH-041, MCP-AUTH-043, MCP-AUTH-044, MCP-AUTH-047
-    // proves: MCP-AUTH-051, MCP-AUTH-054
+    // proves: MCP-AUTH-051, MCP-AUTH-054, MCP-AUTH-046, CID-08
     let (world, internet) = world(1000).await;
     let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(metadata["client_id_metadata_document_supported"], true);
@@ -76,6 +76,7 @@ async fn where_documents_are_off_their_urls_are_unknown_clients() {
 #[tokio::test]
 async fn why_a_document_cannot_be_read_is_told_to_nobody() {
     // proves: CIMD-01, CIMD-03, CIMD-05, CIMD-07, CIMD-15, MCP-AUTH-035, MCP-AUTH-042, MCP-AUTH-046, MCP-AUTH-050, MCP-SBP-022
+    // proves: CID-05
     let (world, internet) = world(1000).await;
     let state = world.state().await;
     let mut pages = Vec::new();
