@@ -37,10 +37,12 @@ async fn tokens_outlive_the_turn_of_their_key() {
         let meanwhile = app.refresh(before.refresh(), &[]).await;
         assert_eq!(signed_with(meanwhile.access()), old);
         assert_eq!(world.failure("key rotate").1["code"], "KEY-03");
-        // Ten minutes later.
-        world.rows.run(&format!("UPDATE keys SET active_from = created_at WHERE kid = '{new}'")).await;
+        // Ten minutes later; not in the very second in which the first key was made.
+        world.rows.run(&format!("UPDATE keys SET active_from = created_at + 1 WHERE kid = '{new}'")).await;
         let mut last = meanwhile.refresh().to_owned();
+        let end = std::time::Instant::now() + crate::engine::PATIENCE;
         loop {
+            assert!(std::time::Instant::now() < end, "the new key never signs");
             let renewed = app.refresh(&last, &[]).await;
             last = renewed.refresh().to_owned();
             if signed_with(renewed.access()) == new {
