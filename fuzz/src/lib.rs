@@ -1,6 +1,11 @@
 //! What each fuzz target does with its bytes. Beyond that nothing panics, each says what must hold for what was accepted.
 
-use doorward_authorization_server::{Policy, client_auth::Presented, registration};
+use doorward_authorization_server::{
+    Policy,
+    client_auth::Presented,
+    client_document::{self, DocumentUrl},
+    registration,
+};
 use doorward_types::{
     ClientId, Entropy, Issuer, RedirectUri, ResourceId, ScopeSet, Timestamp, challenge,
     form::Form,
@@ -8,6 +13,7 @@ use doorward_types::{
     json,
     messages::TokenResponse,
     metadata::AuthorizationServerMetadata,
+    outbound::Inbound,
     web_url,
 };
 use http::{HeaderMap, HeaderValue};
@@ -156,16 +162,38 @@ impl Entropy for Zeros {
     }
 }
 
+static POLICY: LazyLock<Policy> =
+    LazyLock::new(|| Policy::new(Issuer::parse("https://as.example").expect("an issuer")));
+
 /// Registrations.
 pub fn registration(bytes: &[u8]) {
-    static POLICY: LazyLock<Policy> =
-        LazyLock::new(|| Policy::new(Issuer::parse("https://as.example").expect("an issuer")));
-    match registration::register(&POLICY, bytes, Timestamp::from_unix(1_800_000_000), &mut Zeros) {
+    let now = Timestamp::from_unix(1_800_000_000);
+    let wanted = registration::read(&POLICY, bytes);
+    match wanted.and_then(|wanted| registration::register(&POLICY, wanted, None, 0, now, &mut Zeros)) {
         Ok((response, _)) => assert!(!response.client_id.is_empty()),
         Err(refusal) => {
             let description = refusal.response().error_description.unwrap_or_default();
             assert!(description.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\'));
         }
+    }
+}
+
+/// Documents that describe a client, and their addresses.
+pub fn client_document(bytes: &[u8]) {
+    const URL: &str = "https://app.example/client.json";
+    let mut headers = HeaderMap::new();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let answer = Inbound { status: http::StatusCode::OK, headers, body: bytes.to_vec() };
+    let url = DocumentUrl::parse(URL).expect("a document's address");
+    if let Ok(client) = client_document::read(&POLICY, &url, &answer, Timestamp::from_unix(1_800_000_000)) {
+        assert_eq!(client.id.as_str(), URL);
+        assert!(!matches!(client.authentication.name(), "client_secret_basic" | "client_secret_post"));
+    }
+    let _ = client_document::read_keys(&answer);
+    if let Some(url) = text(bytes).and_then(|text| DocumentUrl::parse(text).ok()) {
+        let read = url::Url::parse(url.as_str()).expect("an address");
+        assert!(read.scheme() == "https" && read.username().is_empty() && read.fragment().is_none());
+        assert!(read.path().len() > 1 && !url.host().is_empty());
     }
 }
 
