@@ -97,7 +97,8 @@ fn rust() -> Result<()> {
     shell::quietly(cargo.arg(manifest).arg("--target-dir").arg(target))
 }
 
-fn debian(packages: &[&str]) -> Result<()> {
+/// Installs Debian packages, or says how.
+pub(crate) fn debian(packages: &[&str]) -> Result<()> {
     let by_hand = format!("apt-get install {}", packages.join(" "));
     if shell::find("apt-get").is_none() {
         bail!("this is no Debian system: install what is called there {}", packages.join(" "));

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell;
+use crate::{foreign, shell};
 
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cdebug-assertions \
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
@@ -84,7 +84,7 @@ fn targets(folder: &Path) -> Result<Vec<String>> {
 /// Builds all targets and returns where they lie.
 fn build(folder: &Path) -> Result<PathBuf> {
     if shell::find("c++").is_none() && shell::find("g++").is_none() {
-        bail!("no C++ compiler in PATH, which the fuzzer's runtime needs: run 'apt-get install g++'");
+        foreign::debian(&["g++"]).context("the fuzzer's runtime needs a C++ compiler")?;
     }
     println!("fuzz: building");
     let triple = host()?;
