@@ -77,7 +77,8 @@ pub trait Store: Send + Sync + 'static {
     async fn account_by_identity(&self, identity: &ExternalIdentity) -> Result<Option<Account>, StoreFault>;
     /// A signed-in browser with its account.
     async fn session(&self, digest: &Digest<SessionToken>) -> Result<Option<(Session, Account)>, StoreFault>;
-    /// Whether there is any account yet.
+    /// Whether there is any account yet that was made here. One that came from an enterprise administers nothing and does
+    /// not count.
     async fn has_accounts(&self) -> Result<bool, StoreFault>;
     /// The current one-time set-up value, if it was not used.
     async fn setup(&self) -> Result<Option<Digest<SetupToken>>, StoreFault>;

@@ -162,7 +162,7 @@ statements! { BOTH:
                s.expires_at AS s_expires_at, ", account_columns!(),
         " FROM sessions s JOIN accounts a ON a.id = s.account WHERE s.digest = $1";
 
-    HAS_ACCOUNTS = "SELECT id FROM accounts LIMIT 1";
+    HAS_ACCOUNTS = "SELECT id FROM accounts WHERE external_issuer IS NULL LIMIT 1";
 
     SETUP = "SELECT digest FROM setup WHERE id = 1 AND spent = 0";
 

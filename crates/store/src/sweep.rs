@@ -27,6 +27,9 @@ const KEEP_CODE: Duration = Duration::from_secs(24 * 3600);
 /// How long an expired device stays, so that its next poll hears that it has expired.
 const KEEP_DEVICE: Duration = Duration::from_secs(3600);
 
+/// How long what was used once stays beyond its time: a node whose clock is behind would take it again until then.
+const KEEP_USED: Duration = Duration::from_secs(5 * 60);
+
 /// How long the sealed answer of a rotation stays: longer than the longest grace.
 const KEEP_ANSWER: Duration = Duration::from_secs(5 * 60);
 
@@ -86,7 +89,7 @@ async fn expired<C: Connection>(connection: &mut C, now: Timestamp) -> sqlx::Res
         (sql::SWEEP_INTERACTIONS, none),
         (sql::SWEEP_PUSHED_REQUESTS, none),
         (sql::SWEEP_DEVICES, KEEP_DEVICE),
-        (sql::SWEEP_USED_ONCE, none),
+        (sql::SWEEP_USED_ONCE, KEEP_USED),
         (sql::SWEEP_CODES, KEEP_CODE),
         (sql::SWEEP_ANSWERS, KEEP_ANSWER),
         (sql::SWEEP_REFRESH, none),

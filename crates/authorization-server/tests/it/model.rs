@@ -347,7 +347,7 @@ impl Store for ModelStore {
         Ok(rows.sessions.get(digest).map(|session| (session.clone(), rows.accounts[&session.account].clone())))
     }
     async fn has_accounts(&self) -> Result<bool, StoreFault> {
-        Ok(!self.rows().accounts.is_empty())
+        Ok(self.rows().accounts.values().any(|account| account.external.is_none()))
     }
     async fn setup(&self) -> Result<Option<Digest<SetupToken>>, StoreFault> {
         Ok(self.rows().setup)

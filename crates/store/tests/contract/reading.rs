@@ -66,6 +66,11 @@ pub async fn accounts(engine: &impl Engine) {
     let mut draw = Draw::new(3);
     let ana = Account { name: "Ána-Ω@Example".into(), ..draw.account() };
     let bob = Account { password: None, administrator: false, disabled: true, name: "bob".into(), ..draw.account() };
+    // Whom an enterprise sends before anybody set the gateway up must not close the set-up.
+    let external = Some(ExternalIdentity { issuer: "https://idp.example".into(), subject: "eve".into() });
+    let eve = Account { password: None, administrator: false, name: "eve".into(), external, ..draw.account() };
+    done(&store, vec![Write::InsertAccount(eve)]).await;
+    assert!(!store.has_accounts().await.unwrap());
     done(&store, vec![Write::InsertAccount(ana.clone())]).await;
     assert!(store.has_accounts().await.unwrap());
     done(&store, vec![Write::InsertAccount(bob.clone())]).await;
