@@ -196,6 +196,8 @@ pub fn event_of(write: &Write) -> Option<Event> {
         }
         Write::DeleteKey { kid, at } => event(*at, EventKind::KeyRemoved).with_detail(kid),
         Write::ReplaceClient { .. }
+        | Write::HoldClient(_)
+        | Write::HoldAccount(_)
         | Write::AnswerDevice { .. }
         | Write::TouchClient { .. }
         | Write::InsertInteraction(_)

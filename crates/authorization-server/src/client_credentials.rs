@@ -68,7 +68,8 @@ fn decide(
         last_used_at: None,
         revoked_at: None,
     };
-    let issued = issue(policy, client, &grant, scope, now, fresh)?;
+    let mut issued = issue(policy, client, &grant, scope, now, fresh)?;
+    issued.writes.push(Write::HoldClient(client.id().clone()));
     Ok(issued.after(Write::InsertGrant(grant)))
 }
 

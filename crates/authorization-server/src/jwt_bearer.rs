@@ -323,8 +323,9 @@ pub fn grant(
         Err(refusal) => return refusal.into(),
     };
     let mut writes = vec![Write::UseOnce { id: believed.used, until: believed.until }];
-    writes.extend(is_new.then_some(Write::InsertAccount(account)));
+    writes.push(if is_new { Write::InsertAccount(account) } else { Write::HoldAccount(account.id) });
     writes.push(Write::InsertGrant(grant));
+    writes.push(Write::HoldClient(client.id().clone()));
     writes.extend(issued.writes);
     Decision::Issue { response: issued.response, writes }
 }

@@ -49,6 +49,10 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// The client is there until the commit counts: who removes it later ends what this commit lets in. Guarded: it is.
+    HoldClient(ClientId),
+    /// The account is there and enabled until the commit counts. Guarded: it is.
+    HoldAccount(AccountId),
     /// A new authorization request.
     InsertInteraction(Interaction),
     /// A browser's session changes: whatever waits for the browser waits for the new one.

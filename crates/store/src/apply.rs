@@ -120,6 +120,8 @@ fn is_guarded(write: &Write) -> bool {
     match write {
         Write::InsertClient(_)
         | Write::ReplaceClient { .. }
+        | Write::HoldClient(_)
+        | Write::HoldAccount(_)
         | Write::InsertInteraction(_)
         | Write::SpendInteraction(_)
         | Write::InsertPushedRequest(_)
@@ -168,6 +170,8 @@ fn statement(write: Write) -> Option<Statement> {
         Write::TouchClient { client, at, expires_at } => {
             on(sql::TOUCH_CLIENT).bind(client.as_str()).bind(at).bind(expires_at)
         }
+        Write::HoldClient(client) => on(sql::HOLD_CLIENT).bind(client.as_str()),
+        Write::HoldAccount(account) => on(sql::HOLD_ACCOUNT).bind(account.0),
         Write::InsertInteraction(interaction) => insert::interaction(&interaction),
         Write::RebindInteractions { from, to } => on(sql::REBIND_INTERACTIONS).bind(from).bind(to),
         Write::SpendInteraction(digest) => on(sql::SPEND_INTERACTION).bind(digest),

@@ -197,6 +197,11 @@ statements! { BOTH:
 
     DELETE_CLIENT = "DELETE FROM clients WHERE id = $1";
 
+    // Changes nothing, and keeps others from changing the row until the transaction is over.
+    HOLD_CLIENT = "UPDATE clients SET origin = origin WHERE id = $1";
+
+    HOLD_ACCOUNT = "UPDATE accounts SET disabled = disabled WHERE id = $1 AND disabled = 0";
+
     REVOKE_GRANTS_OF_CLIENT = "UPDATE grants SET revoked_at = $2, revoked_reason = $3 \
                                WHERE client = $1 AND revoked_at IS NULL RETURNING id";
 

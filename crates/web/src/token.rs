@@ -99,6 +99,9 @@ async fn decided(site: &Site, client: &AuthenticatedClient, form: &Form) -> Resu
         if writes.is_empty() || site.store.commit(writes).await.map_err(away)? == Committed::Done {
             return Ok(response);
         }
+        if site.store.client(client.id()).await.map_err(away)?.is_none() {
+            return Err(refused(&TokenRefusal::UnknownClient));
+        }
     }
     Err(away(StoreFault("the same token was contended for too often".into())))
 }

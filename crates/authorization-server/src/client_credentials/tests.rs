@@ -32,6 +32,8 @@ fn a_client_acts_for_itself_under_a_grant_that_ends_with_the_token() {
     assert_eq!((&grant.account, grant.kind, grant.expires_at), (&None, GrantKind::ClientCredentials, Some(at(600))));
     assert_eq!((grant.id.0.as_str(), grant.resource.as_str()), (claims.gid.as_str(), R2));
     assert!(!writes.iter().any(|write| matches!(write, Write::InsertRefresh(_) | Write::BindGrant { .. })));
+    // Whoever removes the client at this moment ends the grant, or there is none.
+    assert!(writes.iter().any(|write| matches!(write, Write::HoldClient(held) if *held == service.id)));
     // No refresh token even for a client that may use them.
     let both = Client { grant_types: vec![GRANT_TYPE.into(), "refresh_token".into()], ..service };
     assert!(issued(decide_for(&both, &asking(Some("mcp:read"), &[R2]))).0.refresh_token.is_none());

@@ -108,6 +108,9 @@ fn the_enterprise_lets_a_client_in_and_the_account_is_made_once() {
     let (again, writes) = issued(let_in(&signed(&good()), JwtBearerFacts { account: Some(known()), ..facts() }));
     assert_eq!(claims_of(&again).sub, account().id.0);
     assert!(!writes.iter().any(|write| matches!(write, Write::InsertAccount(_))));
+    // Whoever disables the account or removes the client at this moment ends the grant, or there is none.
+    assert!(writes.iter().any(|write| matches!(write, Write::HoldAccount(held) if *held == account().id)));
+    assert!(writes.iter().any(|write| matches!(write, Write::HoldClient(held) if held.as_str() == CLIENT)));
     // Another account's name is not taken, and another identity's account is not used.
     let (_, writes) = issued(let_in(&signed(&good()), JwtBearerFacts { name_taken: true, ..facts() }));
     let Some(Write::InsertAccount(made)) = writes.get(1) else { panic!("{writes:?}") };

@@ -112,6 +112,8 @@ impl Rows {
                 self.revoke(&own, at, RevocationReason::ClientRemoved);
                 return Some(false);
             }
+            Write::HoldClient(client) => ensure(self.clients.contains_key(&client))?,
+            Write::HoldAccount(account) => ensure(self.accounts.get(&account).is_some_and(|row| !row.disabled))?,
             Write::InsertPushedRequest(request) => {
                 self.pushed.insert(request.digest, request);
             }

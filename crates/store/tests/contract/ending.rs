@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use doorward_authorization_server::{
     RevocationReason, Write,
-    facts::{Client, Device, DeviceAnswer, Grant, GrantKind, PushedRequest, Refresh},
+    facts::{Account, Client, Device, DeviceAnswer, Grant, GrantKind, PushedRequest, Refresh},
     seal::Sealed,
     store::Store as _,
 };
 use doorward_store::Engine as _;
 use doorward_types::Timestamp;
 
-use super::{Engine, done, facts::Draw, record::read_all};
+use super::{Engine, conflict, done, facts::Draw, record::read_all};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_unix(1_795_000_000 + second)
@@ -232,4 +232,24 @@ pub async fn a_disabled_account_loses_all_it_has(engine: &impl Engine) {
     assert!(store.revocations().is_revoked(&grant.id.0), "what ended stays ended");
     let kinds: Vec<_> = read_all(&store).await.iter().map(|row| row.event.kind.as_str()).collect();
     assert_eq!(kinds[6..], ["account_disabled", "revoked", "account_enabled"], "{kinds:?}");
+}
+
+pub async fn who_is_gone_is_let_in_no_more(engine: &impl Engine) {
+    // proves: INV-9
+    let store = engine.open().await;
+    let mut draw = Draw::new(89);
+    let (client, account) = (draw.client(), draw.account_without_password());
+    let hold = |client: &Client, account: &Account| {
+        vec![Write::HoldClient(client.id.clone()), Write::HoldAccount(account.id.clone())]
+    };
+    conflict(&store, vec![Write::HoldClient(client.id.clone())]).await;
+    conflict(&store, vec![Write::HoldAccount(account.id.clone())]).await;
+    done(&store, vec![Write::InsertClient(client.clone()), Write::InsertAccount(account.clone())]).await;
+    done(&store, hold(&client, &account)).await;
+    assert_eq!(store.client(&client.id).await.unwrap().as_ref(), Some(&client));
+    done(&store, vec![Write::DisableAccount { account: account.id.clone(), at: at(1) }]).await;
+    conflict(&store, vec![Write::HoldAccount(account.id.clone())]).await;
+    done(&store, vec![Write::HoldClient(client.id.clone())]).await;
+    done(&store, vec![Write::DeleteClient { client: client.id.clone(), at: at(2) }]).await;
+    conflict(&store, vec![Write::HoldClient(client.id.clone())]).await;
 }

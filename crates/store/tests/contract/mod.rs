@@ -49,13 +49,13 @@ macro_rules! contract_tests {
                 many_at_once_make_one_chain;
             ending: a_revocation_is_known_at_once_and_elsewhere_soon, sweeping_takes_what_is_over_and_nothing_else,
                 a_client_that_expired_ends_its_grants,
-                a_disabled_account_loses_all_it_has, sweeping_takes_many_rows_in_small_steps;
+                a_disabled_account_loses_all_it_has, who_is_gone_is_let_in_no_more, sweeping_takes_many_rows_in_small_steps;
             guards: a_code_is_redeemed_once, a_revoked_grant_takes_its_codes_and_tokens_along,
                 a_refresh_token_is_rotated_once, a_family_has_one_live_head,
                 replays_are_counted_while_the_successor_is_unused, an_interaction_is_answered_once_by_its_browser,
                 what_points_nowhere_is_a_conflict, a_commit_happens_whole_or_not_at_all;
             races: of_64_redemptions_one_succeeds, of_32_rotations_one_succeeds, the_loser_sees_the_winner,
-                of_16_set_ups_one_succeeds, of_16_first_keys_one_is_made, a_revocation_ends_what_races_with_it;
+                of_16_set_ups_one_succeeds, of_16_first_keys_one_is_made, a_revocation_ends_what_races_with_it, a_removal_ends_what_races_with_it;
             random: no_order_of_writes_breaks_a_family;
         }
     };

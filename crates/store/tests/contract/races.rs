@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use doorward_authorization_server::{
     Write,
+    facts::Grant,
     seal::Sealed,
     store::{Committed, Store},
 };
@@ -176,6 +177,38 @@ pub async fn a_revocation_ends_what_races_with_it(engine: &impl Engine) {
             if let Some(facts) = stores[1].refresh(&token.digest).await.unwrap() {
                 assert!(facts.grant.revoked_at.is_some());
             }
+        }
+    }
+}
+
+/// Whoever is let in while the client is removed is put out again, or was not let in.
+pub async fn a_removal_ends_what_races_with_it(engine: &impl Engine) {
+    // proves: INV-9
+    let stores = [Arc::new(engine.open().await), Arc::new(engine.open().await)];
+    let mut draw = Draw::new(36);
+    for _ in 0..8 {
+        let (client, account) = (draw.client(), draw.account_without_password());
+        let grants: Vec<_> = (0..8)
+            .map(|_| Grant { client: client.id.clone(), account: Some(account.id.clone()), ..draw.grant() })
+            .collect();
+        done(&*stores[0], vec![Write::InsertClient(client.clone()), Write::InsertAccount(account.clone())]).await;
+        let at = client.created_at;
+        let let_in = |(n, grant): (usize, &Grant)| {
+            let hold = match n % 2 {
+                0 => Write::HoldClient(client.id.clone()),
+                _ => Write::HoldAccount(account.id.clone()),
+            };
+            vec![Write::InsertGrant(grant.clone()), hold]
+        };
+        let mut commits: Vec<_> = grants.iter().enumerate().map(let_in).collect();
+        commits.insert(3, vec![Write::DeleteClient { client: client.id.clone(), at }]);
+        commits.insert(5, vec![Write::DisableAccount { account: account.id.clone(), at }]);
+        all_at_once(stores.clone(), commits).await;
+        assert_eq!(stores[0].client(&client.id).await.unwrap(), None);
+        assert!(stores[0].account(&account.id).await.unwrap().unwrap().disabled);
+        for grant in &grants {
+            let row = stores[1].grant(&grant.id).await.unwrap();
+            assert!(row.is_none_or(|grant| grant.revoked_at.is_some()));
         }
     }
 }
