@@ -10,7 +10,9 @@ use crate::tries::Tries;
 pub struct Limits {
     /// Devices that ask, by source.
     pub(crate) devices: Tries,
-    by_person: Tries,
+    /// Apart from browsers, whose names anybody makes up: so many of them that some are forgotten must not be people.
+    by_account: Tries,
+    by_browser: Tries,
     by_source: Tries,
     by_strangers: Tries,
 }
@@ -33,7 +35,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             devices: Tries::new(60, QUARTER),
-            by_person: Tries::new(10, QUARTER),
+            by_account: Tries::new(10, QUARTER),
+            by_browser: Tries::new(10, QUARTER),
             by_source: Tries::new(40, QUARTER),
             by_strangers: Tries::new(1_000, QUARTER),
         }
@@ -47,9 +50,9 @@ impl Limits {
     /// Source: RFC 8628 section 5.1.
     pub(crate) fn take_guess(&self, who: &Guessing<'_>, now: Timestamp) -> bool {
         match who.account {
-            Some(account) => self.by_person.take(account, now),
+            Some(account) => self.by_account.take(account, now),
             None => {
-                self.by_person.take(who.browser, now)
+                self.by_browser.take(who.browser, now)
                     && self.by_source.take(who.source, now)
                     && self.by_strangers.take("", now)
             }
@@ -59,9 +62,9 @@ impl Limits {
     /// The code was right.
     pub(crate) fn give_guess_back(&self, who: &Guessing<'_>) {
         match who.account {
-            Some(account) => self.by_person.give_back(account),
+            Some(account) => self.by_account.give_back(account),
             None => {
-                self.by_person.give_back(who.browser);
+                self.by_browser.give_back(who.browser);
                 self.by_source.give_back(who.source);
                 self.by_strangers.give_back("");
             }
@@ -94,5 +97,11 @@ mod tests {
         assert_eq!((one_browser, one_source, everywhere), (10, 40, 1_000));
         // Whoever is signed in is not held up by strangers.
         assert_eq!(taken(&limits, &|_| (Some("ann".into()), same(), same())), 10);
+        // Nor are an account's tries forgotten because one place sends many browsers.
+        for many in 0..20_000 {
+            let browser = format!("another {many}");
+            limits.take_guess(&Guessing { account: None, browser: &browser, source: "one place" }, at);
+        }
+        assert_eq!(taken(&limits, &|_| (Some("ann".into()), same(), same())), 0);
     }
 }
