@@ -28,7 +28,8 @@ const KEYS_SETTLE: Duration = Duration::from_secs(60);
 pub(crate) enum Wanted {
     /// For a new request for access.
     Fresh,
-    /// For what was granted already, which must not end because a host is away.
+    /// For what was granted already, which must not end because a host is away. It is looked at again when its copy is old,
+    /// since its keys may be new ones; if that fails, it is as it was.
     Known,
 }
 
@@ -49,12 +50,32 @@ pub(crate) async fn client(
         // A document that may not be read any more describes nobody.
         return Ok(known.filter(|known| known.origin != ClientOrigin::Document || site.policy.client_documents));
     };
-    match &known {
-        Some(known) if known.origin != ClientOrigin::Document => return Ok(Some(known.clone())),
-        Some(known) if client_document::is_fresh(known, now) => return Ok(Some(known.clone())),
-        Some(known) if wanted == Wanted::Known && known.exists(now) => return Ok(Some(known.clone())),
-        _ => {}
+    let standing = match known {
+        Some(known) if known.origin != ClientOrigin::Document => return Ok(Some(known)),
+        Some(known) if client_document::is_fresh(&known, now) => return Ok(Some(known)),
+        known => known.filter(|known| wanted == Wanted::Known && known.exists(now)),
+    };
+    if standing.is_some() && !site.strangers.may_look_again(id.as_str(), now) {
+        return Ok(standing);
     }
+    match read(site, http, id, source, now).await {
+        Err(Unread::Failed) if standing.is_some() => Ok(standing),
+        Err(Unread::Busy(_)) if standing.is_some() => {
+            site.strangers.did_not_look(id.as_str());
+            Ok(standing)
+        }
+        other => other,
+    }
+}
+
+/// Reads a document, together with all who want the same one.
+async fn read(
+    site: &Site,
+    http: &Arc<dyn Http>,
+    id: &ClientId,
+    source: Source,
+    now: Timestamp,
+) -> Result<Option<Client>, Unread> {
     let url = match DocumentUrl::parse(id.as_str()) {
         Ok(url) => url,
         Err(rule) => {

@@ -15,6 +15,8 @@ use crate::{peer::Source, tries::Tries};
 
 /// The span of time that the limits are for.
 const MINUTE: Duration = Duration::from_secs(60);
+/// How many sources it takes to use up what may be read from one host: one alone must not keep an app from everybody else.
+const SOURCES_TO_FILL_A_HOST: u32 = 4;
 /// How many documents and key sets are read at a time.
 const MOST_READING: usize = 16;
 /// How many key sets are kept.
@@ -48,6 +50,7 @@ pub struct Strangers {
     all_registrations: Tries,
     readers: Tries,
     hosts: Tries,
+    looks: Tries,
     pub(crate) places: Arc<Semaphore>,
     reading: Mutex<HashMap<String, Reading>>,
     keys: Mutex<HashMap<String, Keys>>,
@@ -66,7 +69,8 @@ impl Strangers {
             registrations: Tries::new(per_source, MINUTE),
             all_registrations: Tries::new(for_all, MINUTE),
             readers: Tries::new(per_source, MINUTE),
-            hosts: Tries::new(per_source, MINUTE),
+            hosts: Tries::new(per_source.saturating_mul(SOURCES_TO_FILL_A_HOST).min(for_all), MINUTE),
+            looks: Tries::new(1, MINUTE),
             places: Arc::new(Semaphore::new(MOST_READING)),
             reading: Mutex::default(),
             keys: Mutex::default(),
@@ -83,6 +87,17 @@ impl Strangers {
     pub(crate) fn may_read(&self, source: Source, host: &str, now: Timestamp) -> Result<(), Duration> {
         let may = self.readers.take(&source.name(), now) && self.hosts.take(host, now);
         may.then_some(()).ok_or(MINUTE)
+    }
+
+    /// Whether an old copy of this document is to be looked at again now: once a minute, so that a host that is away costs
+    /// little.
+    pub(crate) fn may_look_again(&self, url: &str, now: Timestamp) -> bool {
+        self.looks.take(url, now)
+    }
+
+    /// The look was not had.
+    pub(crate) fn did_not_look(&self, url: &str) {
+        self.looks.give_back(url);
     }
 
     /// The read of this URL that is under way, or the one that `start` begins.
@@ -114,5 +129,20 @@ impl Strangers {
             }
         }
         kept.insert(uri.to_owned(), keys);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_source_does_not_use_up_a_host_for_all() {
+        // proves: CIMD-09
+        let strangers = Strangers::limited(30, 300);
+        let now = Timestamp::from_unix(0);
+        let source = |n: u8| Source::of(Some(std::net::Ipv4Addr::new(192, 0, 2, n).into()));
+        let reads = |n: u8| (0..500).filter(|_| strangers.may_read(source(n), "app.example", now).is_ok()).count();
+        assert_eq!([reads(1), reads(2), reads(3), reads(4), reads(5)], [30, 30, 30, 30, 0]);
     }
 }

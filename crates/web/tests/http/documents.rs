@@ -290,6 +290,41 @@ async fn an_app_with_a_key_proves_itself_by_it_on_every_call() {
 }
 
 #[tokio::test]
+async fn an_app_that_changes_its_keys_is_heard_where_it_proves_itself() {
+    // proves: CIMD-10, CIMD-17, R7523-02
+    let (world, internet) = world(1000).await;
+    let (stolen, next) = (SigningKey::generate(), SigningKey::generate());
+    let publish = |key: &SigningKey| {
+        let keys: Value = serde_json::from_str(&key_set(&[key])).unwrap();
+        internet.document(json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": keys}));
+    };
+    publish(&stolen);
+    world.get(&ask(&world, APP_CALLBACK)).await;
+    let revoke = async |key: &SigningKey, jti: &str| {
+        let assertion = assertion(key, jti, &world.origin);
+        world.form("/oauth/revoke", &[], &[TYPE, ("client_assertion", assertion.as_str()), ("token", "x")]).await.status
+    };
+    assert_eq!(revoke(&stolen, "one").await, 200);
+    publish(&next);
+    let looked = internet.count(DOCUMENT);
+    assert_eq!(revoke(&stolen, "two").await, 200, "the copy is good for an hour");
+    assert_eq!(internet.count(DOCUMENT), looked);
+    advance(3601);
+    assert_eq!([revoke(&stolen, "three").await, revoke(&next, "four").await], [401, 200]);
+    assert_eq!(internet.count(DOCUMENT), looked + 1);
+    // While its host is away the app goes on as it was, and the host is not asked more than once a minute.
+    internet.take_away(DOCUMENT);
+    advance(3601);
+    for n in 0..5 {
+        assert_eq!(revoke(&next, &format!("away {n}")).await, 200);
+    }
+    assert_eq!(internet.count(DOCUMENT), looked + 2);
+    advance(61);
+    assert_eq!(revoke(&next, "five").await, 200);
+    assert_eq!(internet.count(DOCUMENT), looked + 3);
+}
+
+#[tokio::test]
 async fn one_assertion_sent_by_many_at_once_counts_once() {
     // proves: R7523-02
     let (world, internet) = world(1000).await;
