@@ -8,7 +8,8 @@ use crate::{
     Policy, RevocationReason, TokenRefusal, Write,
     client_auth::AuthenticatedClient,
     facts::CodeFacts,
-    token::{CodeRequest, Decision, Fresh, check_grant, check_key, check_resource, issue},
+    token::{Decision, Fresh, check_grant, check_key, check_resource, issue},
+    token_request::CodeRequest,
 };
 
 /// Wrong verifiers after which a code is worth nothing.

@@ -16,7 +16,8 @@ use crate::{
     facts::{AnswerTo, AuthorizationRequest, Device, DeviceAnswer, DeviceFacts, Interaction},
     policy::{DEVICE_CODE, OFFLINE_ACCESS, offline_access},
     redirect_target::AuthorizationError,
-    token::{Decision, DeviceRequest, Fresh, check_grant, check_resource, issue},
+    token::{Decision, Fresh, check_grant, check_resource, issue},
+    token_request::DeviceRequest,
 };
 
 /// The letters of a user code: no vowels, so that no words come about, and nothing that looks like a digit.

@@ -5,7 +5,7 @@
 
 use doorward_types::{RedirectUri, redirect::Kind};
 
-use crate::client_metadata::is_invisible;
+use crate::display_name::is_invisible;
 
 /// A known app, with when and where the facts about it were read.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     Policy, Write,
     client_metadata::{self, METHODS, Members, MetadataRefusal, Method},
+    display_name,
     facts::{Client, ClientOrigin},
     random, registration,
 };
@@ -117,7 +118,7 @@ pub fn add(policy: &Policy, wishes: &Wishes, now: Timestamp, entropy: &mut dyn E
     let client = Client {
         id,
         origin: ClientOrigin::Administrator,
-        name: wishes.name.as_deref().and_then(client_metadata::clean_name),
+        name: wishes.name.as_deref().and_then(display_name::clean_name),
         redirect_uris,
         authentication,
         grant_types,

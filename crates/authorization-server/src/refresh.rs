@@ -7,7 +7,8 @@ use crate::{
     client_auth::AuthenticatedClient,
     facts::{Grant, RefreshFacts, Rotated},
     seal::Sealed,
-    token::{Decision, Fresh, RefreshRequest, check_grant, check_key, check_resource, issue, narrowed},
+    token::{Decision, Fresh, check_grant, check_key, check_resource, issue, narrowed},
+    token_request::RefreshRequest,
 };
 
 /// How often one rotated token may be presented again inside its grace.

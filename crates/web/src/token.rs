@@ -14,7 +14,8 @@ use doorward_authorization_server::{
     failed_authentication::failure,
     refresh,
     store::{Committed, StoreFault},
-    token::{Decision, TokenRequest},
+    token::Decision,
+    token_request::TokenRequest,
 };
 use doorward_types::{
     form::Form,

@@ -14,7 +14,7 @@ use crate::{
         CALLBACK, R1, R2, SIGNER, account, another_client, at, authenticated, authenticated_service, client, entropy,
         form, fresh, grant, holding, policy, policy_of_two, proven, scopes, service, verifier,
     },
-    token::TokenRequest,
+    token_request::TokenRequest,
 };
 
 fn secret() -> Secret<AuthorizationCode> {

@@ -7,7 +7,7 @@ use crate::{
         R1, R2, SIGNER, account, another_client, at, authenticated, authenticated_service, claims_of, client, entropy,
         form, fresh, grant, holding, issued, policy_of_two, scopes, service, untouched,
     },
-    token::TokenRequest,
+    token_request::TokenRequest,
 };
 
 /// A token of the client under the grant of ann, good until 100.

@@ -10,7 +10,7 @@ use crate::{
         CLIENT, ISSUER, R1, R2, account, at, authenticated, authenticated_service, claims_of, client, entropy, form,
         fresh, holding, issued, policy, policy_of_two, scopes, service, untouched,
     },
-    token::TokenRequest,
+    token_request::TokenRequest,
 };
 
 static PROVIDER: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);

@@ -15,7 +15,7 @@ use crate::{
         R1, R2, SIGNER, account, another_client, at, authenticated, client, entropy, form, fresh, grant, holding,
         policy, policy_of_two, scopes, seconds,
     },
-    token::TokenRequest,
+    token_request::TokenRequest,
 };
 
 const MONTH: i64 = 30 * 86_400;

@@ -8,7 +8,7 @@ use std::{
 use doorward_authorization_server::{
     RevocationReason, TokenRefusal, Write,
     facts::{CodeFacts, RefreshFacts},
-    token::{CodeRequest, RefreshRequest},
+    token_request::{CodeRequest, RefreshRequest},
 };
 use doorward_types::{CodeVerifier, Secret, messages::TokenResponse};
 use proptest::prelude::*;

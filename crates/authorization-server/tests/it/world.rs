@@ -18,7 +18,8 @@ use doorward_authorization_server::{
     refresh, registration, revocation,
     session::{self, ResourceOwner},
     store::{Committed, Store},
-    token::{CodeRequest, Decision, Fresh, RefreshRequest, TokenRequest},
+    token::{Decision, Fresh},
+    token_request::{CodeRequest, RefreshRequest, TokenRequest},
 };
 use doorward_testkit::{SeededEntropy, VirtualClock, url_text};
 use doorward_types::{

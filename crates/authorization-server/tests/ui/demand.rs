@@ -5,7 +5,8 @@ use doorward_authorization_server::{
     consent::{self, Answer, Pending},
     facts::{Account, Client, CodeFacts},
     redirect_target::{AuthorizationError, RedirectBack},
-    token::{CodeRequest, Decision, Fresh},
+    token::{Decision, Fresh},
+    token_request::CodeRequest,
 };
 use doorward_types::{Entropy, Issuer, Timestamp};
 

@@ -9,7 +9,8 @@ use doorward_authorization_server::{
     jwt_bearer::{self, AssertionRefusal, Believed, JwtBearerFacts, JwtBearerRequest},
     refresh,
     store::StoreFault,
-    token::{Decision, Fresh, TokenRequest},
+    token::{Decision, Fresh},
+    token_request::TokenRequest,
 };
 use doorward_types::{
     Timestamp,
