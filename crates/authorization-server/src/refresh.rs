@@ -21,8 +21,9 @@ const SEALED_ANSWER: &str = "refresh answer";
 ///
 /// Each token is exchanged once. Its answer is kept, sealed under the token itself, for a short grace: processes that
 /// share one stored token, and a client that lost the answer, get the very same answer again. After the grace, or once
-/// the successor was itself refreshed, a second use is taken for theft and ends the grant. Whoever cannot prove to hold
-/// the key that the grant is bound to gets nothing and ends nothing.
+/// the successor was itself refreshed, a second use is taken for theft and ends the grant, whatever key is proved with it:
+/// a thief who refreshed first may have bound the grant to a key of its own. Otherwise, whoever cannot prove to hold the key
+/// that the grant is bound to gets nothing and ends nothing.
 ///
 /// Source: OAuth 2.1 section 4.3, RFC 9700 section 4.14.2, RFC 9449 section 5.
 pub fn refresh(
@@ -44,12 +45,19 @@ pub fn refresh(
     if !client.may_use("refresh_token") {
         return TokenRefusal::GrantTypeNotRegistered.into();
     }
-    let scope = match check(policy, client, &request, &facts, now) {
+    if let Err(refusal) = check_grant(policy, grant, facts.account.as_ref(), now) {
+        return refusal.into();
+    }
+    if token.rotated.as_ref().is_some_and(|rotated| is_theft(policy, &facts, rotated, now)) {
+        let revoke = Write::RevokeGrant { grant: grant.id.clone(), at: now, reason: RevocationReason::RefreshReuse };
+        return Decision::Deny { refusal: TokenRefusal::ReusedRefresh, writes: vec![revoke] };
+    }
+    let scope = match check(client, &request, grant) {
         Ok(scope) => scope,
         Err(refusal) => return refusal.into(),
     };
     if let Some(rotated) = &token.rotated {
-        return again(policy, client, &request, &facts, rotated, now);
+        return again(client, &request, &facts, rotated, now);
     }
     if token.expires_at <= now {
         return TokenRefusal::ExpiredRefresh.into();
@@ -64,25 +72,23 @@ pub fn refresh(
     issued.after(Write::RotateRefresh { token, grant, successor, at: now, answer })
 }
 
-/// What must hold whether the token is fresh or was used, and the scopes of the access token: those of the grant, or
+/// Whether a token that was exchanged before comes again too late, too often, or after its successor was used.
+fn is_theft(policy: &Policy, facts: &RefreshFacts, rotated: &Rotated, now: Timestamp) -> bool {
+    // Measured both ways, so that a clock that was set back does not make the grace endless.
+    let apart = now.since(rotated.at) + rotated.at.since(now);
+    apart >= policy.lifetimes.refresh_grace || facts.successor_used || rotated.replays >= MOST_REPLAYS
+}
+
+/// What must hold whether the token is fresh or in its grace, and the scopes of the access token: those of the grant, or
 /// fewer.
-fn check(
-    policy: &Policy,
-    client: &AuthenticatedClient,
-    request: &RefreshRequest,
-    facts: &RefreshFacts,
-    now: Timestamp,
-) -> Result<ScopeSet, TokenRefusal> {
-    let grant: &Grant = &facts.grant;
-    check_grant(policy, grant, facts.account.as_ref(), now)?;
+fn check(client: &AuthenticatedClient, request: &RefreshRequest, grant: &Grant) -> Result<ScopeSet, TokenRefusal> {
     check_key(client, grant.dpop.as_ref())?;
     check_resource(&request.resources, grant)?;
     narrowed(request.scope.as_deref(), &grant.scope)
 }
 
-/// The token was exchanged before: the same answer again, or theft.
+/// The token was exchanged just now: the same answer again.
 fn again(
-    policy: &Policy,
     client: &AuthenticatedClient,
     request: &RefreshRequest,
     facts: &RefreshFacts,
@@ -90,14 +96,6 @@ fn again(
     now: Timestamp,
 ) -> Decision {
     let token = &facts.token;
-    // Measured both ways, so that a clock that was set back does not make the grace endless.
-    let apart = now.since(rotated.at) + rotated.at.since(now);
-    let in_grace = apart < policy.lifetimes.refresh_grace;
-    if !in_grace || facts.successor_used || rotated.replays >= MOST_REPLAYS {
-        let revoke =
-            Write::RevokeGrant { grant: facts.grant.id.clone(), at: now, reason: RevocationReason::RefreshReuse };
-        return Decision::Deny { refusal: TokenRefusal::ReusedRefresh, writes: vec![revoke] };
-    }
     if token.expires_at <= now {
         return TokenRefusal::ExpiredRefresh.into();
     }

@@ -282,17 +282,30 @@ fn a_bound_family_is_refreshed_by_the_holder_of_its_key_only() {
     let (response, writes) = issued(decide_with(Some(&key), bound(facts()), 100));
     assert_eq!((response.token_type.as_str(), claims(&response).cnf.unwrap().jkt.as_str()), ("DPoP", key.kid()));
     assert!(writes.iter().any(|write| matches!(write, Write::UseOnce { .. })));
-    // Without the key: nothing, and nothing ends, whether the token is fresh, in its grace, or used long ago.
-    for facts in [facts(), rotated().0, RefreshFacts { successor_used: true, ..rotated().0 }] {
-        for now in [101, 10_000] {
-            assert_eq!(untouched(decide_with(None, bound(facts.clone()), now)), TokenRefusal::NoProof);
-            assert_eq!(untouched(decide_with(Some(&other), bound(facts.clone()), now)), TokenRefusal::OtherKey);
-        }
+    // Without the key: nothing, and nothing ends, whether the token is fresh or in its grace.
+    for (facts, now) in [(facts(), 101), (facts(), 10_000), (rotated().0, 101)] {
+        assert_eq!(untouched(decide_with(None, bound(facts.clone()), now)), TokenRefusal::NoProof);
+        assert_eq!(untouched(decide_with(Some(&other), bound(facts), now)), TokenRefusal::OtherKey);
     }
     // With it the grace and its end are as ever, and each replay needs a proof of its own.
     let (_, writes) = issued(decide_with(Some(&key), bound(rotated().0), 101));
     assert!(matches!(writes.as_slice(), [Write::CountReplay { .. }, Write::UseOnce { .. }]));
     revoked(decide_with(Some(&key), bound(rotated().0), 10_000));
+}
+
+#[test]
+fn a_thief_cannot_hide_behind_a_key_of_its_own() {
+    // proves: RT-02, RT-05, RT-19
+    // The thief refreshed a token that was not bound yet with a proof, so the grant is bound to the thief's key. Then its
+    // owner comes, who has no such key.
+    let (thief, owner) = (SigningKey::generate(), SigningKey::generate());
+    for (facts, now) in [(rotated().0, 10_000), (RefreshFacts { successor_used: true, ..rotated().0 }, 101)] {
+        for key in [None, Some(&owner)] {
+            let mut facts = facts.clone();
+            facts.grant.dpop = Some(doorward_types::jose::Thumbprint::parse(thief.kid()).unwrap());
+            revoked(decide_with(key, facts, now));
+        }
+    }
 }
 
 #[test]
