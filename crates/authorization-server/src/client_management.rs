@@ -95,11 +95,16 @@ pub fn update(
     Ok((response, vec![write]))
 }
 
-/// Deletes a registration; its grants end.
+/// Deletes a registration; its grants end. Only as it was seen: if somebody else registered the same meanwhile, it is theirs
+/// too, and nobody may delete it any more.
 ///
 /// Source: RFC 7592 section 2.3.
 pub fn delete(managed: &Managed, now: Timestamp) -> Vec<Write> {
-    vec![Write::DeleteClient { client: managed.client.id.clone(), at: now }]
+    let seen = Box::new(managed.client.clone());
+    vec![
+        Write::ReplaceClient { before: seen.clone(), after: seen, at: now },
+        Write::DeleteClient { client: managed.client.id.clone(), at: now },
+    ]
 }
 
 fn kept(authentication: &ClientAuthentication) -> Option<Digest<doorward_types::secret::ClientSecret>> {
@@ -215,9 +220,12 @@ mod tests {
         let (response, after) = change(&managed, &silent).unwrap();
         let secret = Secret::parse(response.client_secret.unwrap()).unwrap();
         assert_eq!(after.authentication, ClientAuthentication::SecretBasic(secret.digest()));
-        assert!(
-            matches!(delete(&managed, at(9)).as_slice(), [Write::DeleteClient { client, .. }] if client.as_str() == id)
-        );
+        let deletes = delete(&managed, at(9));
+        let [Write::ReplaceClient { before, after, .. }, Write::DeleteClient { client, .. }] = deletes.as_slice()
+        else {
+            panic!("{deletes:?}")
+        };
+        assert_eq!((before, &**before, client.as_str()), (after, &managed.client, id.as_str()));
     }
 
     #[test]

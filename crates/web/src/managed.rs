@@ -41,7 +41,7 @@ pub(crate) async fn update(
     body: Bytes,
 ) -> Response {
     let answered = async {
-        for _ in 0..3 {
+        for _ in 0..MOST_TURNS {
             let managed = manager(&site, &id, &headers).await?;
             must_be_json(&headers)?;
             let updated =
@@ -51,7 +51,7 @@ pub(crate) async fn update(
                 return Ok(registered_answer(StatusCode::OK, &response));
             }
         }
-        Err(common::away_json(&StoreFault("the same registration was contended for too often".into())))
+        Err(contended())
     };
     answered.await.unwrap_or_else(|early: Early| *early)
 }
@@ -61,11 +61,23 @@ pub(crate) async fn update(
 /// Source: RFC 7592 section 2.3.
 pub(crate) async fn delete(State(site): State<Arc<Site>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let answered = async {
-        let managed = manager(&site, &id, &headers).await?;
-        commit(&site, client_management::delete(&managed, (site.now)())).await?;
-        Ok((StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response())
+        for _ in 0..MOST_TURNS {
+            let managed = manager(&site, &id, &headers).await?;
+            if commit(&site, client_management::delete(&managed, (site.now)())).await? == Committed::Done {
+                let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+                return Ok((StatusCode::NO_CONTENT, headers).into_response());
+            }
+        }
+        Err(contended())
     };
     answered.await.unwrap_or_else(|early: Early| *early)
+}
+
+/// How often a decision that lost a race is made again.
+const MOST_TURNS: usize = 3;
+
+fn contended() -> Early {
+    common::away_json(&StoreFault("the same registration was contended for too often".into()))
 }
 
 async fn commit(site: &Site, writes: Vec<doorward_authorization_server::Write>) -> Result<Committed, Early> {

@@ -1,11 +1,15 @@
 //! Registrations over their life: recognised, limited, changed, deleted, expired.
 
+use doorward_authorization_server::{
+    client_management,
+    store::{Committed, Store as _},
+};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
     app::{App, Tokens},
-    world::{Answer, CALLBACK, LOCAL, World, advance},
+    world::{Answer, CALLBACK, LOCAL, World, advance, now},
 };
 use doorward_web::Strangers;
 
@@ -163,4 +167,21 @@ async fn a_name_that_is_somebody_elses_is_told_on_the_page() {
         assert!(page.text().contains(&format!("data-identity=\"{identity}\"")), "{name}: {page:?}");
         assert!(!page.text().contains("<script"), "{page:?}");
     }
+}
+
+#[tokio::test]
+async fn a_registration_that_became_shared_meanwhile_is_not_deleted() {
+    // proves: REG-12
+    let world = World::at(LOCAL).await;
+    let public = json!({"software_id": "the same"});
+    let body = world.register(public.clone()).await.json();
+    let id = doorward_types::ClientId::parse(member(&body, "client_id")).unwrap();
+    let token = doorward_types::Secret::parse(member(&body, "registration_access_token")).unwrap();
+    let seen = world.store.client(&id).await.unwrap();
+    let managed = client_management::manager(seen, token, now()).unwrap();
+    // Somebody else registers the same, between the look and the commit.
+    assert_eq!(member(&world.register(public).await.json(), "client_id"), id.as_str());
+    let committed = world.store.commit(client_management::delete(&managed, now())).await.unwrap();
+    assert_eq!(committed, Committed::Conflict);
+    assert!(world.store.client(&id).await.unwrap().is_some());
 }
