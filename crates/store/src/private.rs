@@ -137,9 +137,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), NotPrivate> {
     sync_directory(path).map_err(io(path))
 }
 
-/// Makes a rename durable.
-fn sync_directory(path: &Path) -> io::Result<()> {
+/// Makes the name of a file durable, after a rename or for a new one.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {
+        // A name alone lies in the working directory.
+        Some(directory) if cfg!(unix) && directory.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
         _ => Ok(()),
     }

@@ -118,7 +118,7 @@ impl Driver for Sqlite {
             let _ = fs::remove_file(to);
             return Err(BackupError::Store(error));
         }
-        file.sync_all().map_err(io)
+        file.sync_all().and_then(|()| private::sync_directory(to)).map_err(io)
     }
 
     async fn close(&self) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use doorward_authorization_server::keys::TRAIL;
 use doorward_types::{ClientId, Timestamp};
 
 use crate::{
@@ -17,9 +18,9 @@ const MOST_ROWS: i64 = 500;
 /// The most clients that one step removes: each takes its grants along.
 const MOST_CLIENTS: i64 = 50;
 
-/// How long a revoked or expired grant stays: far longer than an access token can live, and long enough to tell
-/// a late caller why its token no longer works.
-pub(crate) const KEEP_ENDED_GRANT: Duration = Duration::from_secs(24 * 3600);
+/// How long a revoked or expired grant stays, and how long a revocation is remembered: longer than an access token can live by
+/// any node's clock, and long enough to tell a late caller why its token no longer works.
+pub(crate) const KEEP_ENDED_GRANT: Duration = TRAIL;
 
 /// How long an expired or redeemed code stays, so that a second redemption is recognised and ends the grant.
 const KEEP_CODE: Duration = Duration::from_secs(24 * 3600);

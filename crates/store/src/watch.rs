@@ -23,9 +23,10 @@ const EVERY: Duration = Duration::from_millis(500);
 pub(crate) struct KnownAt(Arc<AtomicI64>);
 
 impl KnownAt {
-    /// All revocations up to this moment are known.
+    /// All revocations up to this moment are known. A clock that was set back takes it back too: a moment to come would hide
+    /// for long that nobody looks any more.
     pub(crate) fn set(&self, moment: Timestamp) {
-        self.0.fetch_max(moment.as_unix(), Ordering::Relaxed);
+        self.0.store(moment.as_unix(), Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> Timestamp {

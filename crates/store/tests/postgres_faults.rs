@@ -256,6 +256,30 @@ async fn a_revocation_arrives_although_nobody_was_notified() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_break_revocations_are_found_whatever_their_transactions_are_numbered() {
+    // proves: INV-9
+    let database = Postgres::fresh();
+    let store = open(&database.url()).await;
+    let (grant, _) = grant_and_code(&mut Draw::new(208));
+    done(&store, vec![Write::InsertGrant(grant.clone())]).await;
+    // A standby that took over without the last transactions, or a backup put in place, numbers from further back.
+    database.sql(&format!(
+        "ALTER TABLE grants DISABLE TRIGGER USER; \
+         UPDATE grants SET revoked_at = 1, revoked_reason = 'person', revoked_by = 1 WHERE id = '{}'",
+        grant.id.0
+    ));
+    database.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doorward' \
+         AND datname = current_database()",
+    );
+    let start = Instant::now();
+    while !store.revocations().is_revoked(&grant.id.0) {
+        assert!(start.elapsed() < Duration::from_secs(5), "it is never heard of");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_used_is_refused_with_what_helps() {
     let database = Postgres::fresh();

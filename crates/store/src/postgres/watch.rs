@@ -51,6 +51,8 @@ impl Watch {
             loop {
                 if listener.is_none() {
                     listener = listen(&own).await;
+                    // Another server may be there now, a standby or a backup, that numbers transactions from further back.
+                    seen = 0;
                 }
                 let looking_at = now();
                 match timeout(PATIENCE, look(own.clone(), Some(seen), revoked.clone())).await {
@@ -60,6 +62,7 @@ impl Watch {
                         told.store(false, Ordering::Relaxed);
                     }
                     ended => {
+                        seen = 0;
                         let answered = matches!(&ended, Ok(Err(Unreadable::Sql(error))) if !error::is_away(error));
                         told.store(!answered, Ordering::Relaxed);
                         if !warned {
