@@ -23,9 +23,11 @@ const PAGE: u32 = 1000;
 /// Runs the command.
 pub(crate) async fn run(command: cli::AuditLog, json: bool) -> Result<(), Box<Failure>> {
     match command {
-        cli::AuditLog::Show { which, most, state } => show(&State::open(&state).await?, which, most, json).await,
-        cli::AuditLog::Export { which, state } => export(&State::open(&state).await?, which).await,
-        cli::AuditLog::Verify { expect, state } => verify(&State::open(&state).await?, &expect, json).await,
+        cli::AuditLog::Show { which, most, state } => {
+            show(&State::open_existing(&state).await?, which, most, json).await
+        }
+        cli::AuditLog::Export { which, state } => export(&State::open_existing(&state).await?, which).await,
+        cli::AuditLog::Verify { expect, state } => verify(&State::open_existing(&state).await?, &expect, json).await,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 
 /// Runs the command.
 pub(crate) async fn run(file: PathBuf, flags: &cli::State, json: bool) -> Result<(), Box<Failure>> {
-    let state = State::open(flags).await?;
+    let state = State::open_existing(flags).await?;
     let made = state.store.backup(&file).await;
     state.store.close().await;
     made.map_err(|error| {

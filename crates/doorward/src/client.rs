@@ -29,8 +29,8 @@ const MOST_KEYS: u64 = 64 * 1024;
 pub(crate) async fn run(command: cli::Client, json: bool) -> Result<(), Box<Failure>> {
     match command {
         cli::Client::Add(flags) => add(*flags, json).await,
-        cli::Client::List { all, state } => list(&State::open(&state).await?, all, json).await,
-        cli::Client::Revoke { client, state } => revoke(&State::open(&state).await?, &client, json).await,
+        cli::Client::List { all, state } => list(&State::open_existing(&state).await?, all, json).await,
+        cli::Client::Revoke { client, state } => revoke(&State::open_existing(&state).await?, &client, json).await,
     }
 }
 

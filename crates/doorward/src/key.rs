@@ -21,7 +21,7 @@ use crate::{
 /// Runs the command.
 pub(crate) async fn run(command: cli::Key, json: bool) -> Result<(), Box<Failure>> {
     match command {
-        cli::Key::List { state } => list(&State::open(&state).await?, json).await,
+        cli::Key::List { state } => list(&State::open_existing(&state).await?, json).await,
         cli::Key::Rotate { now, key, state } => {
             let state = State::open(&state).await?;
             let operator = operator_key::find(&key, &state.folder)?;

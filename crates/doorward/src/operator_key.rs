@@ -71,7 +71,13 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 fn read(file: &Path, others: u32) -> Result<Secret<OperatorKey>, Box<Failure>> {
     let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => unreadable(&format!("{} is not there", file.display())),
+        ErrorKind::NotFound => Failure::new(
+            "KEY-01",
+            Exit::Configuration,
+            UNREADABLE,
+            format!("{} is not there", file.display()),
+            "make one with: umask 077; doorward key generate > operator.key",
+        ),
         _ => unreadable(&format!("{}: {error}", file.display())),
     };
     private_file::check(file, others).map_err(failed)?;
@@ -87,14 +93,12 @@ fn parse(text: &str, from: &str) -> Result<Secret<OperatorKey>, Box<Failure>> {
     key.filter(Secret::is_well_formed).ok_or_else(|| unreadable(&format!("{from} does not hold an operator key")))
 }
 
+const UNREADABLE: &str = "the operator key cannot be read";
+
+/// Of a file that is there: a new key written over it would be the loss of the old one.
 fn unreadable(why: &str) -> Box<Failure> {
-    Failure::new(
-        "KEY-01",
-        Exit::Configuration,
-        "the operator key cannot be read",
-        why,
-        "make one with: umask 077; doorward key generate > operator.key",
-    )
+    let next = "put that right, or name another file with --key-file; keep what is there, the signing keys may need it";
+    Failure::new("KEY-01", Exit::Configuration, UNREADABLE, why, next)
 }
 
 #[cfg(test)]

@@ -28,7 +28,23 @@ impl State {
         Self::open_within(flags, Duration::ZERO).await
     }
 
-    /// The same; a database that is away is waited for, so that machines may start in any order.
+    /// Opens a state that must be there already: a mistyped folder would otherwise become a new, empty state, and a copy of
+    /// it would look like a backup.
+    pub(crate) async fn open_existing(flags: &cli::State) -> Result<Self, Box<Failure>> {
+        let place = place(flags, &folder(flags.data_dir.as_deref())?)?;
+        match &place {
+            Place::Sqlite(file) if !file.exists() => Err(Failure::new(
+                "STO-04",
+                Exit::Configuration,
+                "there is no gateway's state",
+                format!("{place} is not there"),
+                "name the folder or database that the gateway was started with: --data-dir DIR, --database-url URL",
+            )),
+            _ => Self::open(flags).await,
+        }
+    }
+
+    /// Like [`State::open`]; a database that is away is waited for, so that machines may start in any order.
     pub(crate) async fn open_within(flags: &cli::State, patience: Duration) -> Result<Self, Box<Failure>> {
         let folder = folder(flags.data_dir.as_deref())?;
         let place = place(flags, &folder)?;

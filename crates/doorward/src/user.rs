@@ -20,8 +20,8 @@ pub(crate) async fn run(command: cli::User, json: bool) -> Result<(), Box<Failur
         cli::User::Add { name, password_file, administrator, state } => {
             add(&name, &password_file, administrator, &state, json).await
         }
-        cli::User::Disable { name, state } => switch(&name, true, &State::open(&state).await?, json).await,
-        cli::User::Enable { name, state } => switch(&name, false, &State::open(&state).await?, json).await,
+        cli::User::Disable { name, state } => switch(&name, true, &State::open_existing(&state).await?, json).await,
+        cli::User::Enable { name, state } => switch(&name, false, &State::open_existing(&state).await?, json).await,
     }
 }
 

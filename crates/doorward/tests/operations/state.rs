@@ -36,6 +36,24 @@ async fn a_copy_made_while_the_gateway_runs_has_all_of_it() {
     assert!(of_copy("audit-log show").to_string().contains(NAME));
 }
 
+#[test]
+fn where_no_state_is_there_is_nothing_to_look_at_or_to_copy() {
+    // proves: FLT-04
+    let world = World::sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let (nowhere, copy) = (folder.path().join("mistyped"), folder.path().join("copy"));
+    let backup = format!("backup {}", copy.display());
+    for command in [backup.as_str(), "audit-log verify", "key list", "client list", "client revoke x", "user disable x"]
+    {
+        let mut words: Vec<&str> = command.split(' ').collect();
+        words.extend(["--json", "--data-dir", nowhere.to_str().unwrap()]);
+        let (code, output, errors) = world.gateway.run(&words);
+        assert_eq!((code, output.as_str()), (Some(6), ""), "{command}");
+        assert!(errors.contains("STO-04"), "{command}: {errors}");
+    }
+    assert!(!nowhere.exists() && !copy.exists(), "nothing is made by looking");
+}
+
 #[tokio::test]
 async fn a_disabled_account_is_out_at_once() {
     // proves: INV-9
