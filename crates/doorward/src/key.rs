@@ -12,7 +12,7 @@ use crate::{
     cli,
     entropy::SystemEntropy,
     failure::{Exit, Failure},
-    operator_key::{self, Operator},
+    operator_key::{self, Missing, Operator},
     output,
     serve::now,
     state::State,
@@ -24,7 +24,10 @@ pub(crate) async fn run(command: cli::Key, json: bool) -> Result<(), Box<Failure
         cli::Key::List { state } => list(&State::open_existing(&state).await?, json).await,
         cli::Key::Rotate { now, key, state } => {
             let state = State::open(&state).await?;
-            let operator = operator_key::find(&key, &state.folder)?;
+            let has_keys = !state.store.keys().await.map_err(|fault| state.failed(&fault))?.is_empty();
+            // With --now no key is left that would have to open.
+            let missing = if has_keys && !now { Missing::Refuse } else { Missing::Make };
+            let operator = operator_key::find(&key, &state.folder, missing)?;
             rotate(&state, &operator, now, json).await
         }
         cli::Key::Generate => {

@@ -24,8 +24,17 @@ pub(crate) struct Operator {
     pub(crate) from: String,
 }
 
-/// Finds the operator key: in the named file, in the environment, else in the data folder, where it is made if need be.
-pub(crate) fn find(flags: &cli::OperatorKeyFile, folder: &Path) -> Result<Operator, Box<Failure>> {
+/// Whether an operator key may be made where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// No signing key was sealed yet, or all of them go: a new one will do.
+    Make,
+    /// There are signing keys, and a new one would open none of them.
+    Refuse,
+}
+
+/// Finds the operator key: in the named file, in the environment, else in the data folder, where it is made if it may be.
+pub(crate) fn find(flags: &cli::OperatorKeyFile, folder: &Path, missing: Missing) -> Result<Operator, Box<Failure>> {
     let variable = std::env::var(VARIABLE).ok().filter(|value| !value.is_empty());
     match (&flags.key_file, variable) {
         (Some(_), Some(_)) => Err(Failure::new(
@@ -39,8 +48,18 @@ pub(crate) fn find(flags: &cli::OperatorKeyFile, folder: &Path) -> Result<Operat
         (None, Some(text)) => Ok(Operator { key: parse(&text, VARIABLE)?, from: VARIABLE.to_owned() }),
         (None, None) => {
             let file = folder.join("operator.key");
-            if !file.exists() {
-                make(&file)?;
+            match missing {
+                _ if file.exists() => {}
+                Missing::Make => make(&file)?,
+                Missing::Refuse => {
+                    return Err(Failure::new(
+                        "KEY-01",
+                        Exit::Configuration,
+                        UNREADABLE,
+                        format!("{} is not there, and the signing keys are sealed under one", file.display()),
+                        "give the one that the gateway began with: --key-file FILE, or DOORWARD_KEY; if it is lost: doorward key rotate --now",
+                    ));
+                }
             }
             Ok(Operator { key: read(&file, 0o077)?, from: file.display().to_string() })
         }
@@ -113,8 +132,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("data");
         let none = cli::OperatorKeyFile { key_file: None };
-        let made = find(&none, &folder).map(|found| found.key).ok().unwrap();
-        assert!(find(&none, &folder).is_ok_and(|found| found.key.is(&made)));
+        assert!(find(&none, &folder, Missing::Refuse).is_err() && !folder.exists());
+        let made = find(&none, &folder, Missing::Make).map(|found| found.key).ok().unwrap();
+        assert!(find(&none, &folder, Missing::Make).is_ok_and(|found| found.key.is(&made)));
         let file = folder.join("operator.key");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left lying about");
@@ -122,10 +142,10 @@ mod tests {
         let named = cli::OperatorKeyFile { key_file: Some(file.clone()) };
         for (mode, good) in [(0o600, true), (0o640, true), (0o644, false)] {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(find(&named, &folder).is_ok(), good, "{mode:o}");
+            assert_eq!(find(&named, &folder, Missing::Make).is_ok(), good, "{mode:o}");
         }
         let missing = cli::OperatorKeyFile { key_file: Some(folder.join("none")) };
-        assert!(find(&missing, &folder).is_err_and(|failure| failure.why.contains("not there")));
+        assert!(find(&missing, &folder, Missing::Make).is_err_and(|failure| failure.why.contains("not there")));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     cli, entropy,
     failure::{Exit, Failure},
-    operator_key,
+    operator_key::{self, Missing},
     state::State,
 };
 
@@ -68,7 +68,9 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
 
     let state = State::open_within(&flags.state, flags.limits.database_wait.0).await?;
     let store = state.store.clone();
-    let operator = operator_key::find(&flags.key, &state.folder)?;
+    let has_keys = !store.keys().await.map_err(|fault| state.failed(&fault))?.is_empty();
+    let missing = if has_keys { Missing::Refuse } else { Missing::Make };
+    let operator = operator_key::find(&flags.key, &state.folder, missing)?;
     let keys = Arc::new(SharedKeys::new(keys::load(&state, &operator).await?));
 
     let (queue, recorder) = denied::queue(store.clone(), resource.clone());
@@ -190,9 +192,10 @@ fn router(site: Arc<Site>, gateway: Arc<Gateway>) -> axum::Router {
     router.layer(CatchPanicLayer::new())
 }
 
-/// Removes what expired, now and then.
+/// Removes what expired. Often, since strangers leave rows as well: what they can fill ends with their rows' lives.
 async fn sweep(store: Arc<dyn Engine>) {
-    let mut ticks = tokio::time::interval(Duration::from_secs(600));
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if let Err(error) = store.sweep(now()).await {

@@ -85,6 +85,16 @@ async fn another_operator_key_opens_nothing_and_a_lost_one_can_be_replaced() {
     let mut world = World::sqlite();
     world.gateway.stop();
     let file = world.gateway.data_dir().join("operator.key");
+    // A key that is not there is not made where keys are sealed under it: it would open none, and look like the right one.
+    let kept = file.with_extension("kept");
+    fs::rename(&file, &kept).unwrap();
+    let (code, error) = world.failure("key rotate");
+    assert_eq!((code, error["code"].as_str()), (6, Some("KEY-01")));
+    assert!(error["hint"].as_str().unwrap().contains("--key-file"), "{error}");
+    let (code, _, errors) = world.gateway.run(&["serve", "--listen", "127.0.0.1:0", "--", "true"]);
+    assert!(code == Some(6) && errors.contains("KEY-01") && !file.exists(), "{errors}");
+    fs::rename(&kept, &file).unwrap();
+
     let (_, other, _) = world.gateway.run(&["key", "generate"]);
     fs::write(&file, &other).unwrap();
     let (code, error) = world.failure("key rotate");
