@@ -67,6 +67,10 @@ impl Passwords {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= MOST_NAMES {
             failures.retain(|_, seen| now.since(seen.last) < LONGEST_WAIT);
+            // A flood is made of names that are tried a few times; the one that it shall make forgotten was tried more often.
+            if failures.len() >= MOST_NAMES {
+                failures.retain(|_, seen| seen.count > FREE_FAILURES);
+            }
             if failures.len() >= MOST_NAMES {
                 failures.clear();
             }
@@ -114,6 +118,19 @@ mod tests {
         passwords.forget("Ann");
         assert_eq!(passwords.begin_try("ann", at(102)), Ok(()));
         assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_flood_of_names_does_not_make_a_guessed_one_forgotten() {
+        // proves: OA21-16
+        let passwords = Passwords::default();
+        let at = Timestamp::from_unix(100);
+        while passwords.begin_try("ann", at).is_ok() {}
+        for other in 0..3 * MOST_NAMES {
+            assert_eq!(passwords.begin_try(&format!("n{other}"), at), Ok(()));
+        }
+        assert!(passwords.begin_try("ann", at).is_err());
+        assert!(passwords.failures.lock().unwrap().len() <= MOST_NAMES);
     }
 
     #[test]
