@@ -85,7 +85,9 @@ async fn show(
     let now = (site.now)();
     let allowed_before =
         earlier.iter().filter(|grant| grant.is_live(now)).fold(ScopeSet::none(), |all, grant| all.union(&grant.scope));
-    let tools = site.catalogue.tools(&account.id.0).await;
+    // What a server offers that checks its tokens itself is not known here.
+    let own = site.policy.resources.first().is_some_and(|own| own.id == pending.resource().id);
+    let tools = if own { site.catalogue.tools(&account.id.0).await } else { Vec::new() };
     let (return_to, redirect_uri) = match pending.destination() {
         Destination::Client(redirect) => {
             (words::return_to(redirect.kind(), redirect.as_str()), redirect.as_str().to_owned())

@@ -42,10 +42,12 @@ pub(crate) async fn resource(State(site): State<Arc<Site>>, Path(path): Path<Str
     }
 }
 
-/// The same at the root, when it can only mean one resource.
+/// The same at the root, when it can only mean one resource of this host.
 pub(crate) async fn root_resource(State(site): State<Arc<Site>>) -> Response {
-    match site.policy.resources.as_slice() {
-        [only] => described(&site, &only.id),
+    let here = site.policy.issuer.endpoint("/");
+    let mut found = site.policy.resources.iter().filter(|resource| resource.id.as_str().starts_with(&here));
+    match (found.next(), found.next()) {
+        (Some(only), None) => described(&site, &only.id),
         _ => common::oauth_error(StatusCode::NOT_FOUND, "not_found", "ask at the path of one of the resources"),
     }
 }

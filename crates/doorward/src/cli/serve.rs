@@ -74,6 +74,10 @@ pub(crate) struct Clients {
     /// Believe this identity provider's word (ID-JAG) on who may use which app, without asking the person. Repeatable.
     #[arg(long, env = "DOORWARD_ENTERPRISE_ISSUER", value_name = "URL", value_delimiter = ',')]
     pub(crate) enterprise_issuer: Vec<String>,
+    /// Issue tokens for this MCP server too, which checks them itself, by signature or by asking (client add --protects).
+    /// Repeatable; apps then have to say for which server they ask.
+    #[arg(long, env = "DOORWARD_ALSO_RESOURCE", value_name = "NAME=URL", value_delimiter = ',')]
+    pub(crate) also_resource: Vec<String>,
 }
 
 /// Whether apps may register themselves.

@@ -6,7 +6,7 @@ use doorward_authorization_server::{
     facts::Lifetimes,
     policy::{Ceiling, Enterprise, Policy, Resource},
 };
-use doorward_types::{Issuer, ScopeSet};
+use doorward_types::{Issuer, Permission, ResourceId, ScopeSet};
 
 use crate::{
     cli::{self, OnOff, Registration},
@@ -19,7 +19,7 @@ pub(crate) fn is_behind_proxy() -> bool {
     named.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-/// Builds the policy of a gateway for one resource.
+/// Builds the policy of a gateway for its own resource and those that check its tokens themselves.
 pub(crate) fn build(
     clients: &cli::Clients,
     lifetimes: &cli::Lifetimes,
@@ -43,7 +43,7 @@ pub(crate) fn build(
         ));
     }
     Ok(Policy {
-        resources: vec![resource],
+        resources: resources(clients, resource)?,
         lifetimes: Lifetimes {
             access_token: Duration::from_secs(lifetimes.access_token_seconds),
             refresh_idle: lifetimes.refresh_idle.0,
@@ -65,6 +65,33 @@ pub(crate) fn build(
         strangers: strangers(lifetimes)?,
         ..Policy::new(issuer.clone())
     })
+}
+
+/// The gateway's own resource comes first.
+fn resources(clients: &cli::Clients, own: Resource) -> Result<Vec<Resource>, Box<Failure>> {
+    let mut all = vec![own];
+    for text in &clients.also_resource {
+        let refuse = |why: &dyn std::fmt::Display| {
+            Failure::new(
+                "CFG-09",
+                Exit::Configuration,
+                format!("{text} is not a server to issue tokens for"),
+                why,
+                "give a name for people and the server's MCP URL, such as --also-resource Tickets=https://tickets.example.com/mcp",
+            )
+        };
+        let (name, url) = text.split_once('=').ok_or_else(|| refuse(&"it has no = between a name and a URL"))?;
+        let name = name.trim();
+        if name.is_empty() || name.contains("://") {
+            return Err(refuse(&"it has no name before the ="));
+        }
+        let id = ResourceId::parse(url).map_err(|refusal| refuse(&refusal))?;
+        if all.iter().any(|known| known.id == id) {
+            return Err(refuse(&"that server is named already, or is this gateway's own"));
+        }
+        all.push(Resource { id, name: name.to_owned(), scopes: Permission::all_scopes() });
+    }
+    Ok(all)
 }
 
 fn enterprises(clients: &cli::Clients, own: &Issuer) -> Result<Vec<Enterprise>, Box<Failure>> {
@@ -121,10 +148,8 @@ fn contradiction(what: &str, why: impl std::fmt::Display, next: &str) -> Box<Fai
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-    use doorward_types::{Permission, ResourceId};
-
     use super::*;
+    use clap::Parser as _;
 
     fn built(flags: &str, behind_proxy: bool) -> Result<Policy, Box<Failure>> {
         let words = format!("doorward serve {flags} -- true");
@@ -145,7 +170,8 @@ mod tests {
         assert!(!policy.pushed_only && !policy.dpop_only && !policy.registration_confidential);
         let all = "--registration closed --client-documents off --require-par --require-dpop --refresh-idle 8h \
                    --refresh-grace 0s --grant-max 90d --stranger-grant-max 30d --stranger-refresh-idle 1h \
-                   --stranger-scope mcp:read --enterprise-issuer https://idp.example";
+                   --stranger-scope mcp:read --enterprise-issuer https://idp.example \
+                   --also-resource Tickets=https://tickets.example/mcp";
         let policy = built(all, false).unwrap();
         assert!(!policy.registration && !policy.client_documents && policy.pushed_only && policy.dpop_only);
         assert_eq!(policy.lifetimes.refresh_grace, Duration::ZERO);
@@ -153,6 +179,9 @@ mod tests {
         assert_eq!(policy.strangers.refresh_idle, Some(Duration::from_secs(3600)));
         assert_eq!(policy.strangers.scope.as_ref().map(ToString::to_string).as_deref(), Some("mcp:read"));
         assert_eq!(policy.enterprises.len(), 1);
+        let named = policy.resources.iter().map(|resource| (resource.name.as_str(), resource.id.as_str()));
+        let expected = [("Files", "https://gw.example/mcp"), ("Tickets", "https://tickets.example/mcp")];
+        assert_eq!(named.collect::<Vec<_>>(), expected);
         assert!(!built("", true).unwrap().client_documents, "behind a proxy documents cannot be read");
     }
 
@@ -168,6 +197,11 @@ mod tests {
             ("--enterprise-issuer http://idp.example", false),
             ("--enterprise-issuer idp.example", false),
             ("--stranger-scope \u{e9}", false),
+            ("--also-resource https://tickets.example/mcp", false),
+            ("--also-resource =https://tickets.example/mcp", false),
+            ("--also-resource Tickets=tickets.example", false),
+            ("--also-resource Files=https://gw.example/mcp", false),
+            ("--also-resource A=https://a.example/mcp,B=https://a.example/mcp", false),
         ] {
             let failure = built(flags, behind_proxy).unwrap_err();
             assert_eq!(failure.exit, Exit::Configuration, "{flags}");

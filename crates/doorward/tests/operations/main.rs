@@ -6,6 +6,7 @@ mod keys;
 mod nodes;
 mod raw;
 mod record;
+mod resources;
 mod state;
 #[path = "../attacks/world.rs"]
 #[allow(dead_code, reason = "shared with the attacks, which need more of it")]
