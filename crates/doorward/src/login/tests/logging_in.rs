@@ -122,6 +122,8 @@ async fn a_no_is_shown_told_and_remembered() {
     let manager = world.manager(world.curl()).await;
     let headers = challenge(FIRST);
     let serial = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap().unwrap().serial;
+    // The page of the first login is written after its answer was taken.
+    world.shown().await;
     std::fs::remove_file(world.page()).unwrap();
     world.seen().denies = true;
     let headers = challenge("Bearer error=\"insufficient_scope\", scope=\"write\"");
