@@ -27,7 +27,7 @@ use crate::{
     statement::{Statement, query},
     sweep::{Sweep, Swept},
 };
-use transaction::{End, Work};
+use transaction::{End, Lease, Work};
 
 /// How long anything may take before the caller hears that the database is away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -103,10 +103,16 @@ impl Driver for Postgres {
         if self.watch.is_away() {
             return Err(away());
         }
+        let read = async |statement: Statement| {
+            let mut lease = Lease::take(&self.pool).await?;
+            let rows = query!(statement).fetch_all(lease.connection()).await?;
+            lease.give_back();
+            Ok(rows)
+        };
         let twice = async {
-            match query!(statement.clone()).fetch_all(&self.pool).await {
+            match read(statement.clone()).await {
                 // The connection was cut while it read; another one may be better.
-                Err(error) if error::is_cut(&error) => query!(statement).fetch_all(&self.pool).await,
+                Err(error) if error::is_cut(&error) => read(statement).await,
                 result => result,
             }
         };

@@ -18,6 +18,9 @@ const MIGRATIONS: &[(&str, &str)] = &[("first", include_str!("../../migrations/p
 /// The oldest server that will do: `pg_current_xact_id` came with it.
 const OLDEST: i32 = 13;
 
+/// How long a connection out of the pool may take to show that somebody is there.
+const PING: Duration = Duration::from_secs(1);
+
 /// The most connections of one process.
 const CONNECTIONS: u32 = 16;
 
@@ -82,6 +85,11 @@ pub(super) fn pool(options: &PgConnectOptions, most: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            // One that nobody answers on is given up, and the next one taken.
+            Box::pin(async move { Ok(matches!(timeout(PING, connection.ping()).await, Ok(Ok(())))) })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::query(sql::SETTINGS).fetch_one(connection).await.map(drop) })
         })

@@ -55,15 +55,21 @@ impl Work {
     }
 }
 
-/// A connection that goes back to the pool only when no transaction is open on it; otherwise it is closed.
-struct Lease(Option<PoolConnection<Postgres>>);
+/// A connection that goes back to the pool only when it is known to be in order: nothing is open on it, and nobody waits
+/// for its answer any more. Otherwise it is closed.
+pub(super) struct Lease(Option<PoolConnection<Postgres>>);
 
 impl Lease {
-    fn connection(&mut self) -> &mut PgConnection {
+    /// Takes one out of the pool.
+    pub(super) async fn take(pool: &PgPool) -> sqlx::Result<Self> {
+        pool.acquire().await.map(|connection| Self(Some(connection)))
+    }
+
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
         self.0.as_mut().expect("it is held until it is given back")
     }
 
-    fn give_back(mut self) {
+    pub(super) fn give_back(mut self) {
         drop(self.0.take());
     }
 }
@@ -77,7 +83,7 @@ impl Drop for Lease {
 
 /// Runs one transaction.
 pub(super) async fn run(pool: &PgPool, options: &PgConnectOptions, work: &Work) -> Result<End, StoreFault> {
-    let mut lease = Lease(Some(timeout(PATIENCE, pool.acquire()).await.map_err(|_| away())?.map_err(fault)?));
+    let mut lease = timeout(PATIENCE, Lease::take(pool)).await.map_err(|_| away())?.map_err(fault)?;
     // Until COMMIT is sent nothing has happened, however this fails.
     let begun = async {
         let connection = lease.connection();
