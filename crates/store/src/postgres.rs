@@ -82,6 +82,7 @@ impl Postgres {
             }
             match transaction::run(&self.pool, &self.options, &work).await? {
                 End::Committed(done) => {
+                    self.watch.answered();
                     self.revoked.extend(done.revoked.iter().cloned());
                     return Ok(Some(done));
                 }
@@ -116,7 +117,9 @@ impl Driver for Postgres {
                 result => result,
             }
         };
-        timeout(PATIENCE, twice).await.map_err(|_| away())?.map_err(fault)
+        let rows = timeout(PATIENCE, twice).await.map_err(|_| away())?.map_err(fault)?;
+        self.watch.answered();
+        Ok(rows)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Committed, StoreFault> {

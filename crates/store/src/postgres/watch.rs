@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -33,7 +33,22 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Watch {
     task: JoinHandle<()>,
     known_at: KnownAt,
-    away: Arc<AtomicBool>,
+    answers: Arc<Answers>,
+}
+
+/// How often the database answered, and how often it had when a look that got no answer began.
+#[derive(Debug)]
+struct Answers {
+    all: AtomicU64,
+    at_vain_look: AtomicU64,
+}
+
+impl Answers {
+    const NEVER: u64 = u64::MAX;
+
+    fn new() -> Self {
+        Self { all: AtomicU64::new(0), at_vain_look: AtomicU64::new(Self::NEVER) }
+    }
 }
 
 impl Watch {
@@ -41,8 +56,8 @@ impl Watch {
         let known_at = KnownAt::default();
         known_at.set(now());
         let noted = known_at.clone();
-        let away = Arc::new(AtomicBool::new(false));
-        let told = away.clone();
+        let answers = Arc::new(Answers::new());
+        let told = answers.clone();
         // Connections of its own, one to listen and one to look: neither must wait for those that are busy.
         let own = open::pool(options, 2);
         let task = tokio::spawn(async move {
@@ -55,16 +70,18 @@ impl Watch {
                     seen = 0;
                 }
                 let looking_at = now();
+                let before = told.all.load(Ordering::SeqCst);
                 match timeout(PATIENCE, look(own.clone(), Some(seen), revoked.clone())).await {
                     Ok(Ok(horizon)) => {
                         (seen, warned) = (horizon, false);
                         noted.set(looking_at);
-                        told.store(false, Ordering::Relaxed);
+                        told.at_vain_look.store(Answers::NEVER, Ordering::SeqCst);
                     }
                     ended => {
                         seen = 0;
                         let answered = matches!(&ended, Ok(Err(Unreadable::Sql(error))) if !error::is_away(error));
-                        told.store(!answered, Ordering::Relaxed);
+                        let vain = if answered { Answers::NEVER } else { before };
+                        told.at_vain_look.store(vain, Ordering::SeqCst);
                         if !warned {
                             let error =
                                 ended.map_or_else(|late| late.to_string(), |result| result.unwrap_err().to_string());
@@ -79,12 +96,18 @@ impl Watch {
                 heard(&mut listener).await;
             }
         });
-        Self { task, known_at, away }
+        Self { task, known_at, answers }
     }
 
-    /// Whether the database did not answer the last look: whoever asks now need not wait to hear so.
+    /// Whether the database did not answer the last look, and nobody else since that began: whoever asks now need not wait
+    /// to hear so.
     pub(super) fn is_away(&self) -> bool {
-        self.away.load(Ordering::Relaxed)
+        self.answers.at_vain_look.load(Ordering::SeqCst) == self.answers.all.load(Ordering::SeqCst)
+    }
+
+    /// The database answered somebody.
+    pub(super) fn answered(&self) {
+        self.answers.all.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn known_at(&self) -> doorward_types::Timestamp {
