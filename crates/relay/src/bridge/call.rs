@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use doorward_types::outbound::FetchFailed;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::json;
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use super::{
     headers,
     incoming::{self, Broken, Incoming},
     link::{Body, Link, NoAnswer, Outgoing},
+    resume::Resume,
     session::Which,
 };
 use crate::envelope::{self, INTERNAL_ERROR, Id, Message, Reply, RpcError};
@@ -123,7 +125,12 @@ impl Call {
                 return;
             }
             Err(NoAnswer::Fetch(failed)) => {
-                RpcError::new(INTERNAL_ERROR, format!("no answer from {}: {failed}", link.place()))
+                let advice = if is_certainly_lost(&failed) {
+                    ""
+                } else {
+                    "; the call may or may not have run and was not repeated"
+                };
+                RpcError::new(INTERNAL_ERROR, format!("no answer from {}: {failed}{advice}", link.place()))
             }
         };
         link.host.say(&envelope::error_response(Some(&id), &error)).await;
@@ -133,9 +140,13 @@ impl Call {
     ///
     /// # Errors
     /// When the answer did not come; then nothing was written that answers the request.
-    async fn relay(&self, id: &Id, answer: Response<Body>, link: &Link) -> Result<(), RpcError> {
+    async fn relay(&self, id: &Id, answer: Response<Body>, link: &Arc<Link>) -> Result<(), RpcError> {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut incoming = Incoming::new(answer, &link.settings);
+        if matches!(self.speech, Speech::Initialize | Speech::Legacy) {
+            // The newer era has no resumption: a stream that breaks has lost its answer.
+            incoming = incoming.resumed_by(Resume::new(link, id));
+        }
         if !status.is_success() {
             return self.relay_error(id, status, &headers, incoming, link).await;
         }
@@ -180,6 +191,7 @@ impl Call {
                 Err(error) => return Err(lost(&error)),
             }
         }
+        incoming.not_resumed();
         tokio::spawn(tokio::time::timeout(
             AFTER_ANSWER,
             async move { while let Ok(Some(_)) = incoming.next().await {} },
@@ -231,6 +243,11 @@ async fn wants_headers(answer: Response<Body>, until: Instant) -> (Response<Body
         .is_ok_and(|message| message["error"]["code"] == HEADER_MISMATCH);
     let body: Body = Box::pin(futures_util::stream::iter([Ok(bytes)]));
     (Response::from_parts(parts, body), wants)
+}
+
+/// Whether a request cannot have reached the server.
+fn is_certainly_lost(failed: &FetchFailed) -> bool {
+    matches!(failed, FetchFailed::Connect(_) | FetchFailed::Name(_) | FetchFailed::Tls(_) | FetchFailed::Forbidden(_))
 }
 
 fn session_id(headers: &HeaderMap) -> Option<HeaderValue> {

@@ -52,6 +52,17 @@ impl Events {
         self.retry
     }
 
+    /// Whether nothing of an event is there that has not come to its end.
+    pub(super) fn is_between(&self) -> bool {
+        self.line.is_empty() && self.data.is_none() && self.kind.is_empty()
+    }
+
+    /// Begins with another stream that goes on where this one broke: what was not whole comes again.
+    pub(super) fn begin_again(&mut self) {
+        (self.first_line, self.after_cr) = (true, false);
+        (self.line, self.kind, self.data) = (Vec::new(), String::new(), None);
+    }
+
     /// The events that these bytes complete.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
         let mut out = Vec::new();

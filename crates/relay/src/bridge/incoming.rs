@@ -4,12 +4,14 @@ use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::{Response, header::CONTENT_TYPE};
+use http::{HeaderMap, Response, header::CONTENT_TYPE};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::{BridgeSettings, events::Events, link::Body};
+use super::{BridgeSettings, events::Events, link::Body, resume::Resume};
 use crate::envelope::{self, Message};
+
+const EVENTS: &str = "text/event-stream";
 
 /// How much of a short body is read.
 const MOST_WORDS: usize = 64 << 10;
@@ -29,9 +31,12 @@ pub(super) struct Incoming {
     form: Form,
     body: Body,
     most: usize,
-    /// When everything but a stream of events must be there.
+    /// When everything but a stream of events must be there; of a stream, when its next event must be.
     until: Instant,
+    /// How long a stream may say nothing, not even that it is still there; `None` for as long as it likes.
+    silence: Option<Duration>,
     ready: VecDeque<(Message, String)>,
+    resume: Option<Resume>,
 }
 
 /// Why a body gives no further message.
@@ -45,20 +50,51 @@ pub(super) enum Broken {
     NoMessage(String),
 }
 
+/// The next thing that happens to a stream.
+enum Next {
+    Chunk(Bytes),
+    Elsewhere(Message, String),
+    End,
+    Lost(String),
+}
+
 impl Incoming {
-    /// Reads the body of an answer. Its messages are limited in length, and a body that is no stream in time as well.
+    /// Reads the body of an answer. Its messages are limited in length; a body that is no stream is limited in time as
+    /// well, and so is the silence of a stream.
     pub(super) fn new(answer: Response<Body>, settings: &BridgeSettings) -> Self {
         let most = settings.max_message;
-        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let form = match kind.as_str() {
-            "text/event-stream" => Form::Events(Box::new(Events::new(most))),
+        let form = match kind(answer.headers()).as_str() {
+            EVENTS => Form::Events(Box::new(Events::new(most))),
             "application/json" => Form::Json,
             kind if kind.starts_with("application/") && kind.ends_with("+json") => Form::Json,
             _ => Form::Other,
         };
+        let silence = Some(settings.answer_timeout);
         let until = Instant::now() + settings.answer_timeout;
-        Self { form, body: answer.into_body(), most, until, ready: VecDeque::new() }
+        Self { form, body: answer.into_body(), most, until, silence, ready: VecDeque::new(), resume: None }
+    }
+
+    /// Goes on after the last event in another stream when this one breaks.
+    pub(super) fn resumed_by(mut self, resume: Resume) -> Self {
+        self.resume = Some(resume);
+        self
+    }
+
+    /// Lets a stream be silent for this long; for ever with `None`.
+    pub(super) fn silent_for(mut self, silence: Option<Duration>) -> Self {
+        self.silence = silence;
+        self.heard();
+        self
+    }
+
+    /// From here on a stream that breaks is at its end.
+    pub(super) fn not_resumed(&mut self) {
+        self.resume = None;
+    }
+
+    /// Whether the body with these headers is a stream of events.
+    pub(super) fn has_events(headers: &HeaderMap) -> bool {
+        kind(headers) == EVENTS
     }
 
     /// Whether there can be messages in it.
@@ -88,13 +124,14 @@ impl Incoming {
                     let whole = whole.map_err(|_| Broken::Lost("its rest did not come in time".to_owned()))?;
                     vec![String::from_utf8_lossy(&whole?).into_owned()]
                 }
-                Form::Events(events) => {
-                    let Some(chunk) = self.body.next().await else { return Ok(None) };
-                    let chunk = chunk.map_err(|failed| Broken::Lost(failed.to_string()))?;
-                    let found = events.feed(&chunk).map_err(|error| Broken::Lost(error.to_string()))?;
-                    // An event without data is a sign of life.
-                    found.into_iter().filter(|e| e.kind == "message" && !e.data.is_empty()).map(|e| e.data).collect()
-                }
+                Form::Events(_) => match self.next_of_stream().await {
+                    Next::Chunk(chunk) => self.events(&chunk)?,
+                    Next::Elsewhere(message, text) => return Ok(Some((message, text))),
+                    Next::End if self.go_on().await => continue,
+                    Next::End => return Ok(None),
+                    Next::Lost(_) if self.go_on().await => continue,
+                    Next::Lost(why) => return Err(Broken::Lost(why)),
+                },
             };
             for text in texts {
                 match messages(&text) {
@@ -109,6 +146,67 @@ impl Incoming {
         }
     }
 
+    async fn next_of_stream(&mut self) -> Next {
+        let (until, silence) = (self.until, self.silence);
+        let too_silent = async {
+            match silence {
+                Some(_) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let elsewhere = async {
+            match &mut self.resume {
+                Some(resume) => resume.elsewhere().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            chunk = self.body.next() => match chunk {
+                Some(Ok(chunk)) => Next::Chunk(chunk),
+                Some(Err(failed)) => Next::Lost(failed.to_string()),
+                None => Next::End,
+            },
+            (message, text) = elsewhere => Next::Elsewhere(message, text),
+            () = too_silent => {
+                Next::Lost(format!("nothing whole came for {} s", silence.unwrap_or_default().as_secs()))
+            }
+        }
+    }
+
+    /// The data of the events that these bytes complete.
+    fn events(&mut self, chunk: &[u8]) -> Result<Vec<String>, Broken> {
+        let Form::Events(events) = &mut self.form else { return Ok(Vec::new()) };
+        let found = events.feed(chunk).map_err(|error| Broken::Lost(error.to_string()))?;
+        // An event that never becomes whole is no sign of life.
+        if !found.is_empty() || events.is_between() {
+            self.heard();
+        }
+        if let Some(resume) = self.resume.as_mut().filter(|_| !found.is_empty()) {
+            resume.gained();
+        }
+        // An event without data is a sign of life.
+        Ok(found.into_iter().filter(|e| e.kind == "message" && !e.data.is_empty()).map(|e| e.data).collect())
+    }
+
+    fn heard(&mut self) {
+        if let Some(silence) = self.silence {
+            self.until = Instant::now() + silence;
+        }
+    }
+
+    /// Goes on in another stream, if that is possible.
+    async fn go_on(&mut self) -> bool {
+        let Form::Events(events) = &mut self.form else { return false };
+        let Some(resume) = &mut self.resume else { return false };
+        let retry = events.retry().map(Duration::from_millis);
+        let Some(answer) = resume.again(events.last_id(), retry).await else { return false };
+        events.begin_again();
+        self.body = answer.into_body();
+        self.heard();
+        true
+    }
+
     /// The beginning of the body as text for people, when it is no message.
     pub(super) async fn words(self) -> String {
         let bytes = beginning(self.body, self.until).await;
@@ -118,6 +216,12 @@ impl Incoming {
         }
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
     }
+}
+
+/// The media type that headers name.
+fn kind(headers: &HeaderMap) -> String {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The messages of one JSON text: one, or some in an array (2025-03-26).

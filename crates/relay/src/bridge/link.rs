@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,17 +15,25 @@ use doorward_fetch::Fetcher;
 use doorward_types::{ResourceId, challenge, outbound::FetchFailed};
 use futures_util::Stream;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Bridge, BridgeSettings, Credential, Why, bearer::BearerSource, host::Host, session::Session, tools::KnownTools,
+    Bridge, BridgeSettings, Credential, Why, bearer::BearerSource, host::Host, resume::Elsewhere, session::Session,
+    tools::KnownTools,
 };
+use crate::envelope::Message;
 
 /// How often one message is sent again because the server did not take its token: once after a refresh, and once
 /// after a login.
 const MOST_REJECTIONS: u8 = 2;
 /// How often one message is sent again because the server asks for more scopes.
 const MOST_STEP_UPS: u8 = 2;
+
+/// How long a server that never answered is tried to be reached.
+const FIRST_CONTACT: Duration = Duration::from_secs(3);
+/// The pauses between tries to reach a server.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// The body of an answer, as it arrives.
 pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailed>> + Send>>;
@@ -61,10 +70,13 @@ pub(super) struct Link {
     pub(super) host: Host,
     pub(super) session: Session,
     pub(super) tools: KnownTools,
+    pub(super) elsewhere: Elsewhere,
     resource: ResourceId,
     url: String,
     source: Arc<dyn BearerSource>,
     fetcher: Fetcher,
+    /// Whether the server has ever answered.
+    reached: AtomicBool,
     /// Whether the server has ever taken a message.
     let_in: AtomicBool,
     shut_out: (mpsc::Sender<Failed>, tokio::sync::Mutex<mpsc::Receiver<Failed>>),
@@ -78,10 +90,12 @@ impl Link {
             host,
             session: Session::default(),
             tools: KnownTools::default(),
+            elsewhere: Elsewhere::default(),
             url: bridge.upstream.url().into(),
             resource: bridge.upstream,
             source: bridge.bearer,
             fetcher: bridge.fetcher,
+            reached: AtomicBool::new(false),
             let_in: AtomicBool::new(false),
             shut_out: (sender, receiver.into()),
         }
@@ -109,7 +123,7 @@ impl Link {
         let mut credential = self.bearer(Why::ToSend).await?;
         loop {
             let serial = credential.as_ref().map(|credential| credential.serial);
-            let answer = self.send_with(outgoing, credential).await?;
+            let answer = self.send_until_reached(outgoing, credential).await?;
             let (status, headers) = (answer.status(), answer.headers());
             tracing::debug!(method = %outgoing.method, status = status.as_u16(), "the server answered");
             let why = match status {
@@ -136,7 +150,36 @@ impl Link {
         }
     }
 
-    async fn send_with(&self, outgoing: &Outgoing, credential: Option<Credential>) -> Result<Response<Body>, NoAnswer> {
+    /// Sends a request again as long as it certainly has not reached the server: after sleep, or a change of networks.
+    async fn send_until_reached(
+        &self,
+        outgoing: &Outgoing,
+        credential: Option<Credential>,
+    ) -> Result<Response<Body>, NoAnswer> {
+        let patience = if self.reached.load(Relaxed) { self.settings.reconnect_for } else { FIRST_CONTACT };
+        let end = Instant::now() + patience.min(self.settings.reconnect_for);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.send_with(outgoing, credential.as_ref()).await {
+                Err(NoAnswer::Fetch(FetchFailed::Connect(_) | FetchFailed::Name(_)))
+                    if Instant::now() + pause < end =>
+                {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                answer => {
+                    self.reached.fetch_or(answer.is_ok(), Relaxed);
+                    return answer;
+                }
+            }
+        }
+    }
+
+    async fn send_with(
+        &self,
+        outgoing: &Outgoing,
+        credential: Option<&Credential>,
+    ) -> Result<Response<Body>, NoAnswer> {
         let mut request = Request::builder().method(outgoing.method.clone()).uri(&self.url);
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&outgoing.headers);
@@ -158,6 +201,20 @@ impl Link {
             tracing::debug!(code = failed.code().as_str(), "no access token: {}", failed.what());
             NoAnswer::NotAuthorized(failed)
         })
+    }
+
+    /// Takes a message that the server sent unasked, outside of the stream of any request.
+    pub(super) async fn unasked(&self, message: Message, text: String) {
+        match message {
+            // An answer belongs on the stream of its own request, unless that stream broke.
+            Message::Response { id: Some(ref id), .. } => {
+                if !self.elsewhere.deliver(&id.clone(), message, text) {
+                    tracing::debug!("an answer that belongs to no request is dropped");
+                }
+            }
+            Message::Response { id: None, .. } => tracing::debug!("an answer to nothing is dropped"),
+            Message::Request(_) | Message::Notification { .. } => self.host.say(&text).await,
+        }
     }
 
     /// Says that a request was not let in. When none ever was, the bridge ends: [`shut_out`](Self::shut_out).

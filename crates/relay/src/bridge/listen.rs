@@ -5,16 +5,15 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::ACCEPT};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header::ACCEPT};
 
 use super::{
     headers,
     incoming::Incoming,
     link::{Link, NoAnswer, Outgoing},
+    resume::LAST_EVENT,
 };
-use crate::envelope::Message;
 
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -32,17 +31,14 @@ pub(super) async fn run(link: Arc<Link>) {
         }
         match link.send_unasked(&Outgoing { method: Method::GET, headers, body: Bytes::new() }).await {
             Ok(answer) if answer.status() == StatusCode::OK => {
-                let mut incoming = Incoming::new(answer, &link.settings);
+                let incoming = Incoming::new(answer, &link.settings);
+                let mut incoming = incoming.silent_for(Some(link.settings.listen_silence));
                 if !incoming.has_messages() {
                     return;
                 }
                 while let Ok(Some((message, text))) = incoming.next().await {
                     pause = FIRST_PAUSE;
-                    match message {
-                        // An answer belongs on the stream of its own request.
-                        Message::Response { .. } => tracing::debug!("an answer that belongs to no request is dropped"),
-                        _ => link.host.say(&text).await,
-                    }
+                    link.unasked(message, text).await;
                 }
                 let (id, retry) = incoming.resume();
                 last_event = id.or(last_event);

@@ -3,6 +3,7 @@
 mod authorization;
 mod modern;
 mod noise;
+mod resuming;
 mod server;
 mod sessions;
 mod stalls;

@@ -94,6 +94,7 @@ impl Caller {
 pub(super) struct Server {
     port: u16,
     got: Arc<Mutex<Vec<Got>>>,
+    accepting: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -103,11 +104,20 @@ impl Server {
         F: Fn(Got, Caller) -> A + Send + Sync + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(0, answer).await
+    }
+
+    /// The same on this port.
+    pub(super) async fn start_at<F, A>(port: u16, answer: F) -> Self
+    where
+        F: Fn(Got, Caller) -> A + Send + Sync + 'static,
+        A: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let got = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&got), Arc::new(answer));
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 tokio::spawn(async move {
@@ -118,7 +128,19 @@ impl Server {
                 });
             }
         });
-        Self { port, got }
+        Self { port, got, accepting }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Accepts no further connection: whoever connects is refused.
+    pub(super) async fn stop(&self) {
+        self.accepting.abort();
+        while !self.accepting.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
     }
 
     pub(super) fn url(&self) -> String {

@@ -1,0 +1,112 @@
+//! How a stream that broke goes on: with a GET that names the last event.
+//!
+//! Source: MCP 2025-11-25 transports, "Resumability and Redelivery".
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header::ACCEPT};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::Instant,
+};
+
+use super::{
+    headers,
+    incoming::Incoming,
+    link::{Body, Link, NoAnswer, Outgoing},
+};
+use crate::envelope::{Id, Message};
+
+pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Answers that may come in another stream than that of their request, by the request's id.
+///
+/// A server that closes a request's stream early may hold its answer back for the next GET, and that need not be the
+/// one which resumes this request.
+#[derive(Default)]
+pub(super) struct Elsewhere(Mutex<HashMap<String, UnboundedSender<(Message, String)>>>);
+
+impl Elsewhere {
+    /// Hands an answer to its request; says whether somebody waits for it.
+    pub(super) fn deliver(&self, id: &Id, message: Message, text: String) -> bool {
+        let waiting = self.0.lock().expect("nobody panics with it in hand");
+        waiting.get(&id.key()).is_some_and(|request| request.send((message, text)).is_ok())
+    }
+}
+
+/// A request whose stream can go on after a break.
+pub(super) struct Resume {
+    link: Arc<Link>,
+    id: Id,
+    answers: UnboundedReceiver<(Message, String)>,
+    /// When the stream broke, if nothing has come since.
+    broken: Option<Instant>,
+    pause: Duration,
+}
+
+impl Resume {
+    pub(super) fn new(link: &Arc<Link>, id: &Id) -> Self {
+        let (sender, answers) = unbounded_channel();
+        link.elsewhere.0.lock().expect("nobody panics with it in hand").insert(id.key(), sender);
+        Self { link: Arc::clone(link), id: id.clone(), answers, broken: None, pause: FIRST_PAUSE }
+    }
+
+    /// An answer that came in another stream.
+    pub(super) async fn elsewhere(&mut self) -> (Message, String) {
+        match self.answers.recv().await {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Something came: the time for a break begins anew.
+    pub(super) fn gained(&mut self) {
+        (self.broken, self.pause) = (None, FIRST_PAUSE);
+    }
+
+    /// Another stream that goes on after this event; `None` when there is none, and none in time.
+    pub(super) async fn again(&mut self, last: Option<&str>, retry: Option<Duration>) -> Option<Response<Body>> {
+        let last = HeaderValue::from_str(last?).ok()?;
+        let end = *self.broken.get_or_insert_with(Instant::now) + self.link.settings.resume_for;
+        loop {
+            let pause = retry.unwrap_or(self.pause).max(self.pause - FIRST_PAUSE).min(LONGEST_PAUSE);
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            if Instant::now() + pause > end {
+                return None;
+            }
+            tokio::time::sleep(pause).await;
+            let mut headers = HeaderMap::from_iter([(ACCEPT, headers::EVENTS), (LAST_EVENT, last.clone())]);
+            self.link.session.mark(&mut headers);
+            let outgoing = Outgoing { method: Method::GET, headers, body: Bytes::new() };
+            let asked = tokio::time::timeout_at(end, self.link.send_unasked(&outgoing)).await;
+            match asked {
+                Ok(Ok(answer)) if answer.status() == StatusCode::OK => {
+                    let is_stream = Incoming::has_events(answer.headers());
+                    return is_stream.then_some(answer);
+                }
+                // The old stream may still be there for the server.
+                Ok(Ok(answer)) if answer.status().is_server_error() || answer.status() == StatusCode::CONFLICT => {}
+                Ok(Err(NoAnswer::Fetch(_))) => {}
+                Ok(Ok(_) | Err(NoAnswer::NotAuthorized(_))) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Resume {
+    fn drop(&mut self) {
+        // An id that the host uses again has another request's entry.
+        self.answers.close();
+        let mut waiting = self.link.elsewhere.0.lock().expect("nobody panics with it in hand");
+        if waiting.get(&self.id.key()).is_some_and(UnboundedSender::is_closed) {
+            waiting.remove(&self.id.key());
+        }
+    }
+}

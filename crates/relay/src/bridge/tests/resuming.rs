@@ -1,0 +1,214 @@
+//! Streams that break, and what goes on after them.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::{server::Caller, server::Got, *};
+
+const RESULT: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+
+async fn begin(got: &Got, caller: &mut Caller) {
+    let body = got.result(&serde_json::from_str(RESULT).unwrap());
+    caller.status("200 OK", &[("content-type", "application/json"), ("Mcp-Session-Id", "s")], &body).await;
+}
+
+fn answer(id: &str, text: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "result": {"text": text}}).to_string()
+}
+
+#[tokio::test]
+async fn a_broken_stream_goes_on_after_its_last_event_and_the_call_is_not_repeated() {
+    // proves: FCL-10
+    let begun = tokio::time::Instant::now();
+    let server = Server::start(|got, mut caller| async move {
+        match (got.method.as_str(), got.rpc(), got.header("last-event-id")) {
+            (_, "initialize", _) => begin(&got, &mut caller).await,
+            ("GET", _, None) => caller.status("405 Method Not Allowed", &[], "").await,
+            ("GET", _, Some("1")) => {
+                caller.stream().await;
+                caller
+                    .raw("id: 2\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\ndata: {\"js")
+                    .await;
+            }
+            ("GET", _, Some("2")) => {
+                caller.stream().await;
+                caller.raw(format!("id: 3\ndata: {}\n\n", answer("c", "at last"))).await;
+                caller.closed().await;
+            }
+            (_, "tools/call", _) => {
+                caller.stream().await;
+                caller.raw("id: 1\nretry: 300\ndata:\n\n").await;
+            }
+            _ => caller.accepted().await,
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    let first = host.ask(&legacy("c", "tools/call")).await;
+    assert_eq!(first["method"], "notifications/progress", "{first}");
+    assert_eq!(host.receive().await["result"]["text"], "at last");
+    assert!(begun.elapsed() >= Duration::from_millis(600), "the server said when to ask again");
+    let (_, rest) = host.end().await;
+    assert!(rest.is_empty(), "{rest:?}");
+    let methods = server.methods();
+    assert_eq!(methods.iter().filter(|method| *method == "tools/call").count(), 1, "{methods:?}");
+    let resumed: Vec<_> = server.got().into_iter().filter(|got| got.header("last-event-id").is_some()).collect();
+    for got in &resumed {
+        assert_eq!((got.token(), got.header("mcp-session-id")), (Some("t0"), Some("s")), "{got:?}");
+    }
+    assert_eq!(resumed.len(), 2, "nothing is asked for after the answer");
+}
+
+#[tokio::test]
+async fn an_answer_on_the_other_stream_reaches_its_request() {
+    let server = Server::start(|got, mut caller| async move {
+        match (got.method.as_str(), got.rpc(), got.header("last-event-id")) {
+            (_, "initialize", _) => begin(&got, &mut caller).await,
+            ("GET", _, None) => {
+                caller.stream().await;
+                caller.event(r#"{"jsonrpc":"2.0","method":"notifications/listening"}"#).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                caller.event(&answer("c", "over there")).await;
+                caller.closed().await;
+            }
+            (_, "tools/call", _) => {
+                caller.stream().await;
+                caller.raw("id: 1\nretry: 100000\ndata:\n\n").await;
+                caller.closed().await;
+            }
+            _ => caller.accepted().await,
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    host.send(&legacy("c", "tools/call")).await;
+    assert_eq!(host.receive().await["method"], "notifications/listening");
+    assert_eq!(host.receive().await["result"]["text"], "over there");
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_resumed_ends_in_words_within_its_time() {
+    // proves: FCL-01, FCL-10
+    for (status, longest) in [("503 Service Unavailable", 3), ("404 Not Found", 3)] {
+        let server = Server::start(move |got, mut caller| async move {
+            match (got.method.as_str(), got.rpc(), got.header("last-event-id")) {
+                (_, "initialize", _) => begin(&got, &mut caller).await,
+                ("GET", _, None) => caller.status("405 Method Not Allowed", &[], "").await,
+                ("GET", ..) => caller.status(status, &[], "").await,
+                (_, "tools/call", _) => {
+                    caller.stream().await;
+                    caller.raw("id: 1\nretry: 100\ndata:\n\n").await;
+                }
+                _ => caller.accepted().await,
+            }
+        })
+        .await;
+        let settings = BridgeSettings { resume_for: Duration::from_secs(longest), ..BridgeSettings::default() };
+        let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
+        host.initialize().await;
+        let answer = host.ask(&legacy("c", "tools/call")).await;
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("may or may not have run"), "{status}: {message}");
+        assert_eq!(server.methods().iter().filter(|method| *method == "tools/call").count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn silence_is_not_waited_for_without_end_but_signs_of_life_are() {
+    // proves: FCL-01
+    let server = Server::start(|got, mut caller| async move {
+        caller.stream().await;
+        let mut every = tokio::time::interval(Duration::from_millis(100));
+        match got.body["params"]["name"].as_str().unwrap() {
+            "alive" => {
+                for _ in 0..30 {
+                    every.tick().await;
+                    caller.raw(": still here\n\n").await;
+                }
+                caller.event(&got.result(&json!({}))).await;
+            }
+            // One event that never ends.
+            "drip" => {
+                caller.raw("data: ").await;
+                for _ in 0..600 {
+                    every.tick().await;
+                    caller.raw("x").await;
+                }
+            }
+            _ => caller.closed().await,
+        }
+    })
+    .await;
+    let settings = BridgeSettings { answer_timeout: Duration::from_secs(1), ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
+    for (name, lives) in [("alive", true), ("silent", false), ("drip", false)] {
+        let answer = host.ask(&modern(name, "tools/call", name)).await;
+        assert_eq!(answer["result"].is_object(), lives, "{answer}");
+        let words = answer["error"]["message"].as_str().unwrap_or("nothing whole came for 1 s");
+        assert!(words.contains("nothing whole came for 1 s"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_did_not_reach_the_server_is_sent_again_when_it_is_back() {
+    // proves: FCL-01, KEY-14
+    let answering = |got: Got, mut caller: Caller| async move { caller.json(&got.result(&json!({}))).await };
+    let server = Server::start(answering).await;
+    let port = server.port();
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.ask(&modern(1, "tools/call", "x")).await;
+    server.stop().await;
+    host.send(&modern(2, "tools/call", "x")).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let server = Server::start_at(port, answering).await;
+    let answer = host.receive().await;
+    assert!(answer["id"] == 2 && answer["result"].is_object(), "{answer}");
+    assert_eq!(server.got().len(), 1, "it arrived once");
+}
+
+#[tokio::test]
+async fn a_server_that_stays_away_is_named_within_the_time_for_it() {
+    // proves: FCL-01
+    let server = Server::start(|got, mut caller| async move { caller.json(&got.result(&json!({}))).await }).await;
+    let tokens = Tokens::new(&server.url());
+    let settings = BridgeSettings { reconnect_for: Duration::from_secs(1), ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &tokens, settings);
+    host.ask(&modern(1, "tools/call", "x")).await;
+    server.stop().await;
+    let before = tokio::time::Instant::now();
+    let answer = host.ask(&modern(2, "tools/call", "x")).await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("no answer from http://127.0.0.1") && !message.contains("may have run"), "{message}");
+    assert!(before.elapsed() < Duration::from_secs(15));
+}
+
+#[tokio::test]
+async fn the_stream_for_what_is_said_unasked_is_asked_for_again_when_it_falls_silent() {
+    // proves: FCL-10
+    let streams = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let streams = Arc::clone(&streams);
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                (_, "initialize") => begin(&got, &mut caller).await,
+                ("GET", _) => {
+                    let number = streams.fetch_add(1, Relaxed);
+                    let heard = got.header("last-event-id").unwrap_or("none").to_owned();
+                    caller.stream().await;
+                    let note = json!({"jsonrpc": "2.0", "method": "notifications/x", "params": {"after": heard}});
+                    caller.raw(format!("id: {number}\nretry: 100\ndata: {note}\n\n")).await;
+                    caller.closed().await;
+                }
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let settings = BridgeSettings { listen_silence: Duration::from_millis(300), ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
+    host.initialize().await;
+    for after in ["none", "0", "1"] {
+        assert_eq!(host.receive().await["params"]["after"], after);
+    }
+}
