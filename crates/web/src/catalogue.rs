@@ -13,6 +13,9 @@ pub struct Tool {
 /// The tools behind the gateway.
 #[async_trait]
 pub trait Catalogue: Send + Sync + 'static {
+    /// `subject` has signed in and may soon be asked what an app may do. Returns at once.
+    fn get_ready(&self, subject: &str);
+
     /// The tools that `subject` could call; empty when they cannot be listed.
     async fn tools(&self, subject: &str) -> Vec<Tool>;
 }

@@ -168,6 +168,7 @@ pub(crate) async fn signed_in(
     let writes = also.into_iter().chain(session).collect();
     match site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))? {
         Committed::Done => {
+            site.catalogue.get_ready(&verified.account().0);
             let next = common::see_other(&after(interaction.as_ref()));
             Ok(Browser::renewed(token).remembered(site, next))
         }

@@ -12,6 +12,12 @@ pub(crate) struct FromGateway(pub(crate) Arc<Gateway>);
 
 #[async_trait]
 impl Catalogue for FromGateway {
+    fn get_ready(&self, subject: &str) {
+        let (gateway, subject) = (self.0.clone(), subject.to_owned());
+        // A server's first start may take longer than a person waits for a page.
+        tokio::spawn(async move { gateway.tools(&subject).await.map(drop) });
+    }
+
     async fn tools(&self, subject: &str) -> Vec<Tool> {
         match tokio::time::timeout(PATIENCE, self.0.tools(subject)).await {
             Ok(Ok(tools)) => {

@@ -1,6 +1,6 @@
 //! What the server behind the gateway gets to see.
 
-use doorward_testkit::process::{Browser, Gateway};
+use doorward_testkit::process::{Browser, Gateway, Visitor};
 use serde_json::{Value, json};
 
 use crate::world::{NAME, PASSWORD, Person, post, spied};
@@ -65,6 +65,33 @@ async fn a_dead_child_is_started_again_and_dies_with_the_gateway() {
     assert_eq!(gateway.stop().code(), Some(0));
     assert!(!alive(second), "the child outlives the gateway");
     browser.quit().await.unwrap();
+}
+
+/// Its start may take long, and the consent page that comes next names its tools.
+#[tokio::test]
+async fn the_server_is_started_as_soon_as_a_person_has_signed_in() {
+    let mut gateway = spied(&[], &[]);
+    gateway.add_user(NAME, PASSWORD);
+    let mut visitor = Visitor::new(gateway.public_url());
+    let page = visitor.open("/apps").await;
+    let process = gateway.process().id();
+    assert!(!runs_a_server(process), "nobody is there yet");
+    visitor.submit(&page, "sign-in", &[("name", NAME), ("password", PASSWORD)]).await;
+    let start = std::time::Instant::now();
+    while !runs_a_server(process) {
+        assert!(start.elapsed() < crate::world::PATIENCE, "no server was started");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether a child of this process is the server of these tests.
+fn runs_a_server(process: u32) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.into_iter().any(|entry| {
+        let read = |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let parent = read("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+        parent == Some(process) && read("cmdline").contains("spy.mjs")
+    })
 }
 
 fn alive(pid: u64) -> bool {

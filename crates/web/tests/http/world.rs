@@ -87,6 +87,8 @@ struct ThreeTools;
 
 #[async_trait]
 impl Catalogue for ThreeTools {
+    fn get_ready(&self, _subject: &str) {}
+
     async fn tools(&self, _subject: &str) -> Vec<Tool> {
         let tool = |name: &str, permission| Tool { name: name.to_owned(), permission };
         vec![
