@@ -41,6 +41,12 @@ impl Id {
         (scalar && text.len() <= MOST_ID_BYTES).then(|| Self(raw.to_owned()))
     }
 
+    /// An id of the relay's own.
+    #[allow(dead_code, reason = "the translation of eras uses it")]
+    pub(crate) fn own(text: &str) -> Self {
+        Self(raw(&text))
+    }
+
     /// The text, as it was written.
     pub(crate) fn as_raw(&self) -> &RawValue {
         &self.0
@@ -255,6 +261,15 @@ pub(crate) fn request(id: &impl fmt::Display, method: &str, params: &Members) ->
 pub(crate) fn notification(method: &str, params: &Members) -> String {
     let params = if params.is_empty() { String::new() } else { format!(r#","params":{params}"#) };
     format!(r#"{{"jsonrpc":"2.0","method":{}{params}}}"#, quoted(method))
+}
+
+/// A message, on one line.
+pub(crate) fn written(message: &Message) -> String {
+    match message {
+        Message::Request(own) => request(&own.id.as_raw(), &own.method, &own.params),
+        Message::Notification { method, params } => notification(method, params),
+        Message::Response { id, reply } => response(id.as_ref(), reply),
+    }
 }
 
 /// A value's text, kept as it is from here on.

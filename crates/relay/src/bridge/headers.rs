@@ -72,6 +72,17 @@ pub(super) fn safe(text: &str) -> HeaderValue {
     HeaderValue::from_str(&value).expect("visible ASCII makes a header value")
 }
 
+/// The media type that headers name.
+pub(super) fn kind(headers: &HeaderMap) -> String {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether the body with these headers is a stream of events.
+pub(super) fn is_stream(headers: &HeaderMap) -> bool {
+    kind(headers) == "text/event-stream"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,14 +4,12 @@ use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::{HeaderMap, Response, header::CONTENT_TYPE};
+use http::Response;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::{BridgeSettings, events::Events, link::Body, resume::Resume};
+use super::{events::Events, headers::kind, resume::Resume, settings::BridgeSettings, wire::Body};
 use crate::envelope::{self, Message};
-
-const EVENTS: &str = "text/event-stream";
 
 /// How much of a short body is read.
 const MOST_WORDS: usize = 64 << 10;
@@ -64,7 +62,7 @@ impl Incoming {
     pub(super) fn new(answer: Response<Body>, settings: &BridgeSettings) -> Self {
         let most = settings.max_message;
         let form = match kind(answer.headers()).as_str() {
-            EVENTS => Form::Events(Box::new(Events::new(most))),
+            "text/event-stream" => Form::Events(Box::new(Events::new(most))),
             "application/json" => Form::Json,
             kind if kind.starts_with("application/") && kind.ends_with("+json") => Form::Json,
             _ => Form::Other,
@@ -90,11 +88,6 @@ impl Incoming {
     /// From here on a stream that breaks is at its end.
     pub(super) fn not_resumed(&mut self) {
         self.resume = None;
-    }
-
-    /// Whether the body with these headers is a stream of events.
-    pub(super) fn has_events(headers: &HeaderMap) -> bool {
-        kind(headers) == EVENTS
     }
 
     /// Whether there can be messages in it.
@@ -216,12 +209,6 @@ impl Incoming {
         }
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
     }
-}
-
-/// The media type that headers name.
-fn kind(headers: &HeaderMap) -> String {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The messages of one JSON text: one, or some in an array (2025-03-26).

@@ -1,206 +1,68 @@
-//! What all requests of one bridge share, and how each is sent with authorization.
+//! What all messages of one bridge share.
 
 use std::{
-    pin::Pin,
+    ops::Deref,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
-use bytes::Bytes;
-use doorward_client::{Code, Failed};
-use doorward_fetch::Fetcher;
-use doorward_types::{ResourceId, challenge, outbound::FetchFailed};
-use futures_util::Stream;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc::UnboundedSender;
 
-use super::{
-    Bridge, BridgeSettings, Credential, Why, bearer::BearerSource, host::Host, resume::Elsewhere, session::Session,
-    tools::KnownTools,
-};
-use crate::envelope::Message;
+use super::{elsewhere::Elsewhere, host::Host, session::Session, tools::KnownTools, wire::Wire};
+use crate::envelope::{Id, Message};
 
-/// How often one message is sent again because the server did not take its token: once after a refresh, and once
-/// after a login.
-const MOST_REJECTIONS: u8 = 2;
-/// How often one message is sent again because the server asks for more scopes.
-const MOST_STEP_UPS: u8 = 2;
-
-/// How long a server that never answered is tried to be reached.
-const FIRST_CONTACT: Duration = Duration::from_secs(3);
-/// The pauses between tries to reach a server.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-
-/// The body of an answer, as it arrives.
-pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailed>> + Send>>;
-
-/// A request to the server, but for its token.
-#[derive(Clone)]
-pub(super) struct Outgoing {
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-/// For whom a request is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
-    /// The host waits for it.
-    Hosts,
-    /// The bridge makes it of itself.
-    Own,
-}
-
-/// Why there is no answer.
+/// What comes outside of the answer to any request.
 #[derive(Debug)]
-pub(super) enum NoAnswer {
-    /// There is no token, or the server does not take it.
-    NotAuthorized(Failed),
-    /// The request or its answer was lost.
-    Fetch(FetchFailed),
+pub(super) enum Unasked {
+    /// The server says it.
+    Said(Message),
+    /// A new session has taken the place of one that the server had forgotten.
+    SessionAnew,
 }
 
-/// What all requests of one bridge share.
+/// The host at one end, the server at the other, and what is known of both.
 pub(super) struct Link {
-    pub(super) settings: BridgeSettings,
+    wire: Wire,
     pub(super) host: Host,
     pub(super) session: Session,
     pub(super) tools: KnownTools,
     pub(super) elsewhere: Elsewhere,
-    resource: ResourceId,
-    url: String,
-    source: Arc<dyn BearerSource>,
-    fetcher: Fetcher,
-    /// Whether the server has ever answered.
-    reached: AtomicBool,
-    /// Whether the server has ever taken a message.
-    let_in: AtomicBool,
-    shut_out: (mpsc::Sender<Failed>, tokio::sync::Mutex<mpsc::Receiver<Failed>>),
+    /// Who takes what the server says unasked; the host itself when there is nobody.
+    aside: Mutex<Option<UnboundedSender<Unasked>>>,
+    ids: AtomicU64,
 }
 
 impl Link {
-    pub(super) fn new(bridge: Bridge, host: Host) -> Self {
-        let (sender, receiver) = mpsc::channel(1);
+    pub(super) fn new(wire: Wire, host: Host) -> Self {
         Self {
-            settings: bridge.settings,
+            wire,
             host,
             session: Session::default(),
             tools: KnownTools::default(),
             elsewhere: Elsewhere::default(),
-            url: bridge.upstream.url().into(),
-            resource: bridge.upstream,
-            source: bridge.bearer,
-            fetcher: bridge.fetcher,
-            reached: AtomicBool::new(false),
-            let_in: AtomicBool::new(false),
-            shut_out: (sender, receiver.into()),
+            aside: Mutex::default(),
+            ids: AtomicU64::new(1),
         }
     }
 
-    /// Where the messages go, for people.
-    pub(super) fn place(&self) -> &str {
-        self.resource.as_str()
+    /// An id for a request of the bridge's own.
+    pub(super) fn own_id(&self) -> Id {
+        Id::own(&format!("doorward-{}", self.ids.fetch_add(1, Relaxed)))
     }
 
-    /// Sends a request. One that the server does not let in is sent again with a better token: it did not run.
-    ///
-    /// Source: MCP 2026-07-28 authorization, "Error Handling", "Step-Up Authorization Flow".
-    pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
-        self.send_for(Whose::Hosts, outgoing).await
+    /// Says who takes what the server says unasked.
+    pub(super) fn hand_aside(&self, taker: Option<UnboundedSender<Unasked>>) {
+        *self.aside.lock().expect("nobody panics with it in hand") = taker;
     }
 
-    /// Sends a request that nobody has asked for. No person is asked to log in for it.
-    pub(super) async fn send_unasked(&self, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
-        self.send_for(Whose::Own, outgoing).await
-    }
-
-    async fn send_for(&self, whose: Whose, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
-        let (mut rejections, mut step_ups) = (0, 0);
-        let mut credential = self.bearer(Why::ToSend).await?;
-        loop {
-            let serial = credential.as_ref().map(|credential| credential.serial);
-            let answer = self.send_until_reached(outgoing, credential).await?;
-            let (status, headers) = (answer.status(), answer.headers());
-            tracing::debug!(method = %outgoing.method, status = status.as_u16(), "the server answered");
-            let why = match status {
-                StatusCode::UNAUTHORIZED if rejections < MOST_REJECTIONS => {
-                    rejections += 1;
-                    match whose {
-                        Whose::Hosts => Why::Rejected { serial, headers },
-                        Whose::Own => Why::RejectedUnasked { serial },
-                    }
-                }
-                StatusCode::FORBIDDEN
-                    if whose == Whose::Hosts && asks_for_scope(headers) && step_ups < MOST_STEP_UPS =>
-                {
-                    step_ups += 1;
-                    Why::InsufficientScope { serial, headers }
-                }
-                StatusCode::UNAUTHORIZED => return Err(NoAnswer::NotAuthorized(self.still_refused())),
-                _ => {
-                    self.let_in.store(true, Relaxed);
-                    return Ok(answer);
-                }
-            };
-            credential = self.bearer(why).await?;
+    /// Hands on what came unasked; gives it back when nobody but the host takes it.
+    pub(super) fn set_aside(&self, unasked: Unasked) -> Option<Unasked> {
+        match &*self.aside.lock().expect("nobody panics with it in hand") {
+            Some(taker) => taker.send(unasked).err().map(|back| back.0),
+            None => Some(unasked),
         }
-    }
-
-    /// Sends a request again as long as it certainly has not reached the server: after sleep, or a change of networks.
-    async fn send_until_reached(
-        &self,
-        outgoing: &Outgoing,
-        credential: Option<Credential>,
-    ) -> Result<Response<Body>, NoAnswer> {
-        let patience = if self.reached.load(Relaxed) { self.settings.reconnect_for } else { FIRST_CONTACT };
-        let end = Instant::now() + patience.min(self.settings.reconnect_for);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.send_with(outgoing, credential.as_ref()).await {
-                Err(NoAnswer::Fetch(FetchFailed::Connect(_) | FetchFailed::Name(_)))
-                    if Instant::now() + pause < end =>
-                {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                answer => {
-                    self.reached.fetch_or(answer.is_ok(), Relaxed);
-                    return answer;
-                }
-            }
-        }
-    }
-
-    async fn send_with(
-        &self,
-        outgoing: &Outgoing,
-        credential: Option<&Credential>,
-    ) -> Result<Response<Body>, NoAnswer> {
-        let mut request = Request::builder().method(outgoing.method.clone()).uri(&self.url);
-        if let Some(headers) = request.headers_mut() {
-            headers.clone_from(&outgoing.headers);
-            if let Some(credential) = credential {
-                let value = credential.bearer.header_for(&self.resource);
-                let value = value.ok_or_else(|| NoAnswer::NotAuthorized(self.foreign_token()))?;
-                headers.insert(AUTHORIZATION, value);
-            }
-        }
-        let request = request
-            .body(outgoing.body.clone())
-            .map_err(|error| NoAnswer::Fetch(FetchFailed::Other(error.to_string())))?;
-        let answer = self.fetcher.stream(request, self.settings.reach, self.settings.answer_timeout).await;
-        Ok(answer.map_err(NoAnswer::Fetch)?.map(|body| Box::pin(body) as Body))
-    }
-
-    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, NoAnswer> {
-        self.source.bearer(why).await.map_err(|failed| {
-            tracing::debug!(code = failed.code().as_str(), "no access token: {}", failed.what());
-            NoAnswer::NotAuthorized(failed)
-        })
     }
 
     /// Takes a message that the server sent unasked, outside of the stream of any request.
@@ -213,50 +75,19 @@ impl Link {
                 }
             }
             Message::Response { id: None, .. } => tracing::debug!("an answer to nothing is dropped"),
-            Message::Request(_) | Message::Notification { .. } => self.host.say(&text).await,
+            Message::Request(_) | Message::Notification { .. } => {
+                if self.set_aside(Unasked::Said(message)).is_some() {
+                    self.host.say(&text).await;
+                }
+            }
         }
-    }
-
-    /// Says that a request was not let in. When none ever was, the bridge ends: [`shut_out`](Self::shut_out).
-    pub(super) fn not_let_in(&self, failed: &Failed) {
-        if !self.let_in.load(Relaxed) {
-            let _ = self.shut_out.0.try_send(failed.clone());
-        }
-    }
-
-    /// Waits until a request was not let in and none ever was before.
-    pub(super) async fn shut_out(&self) -> Failed {
-        let failed = self.shut_out.1.lock().await.recv().await;
-        failed.expect("this link holds a sender")
-    }
-
-    /// The same, without waiting.
-    pub(super) fn was_shut_out(&self) -> Option<Failed> {
-        self.shut_out.1.try_lock().ok()?.try_recv().ok()
-    }
-
-    fn still_refused(&self) -> Failed {
-        Failed::new(
-            Code::TokenRefused,
-            "the MCP server does not take the access token",
-            format!("{} answered 401 to a fresh token", self.resource),
-            format!("log in again with: doorward login --force {}", self.resource),
-        )
-    }
-
-    fn foreign_token(&self) -> Failed {
-        Failed::new(
-            Code::OutOfOrder,
-            "the access token is for another server",
-            format!("it is not for {}", self.resource),
-            "report it: this is a defect of the program",
-        )
     }
 }
 
-/// Whether a 403 is a request for more scopes, and not just a no.
-///
-/// Source: RFC 6750 section 3.1.
-fn asks_for_scope(headers: &HeaderMap) -> bool {
-    challenge::bearer(headers).is_some_and(|challenge| challenge.get("error") == Some("insufficient_scope"))
+impl Deref for Link {
+    type Target = Wire;
+
+    fn deref(&self) -> &Wire {
+        &self.wire
+    }
 }

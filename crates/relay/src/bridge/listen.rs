@@ -10,8 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header::ACCEPT};
 use super::{
     headers,
     incoming::Incoming,
-    link::{Link, NoAnswer, Outgoing},
+    link::Link,
     resume::LAST_EVENT,
+    wire::{NoAnswer, Outgoing},
 };
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

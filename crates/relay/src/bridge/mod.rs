@@ -6,80 +6,44 @@
 //!
 //! Source: MCP 2026-07-28 transports; MCP 2025-11-25 transports, "Streamable HTTP".
 
+mod answer;
 mod bearer;
 mod call;
+mod elsewhere;
 mod events;
 mod headers;
 mod host;
 mod incoming;
 mod link;
 mod listen;
+mod renew;
 mod resume;
+mod route;
 mod session;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod tool_list;
 mod tools;
+mod wire;
 mod work;
 
 use std::{sync::Arc, time::Duration};
 
 use doorward_client::Failed;
-use doorward_fetch::{Fetcher, Reach};
+use doorward_fetch::Fetcher;
 use doorward_types::ResourceId;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
 
 pub use bearer::{BearerSource, Credential, Why};
 use host::{Host, Line, Lines};
 use link::Link;
+pub use settings::BridgeSettings;
+use wire::Wire;
 use work::Work;
 
 /// How long the end may take, after the time that open requests are given.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-
-/// The limits of a bridge, and how it is ended.
-#[derive(Clone, Debug)]
-pub struct BridgeSettings {
-    /// Which addresses the MCP server may have.
-    pub reach: Reach,
-    /// The most bytes of one line from the host.
-    pub max_line: usize,
-    /// The most bytes of one message from the server.
-    pub max_message: usize,
-    /// The most requests of the host that are open at one time.
-    pub max_in_flight: usize,
-    /// How long the server may take to start its answer, and then to finish it; if that is a stream of events, how long
-    /// it may be silent.
-    pub answer_timeout: Duration,
-    /// How long a request that did not reach the server is tried again, once the server was reached before. A request
-    /// that may have reached it is never sent again.
-    pub reconnect_for: Duration,
-    /// How long it is tried to resume a stream that broke.
-    pub resume_for: Duration,
-    /// How long the stream for what the server says unasked may be silent before another is asked for.
-    pub listen_silence: Duration,
-    /// How long open requests may still take after the host's end of input.
-    pub drain: Duration,
-    /// Ends the bridge as the host's end of input does.
-    pub stop: CancellationToken,
-}
-
-impl Default for BridgeSettings {
-    fn default() -> Self {
-        Self {
-            reach: Reach::Public,
-            max_line: 10 << 20,
-            max_message: 64 << 20,
-            max_in_flight: 256,
-            answer_timeout: Duration::from_secs(600),
-            reconnect_for: Duration::from_secs(20),
-            resume_for: Duration::from_secs(120),
-            listen_silence: Duration::from_secs(300),
-            drain: Duration::from_secs(5),
-            stop: CancellationToken::new(),
-        }
-    }
-}
 
 /// Why a bridge ended before its host did.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +81,8 @@ impl Bridge {
         let (host, writer) = Host::start(stdout);
         let (stop, drain) = (self.settings.stop.clone(), self.settings.drain);
         let mut lines = Lines::new(stdin, self.settings.max_line);
-        let link = Arc::new(Link::new(self, host));
+        let wire = Wire::new(self.settings, self.upstream, self.bearer, self.fetcher);
+        let link = Arc::new(Link::new(wire, host));
         let mut work = Work::new(Arc::clone(&link));
         let ended = loop {
             let line = tokio::select! {

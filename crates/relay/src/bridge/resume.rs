@@ -2,44 +2,22 @@
 //!
 //! Source: MCP 2025-11-25 transports, "Resumability and Redelivery".
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header::ACCEPT};
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::Instant,
-};
+use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 
 use super::{
     headers,
-    incoming::Incoming,
-    link::{Body, Link, NoAnswer, Outgoing},
+    link::Link,
+    wire::{Body, NoAnswer, Outgoing},
 };
 use crate::envelope::{Id, Message};
 
 pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Answers that may come in another stream than that of their request, by the request's id.
-///
-/// A server that closes a request's stream early may hold its answer back for the next GET, and that need not be the
-/// one which resumes this request.
-#[derive(Default)]
-pub(super) struct Elsewhere(Mutex<HashMap<String, UnboundedSender<(Message, String)>>>);
-
-impl Elsewhere {
-    /// Hands an answer to its request; says whether somebody waits for it.
-    pub(super) fn deliver(&self, id: &Id, message: Message, text: String) -> bool {
-        let waiting = self.0.lock().expect("nobody panics with it in hand");
-        waiting.get(&id.key()).is_some_and(|request| request.send((message, text)).is_ok())
-    }
-}
 
 /// A request whose stream can go on after a break.
 pub(super) struct Resume {
@@ -53,8 +31,7 @@ pub(super) struct Resume {
 
 impl Resume {
     pub(super) fn new(link: &Arc<Link>, id: &Id) -> Self {
-        let (sender, answers) = unbounded_channel();
-        link.elsewhere.0.lock().expect("nobody panics with it in hand").insert(id.key(), sender);
+        let answers = link.elsewhere.wait_for(id);
         Self { link: Arc::clone(link), id: id.clone(), answers, broken: None, pause: FIRST_PAUSE }
     }
 
@@ -88,7 +65,7 @@ impl Resume {
             let asked = tokio::time::timeout_at(end, self.link.send_unasked(&outgoing)).await;
             match asked {
                 Ok(Ok(answer)) if answer.status() == StatusCode::OK => {
-                    let is_stream = Incoming::has_events(answer.headers());
+                    let is_stream = headers::is_stream(answer.headers());
                     return is_stream.then_some(answer);
                 }
                 // The old stream may still be there for the server.
@@ -104,9 +81,6 @@ impl Drop for Resume {
     fn drop(&mut self) {
         // An id that the host uses again has another request's entry.
         self.answers.close();
-        let mut waiting = self.link.elsewhere.0.lock().expect("nobody panics with it in hand");
-        if waiting.get(&self.id.key()).is_some_and(UnboundedSender::is_closed) {
-            waiting.remove(&self.id.key());
-        }
+        self.link.elsewhere.forget_closed(&self.id);
     }
 }

@@ -7,21 +7,11 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use http::{HeaderMap, Method, StatusCode};
+use http::HeaderMap;
 use serde_json::{Value, value::RawValue};
 
-use super::{
-    headers::{self, safe},
-    incoming::Incoming,
-    link::{Link, Outgoing},
-};
-use crate::{
-    envelope::{self, Members, Message, Reply, raw},
-    upstream::stdio::Mirrored,
-};
-
-/// The most pages that a list of tools may have.
-const MOST_PAGES: usize = 100;
+use super::headers::safe;
+use crate::{envelope::Members, upstream::stdio::Mirrored};
 
 /// The most tools that are remembered.
 const MOST_TOOLS: usize = 10_000;
@@ -69,36 +59,6 @@ impl KnownTools {
                 _ => continue,
             };
             headers.insert(header, safe(&text));
-        }
-    }
-}
-
-impl Link {
-    /// Asks for the list of tools on behalf of a call that the server refused for want of headers, in the call's own
-    /// `_meta`.
-    pub(super) async fn list_tools(&self, version: &str, call: &Members) {
-        let mut params = Members::default();
-        if let Some(meta) = call.get("_meta") {
-            params.set("_meta", meta.to_owned());
-        }
-        for page in 0..MOST_PAGES {
-            let text = envelope::request(&format_args!("\"doorward-tools-{page}\""), "tools/list", &params);
-            let Ok(message) = envelope::message(&text) else { return };
-            let headers = headers::mirrored(version, &message);
-            let asked = self.send_unasked(&Outgoing { method: Method::POST, headers, body: text.into() }).await;
-            let Some(answer) = asked.ok().filter(|answer| answer.status() == StatusCode::OK) else { return };
-            let mut incoming = Incoming::new(answer, &self.settings);
-            let next = async {
-                while let Ok(Some((message, _))) = incoming.next().await {
-                    if let Message::Response { reply: Reply::Result(result), .. } = message {
-                        return self.tools.learn(&result);
-                    }
-                }
-                None
-            };
-            let next = tokio::time::timeout(self.settings.answer_timeout, next).await;
-            let Some(cursor) = next.ok().flatten() else { return };
-            params.set("cursor", raw(&cursor));
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     call::{Call, Speech},
     headers::stated_version,
     link::Link,
+    route,
 };
 use crate::envelope::{self, INTERNAL_ERROR, Id, Incoming, Message, RpcError};
 
@@ -53,7 +54,7 @@ impl Work {
             Ok(Incoming::Single(message)) => self.start(message, Bytes::copy_from_slice(line)).await,
             Ok(Incoming::Batch(messages)) => {
                 for message in messages {
-                    let body = written(&message).into();
+                    let body = envelope::written(&message).into();
                     self.start(message, body).await;
                 }
             }
@@ -92,7 +93,7 @@ impl Work {
                 let _opened = opened.map(CancellationToken::drop_guard);
                 let answered = async {
                     done(before).await;
-                    call.ask(id, link).await;
+                    route::ask(call, id, link).await;
                 };
                 tokio::select! {
                     () = answered => {}
@@ -107,7 +108,7 @@ impl Work {
                 let _done = (opened.map(CancellationToken::drop_guard), told.drop_guard());
                 done(before).await;
                 done(Some(after)).await;
-                call.tell(link).await;
+                route::tell(call, link).await;
             });
         }
     }
@@ -194,14 +195,5 @@ fn id_of(line: &[u8]) -> Option<Id> {
 async fn done(before: Option<CancellationToken>) {
     if let Some(before) = before {
         before.cancelled().await;
-    }
-}
-
-/// A message of a batch as a text of its own.
-fn written(message: &Message) -> String {
-    match message {
-        Message::Request(request) => envelope::request(&request.id.as_raw(), &request.method, &request.params),
-        Message::Notification { method, params } => envelope::notification(method, params),
-        Message::Response { id, reply } => envelope::response(id.as_ref(), reply),
     }
 }

@@ -1,0 +1,87 @@
+//! The session of the older era over the wire: listened to, begun anew, ended.
+//!
+//! Source: MCP 2025-11-25 transports, "Session Management".
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::value::RawValue;
+
+use super::{
+    headers,
+    incoming::Incoming,
+    link::{Link, Unasked},
+    listen,
+    session::{Beginning, Which, negotiated, session_id},
+    wire::Outgoing,
+};
+use crate::envelope::{Message, Reply};
+
+/// How long the server may take over the end of a session.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+impl Link {
+    /// Opens the stream for what the server has to say unasked, when there is a session.
+    pub(super) fn listen(self: &Arc<Self>) {
+        if self.session.is_named() {
+            let listening = tokio::spawn(listen::run(Arc::clone(self)));
+            self.session.listen(Some(listening.abort_handle()));
+        }
+    }
+
+    /// Begins a session anew in place of one that the server has forgotten; says whether there is one now.
+    ///
+    /// Source: MCP 2025-11-25 transports, "Session Management".
+    pub(super) async fn renew(self: &Arc<Self>, forgotten: Which) -> bool {
+        let _one = self.session.renewing.lock().await;
+        if !self.session.is(forgotten) {
+            return self.session.is_named();
+        }
+        let Some(Beginning { initialize, initialized, version }) = self.session.beginning() else { return false };
+        tracing::info!("the server has forgotten the session; beginning another");
+        let Some((id, result)) = self.initialize_again(&initialize).await else { return false };
+        // The host goes on in the revision that it was told.
+        if negotiated(&result) != version {
+            return false;
+        }
+        self.session.began(&initialize, id, &result);
+        self.session.confirmed(&initialized);
+        let mut headers = headers::of_post();
+        self.session.mark(&mut headers);
+        let sent = self.send_unasked(&Outgoing { method: Method::POST, headers, body: initialized }).await;
+        if !sent.is_ok_and(|answer| answer.status().is_success()) {
+            return false;
+        }
+        self.listen();
+        self.set_aside(Unasked::SessionAnew);
+        true
+    }
+
+    async fn initialize_again(&self, initialize: &Bytes) -> Option<(Option<HeaderValue>, Box<RawValue>)> {
+        let outgoing = Outgoing { method: Method::POST, headers: headers::of_post(), body: initialize.clone() };
+        let answer = self.send_unasked(&outgoing).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
+        let id = session_id(answer.headers());
+        let mut incoming = Incoming::new(answer, &self.settings);
+        let result = async {
+            while let Ok(Some((message, _))) = incoming.next().await {
+                if let Message::Response { reply: Reply::Result(result), .. } = message {
+                    return Some((id, result));
+                }
+            }
+            None
+        };
+        tokio::time::timeout(self.settings.answer_timeout, result).await.ok().flatten()
+    }
+
+    /// Tells the server that the session is over, if there is one.
+    pub(super) async fn end_session(&self) {
+        self.session.listen(None);
+        let mut headers = HeaderMap::new();
+        if self.session.mark(&mut headers).is_some() {
+            let outgoing = Outgoing { method: Method::DELETE, headers, body: Bytes::new() };
+            // A server may refuse to be told; nothing depends on it.
+            let _ = tokio::time::timeout(GOODBYE, self.send_unasked(&outgoing)).await;
+        }
+    }
+}
