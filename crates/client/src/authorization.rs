@@ -31,7 +31,7 @@ enum ClientAtPort {
     /// The client is known. `stored` when an earlier login registered it.
     Known { client: RegisteredClient, stored: bool },
     /// The client is registered as soon as its redirect URI is known.
-    New { pattern: RedirectUri },
+    New { pattern: RedirectUri, over_v6: RedirectUri },
 }
 
 impl AwaitPort {
@@ -42,23 +42,26 @@ impl AwaitPort {
             (true, Some(port)) => PortChoice::Prefer(port),
             (false, Some(port)) => PortChoice::Only(port),
         };
-        let hold = hold(client.redirect_uri(), wanted)?;
+        let hold = hold(client.redirect_uri(), wanted, false)?;
         let client = ClientAtPort::Known { client, stored };
         Ok((State::Port(Self { found, client, wanted }), Step::HoldPort(hold)))
     }
 
     pub(crate) fn unregistered(found: Box<Found>, path: &str) -> Result<(State, Step), Failed> {
-        let pattern = RedirectUri::parse(format!("http://127.0.0.1{path}")).expect("a loopback address with a path");
+        let at =
+            |host: &str| RedirectUri::parse(format!("http://{host}{path}")).expect("a loopback address with a path");
+        let (pattern, over_v6) = (at("127.0.0.1"), at("[::1]"));
         let wanted = PortChoice::Any;
-        let hold = hold(&pattern, wanted)?;
-        let client = ClientAtPort::New { pattern };
+        let hold = hold(&pattern, wanted, true)?;
+        let client = ClientAtPort::New { pattern, over_v6 };
         Ok((State::Port(Self { found, client, wanted }), Step::HoldPort(hold)))
     }
 
     pub(crate) fn on(self, redirect_uri: &str, entropy: &mut dyn Entropy) -> Result<(State, Step), Failed> {
         let pattern = match &self.client {
             ClientAtPort::Known { client, .. } => client.redirect_uri(),
-            ClientAtPort::New { pattern } => pattern,
+            ClientAtPort::New { over_v6, .. } if redirect_uri.starts_with("http://[") => over_v6,
+            ClientAtPort::New { pattern, .. } => pattern,
         };
         let held = RedirectUri::parse(redirect_uri).ok().filter(|held| {
             let right_port = match self.wanted {
@@ -82,7 +85,7 @@ impl AwaitPort {
     }
 }
 
-fn hold(redirect_uri: &RedirectUri, port: PortChoice) -> Result<HoldPort, Failed> {
+fn hold(redirect_uri: &RedirectUri, port: PortChoice, either: bool) -> Result<HoldPort, Failed> {
     let (redirect::Kind::Loopback { host }, Ok(url)) = (redirect_uri.kind(), Url::parse(redirect_uri.as_str())) else {
         return Err(Failed::new(
             Code::BadRedirect,
@@ -91,7 +94,7 @@ fn hold(redirect_uri: &RedirectUri, port: PortChoice) -> Result<HoldPort, Failed
             "register a loopback redirect URI for this client",
         ));
     };
-    Ok(HoldPort { host: host.clone(), port, path: url.path().to_owned() })
+    Ok(HoldPort { host: host.clone(), port, path: url.path().to_owned(), either })
 }
 
 /// The port that is written in a redirect URI.

@@ -94,6 +94,8 @@ codes! {
     CallbackIssuer = "CL-303", Refused;
     /// The authorization server refused the request.
     AuthorizationRefused = "CL-304", Refused;
+    /// The port that the browser would come back to is taken, blocked, or answered by somebody else.
+    PortUnusable = "CL-305", Error;
 
     /// The token endpoint refused.
     TokenRefused = "CL-401", Refused;

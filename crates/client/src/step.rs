@@ -48,6 +48,8 @@ pub struct HoldPort {
     pub port: PortChoice,
     /// The path that the callback comes to; a request to any other is answered with 404.
     pub path: String,
+    /// Whether `[::1]` will do as well, with any port, where the host cannot be used: nothing is registered yet.
+    pub either: bool,
 }
 
 /// Which port will do.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod ladder;
 mod serve;
 mod units;
 
@@ -11,11 +12,12 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use admin::*;
 pub(crate) use client::*;
+pub(crate) use ladder::*;
 pub(crate) use serve::*;
 
 /// OAuth for MCP servers: put it in front of one, or connect a host to one.
 #[derive(Debug, Parser)]
-#[command(name = "doorward", version, about, max_term_width = 110)]
+#[command(name = "doorward", version, about, max_term_width = 110, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -51,6 +53,10 @@ pub(crate) enum Command {
     List(List),
     /// Print the access token of a login, renewed when it is about to end.
     Token(Token),
+    /// Show who is logged in where, with what scopes, until when, and whether the server still takes it.
+    Status(Status),
+    /// Renew a login's access token now.
+    Refresh(Refresh),
     /// Revoke a login at its server and remove it here.
     Logout(Logout),
     /// Administer the accounts of a gateway.
@@ -79,5 +85,11 @@ pub(crate) enum Command {
         file: PathBuf,
         #[command(flatten)]
         state: State,
+    },
+    /// Explain a command, or one of: sign-in, exit-codes, environment, security.
+    Help {
+        /// A command or a topic.
+        #[arg(value_name = "COMMAND|TOPIC")]
+        about: Vec<String>,
     },
 }

@@ -9,6 +9,7 @@ mod client;
 mod connect;
 mod entropy;
 mod failure;
+mod help;
 mod key;
 mod login;
 mod operator_key;
@@ -49,12 +50,15 @@ fn main() -> ExitCode {
             cli::Command::Login(login) => login::run(login, json).await,
             cli::Command::List(list) => login::list(list, json).await,
             cli::Command::Token(token) => login::token(token, json).await,
+            cli::Command::Status(status) => login::status(status, json).await,
+            cli::Command::Refresh(refresh) => login::refresh(refresh, json).await,
             cli::Command::Logout(logout) => login::logout(logout, json).await,
             cli::Command::User { command } => user::run(command, json).await,
             cli::Command::Client { command } => client::run(command, json).await,
             cli::Command::Key { command } => key::run(command, json).await,
             cli::Command::AuditLog { command } => audit_log::run(command, json).await,
             cli::Command::Backup { file, state } => backup::run(file, &state, json).await,
+            cli::Command::Help { about } => help::run(&about),
             cli::Command::WatchChildren => Ok(()),
         }
     });

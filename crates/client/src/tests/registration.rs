@@ -250,7 +250,7 @@ fn a_client_with_a_secret_proves_itself_as_the_server_lists() {
 #[test]
 fn the_port_is_the_registered_one_where_that_matters() {
     // proves: BRW-11, MCP-AUTH-081
-    let hold = |path: &str, port| HoldPort { host: "127.0.0.1".into(), port, path: path.into() };
+    let hold = |path: &str, port| HoldPort { host: "127.0.0.1".into(), port, path: path.into(), either: false };
     let mut world = World::usual();
     world.stored = Some(stored(ISSUER, "known"));
     world.run().unwrap();
@@ -262,7 +262,10 @@ fn the_port_is_the_registered_one_where_that_matters() {
     world.target.clients =
         vec![PreRegistered { redirect_uri: redirect("http://localhost:9000/cb"), ..given(None, "mine") }];
     world.run().unwrap();
-    assert_eq!(world.held, [HoldPort { host: "localhost".into(), port: PortChoice::Only(9000), path: "/cb".into() }]);
+    assert_eq!(
+        world.held,
+        [HoldPort { host: "localhost".into(), port: PortChoice::Only(9000), path: "/cb".into(), either: false }]
+    );
     assert_eq!(parameter(&world.opened[0], "redirect_uri").unwrap(), "http://localhost:9000/cb");
 
     let mut world = World::usual();
@@ -273,6 +276,28 @@ fn the_port_is_the_registered_one_where_that_matters() {
     let mut world = World::usual();
     world.target.clients =
         vec![PreRegistered { redirect_uri: redirect("https://web.example/cb"), ..given(None, "mine") }];
+    assert_eq!(world.run().unwrap_err().code(), Code::BadRedirect);
+}
+
+#[test]
+fn a_client_that_is_not_registered_yet_takes_the_loopback_address_that_there_is() {
+    // proves: BRW-12
+    let mut world = World::usual();
+    let path = {
+        let mut probe = World::usual();
+        probe.run().unwrap();
+        assert!(probe.held[0].either);
+        probe.held[0].path.clone()
+    };
+    world.held_instead = Some(format!("http://[::1]:5000{path}"));
+    world.run().unwrap();
+    assert_eq!(parameter(&world.opened[0], "redirect_uri").unwrap(), format!("http://[::1]:5000{path}"));
+    assert!(String::from_utf8_lossy(&world.sent_to(REGISTER)[0].body).contains("[::1]:5000"));
+
+    // What is registered is kept to.
+    let mut world = World::usual();
+    world.stored = Some(stored(ISSUER, "known"));
+    world.held_instead = Some("http://[::1]:5000/callback/abc".into());
     assert_eq!(world.run().unwrap_err().code(), Code::BadRedirect);
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use super::ladder::{Account, Elsewhere, SignIn};
 
 /// Where a person's logins lie.
 #[derive(Debug, Args)]
@@ -10,28 +12,6 @@ pub(crate) struct ClientDir {
     /// Where logins lie [default: the doorward folder of the user's state directory].
     #[arg(long, alias = "data-dir", env = "DOORWARD_CLIENT_DIR", value_name = "DIR")]
     pub(crate) client_dir: Option<PathBuf>,
-}
-
-/// What happens with the sign-in page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BrowserChoice {
-    /// Open it, with $BROWSER or as the desktop does.
-    Open,
-    /// Print its address only.
-    Print,
-    /// Neither: fail when a person is needed.
-    None,
-}
-
-/// How a person signs in.
-#[derive(Debug, Args)]
-pub(crate) struct SignIn {
-    /// What to do with the sign-in page [default: open it where somebody can look].
-    #[arg(long, env = "DOORWARD_BROWSER", value_enum)]
-    pub(crate) browser: Option<BrowserChoice>,
-    /// How long the sign-in may take, in seconds.
-    #[arg(long, env = "DOORWARD_TIMEOUT", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3000), value_name = "SECONDS")]
-    pub(crate) timeout: u64,
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +23,8 @@ pub(crate) struct Connect {
     pub(crate) url: String,
     #[command(flatten)]
     pub(crate) sign_in: SignIn,
+    #[command(flatten)]
+    pub(crate) account: Account,
     #[command(flatten)]
     pub(crate) client: ClientDir,
     /// How long the server may take to start its answer to a request, in seconds.
@@ -67,6 +49,10 @@ pub(crate) struct Login {
     #[command(flatten)]
     pub(crate) sign_in: SignIn,
     #[command(flatten)]
+    pub(crate) elsewhere: Elsewhere,
+    #[command(flatten)]
+    pub(crate) account: Account,
+    #[command(flatten)]
     pub(crate) client: ClientDir,
 }
 
@@ -85,13 +71,7 @@ pub(crate) struct Token {
     #[arg(long, env = "DOORWARD_HEADER", conflicts_with = "json")]
     pub(crate) header: bool,
     #[command(flatten)]
-    pub(crate) client: ClientDir,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Logout {
-    /// The URL of the MCP server.
-    pub(crate) url: String,
+    pub(crate) account: Account,
     #[command(flatten)]
     pub(crate) client: ClientDir,
 }

@@ -16,9 +16,9 @@ const LAST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Runs the bridge until the host is done.
 pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
-    let target = login::target(&flags.url)?;
+    let target = login::target(&flags.url, &flags.account)?;
     let place = Place::open(&flags.client).await?;
-    let manner = login::manner(&flags.sign_in);
+    let manner = login::Manner::of_host(&flags.sign_in);
     let settings = BridgeSettings {
         reach: target.reach,
         max_line: flags.max_line,

@@ -1,8 +1,9 @@
 //! The client's failures in the program's words.
 
-use doorward_client::{self as client, Code, Failed, StoreFault};
+use doorward_client::{self as client, Code, Failed, StoreFault, Target};
 use doorward_types::{ResourceId, outbound::FetchFailed};
 
+use super::account;
 use crate::failure::{Exit, Failure};
 
 impl From<Failed> for Box<Failure> {
@@ -46,6 +47,16 @@ pub(super) fn store(fault: &StoreFault) -> Failed {
 /// A person has to log in, and none is here.
 pub(super) fn log_in_first(resource: &ResourceId, why: &str) -> Failed {
     person_needed(resource, why, &format!("doorward login {resource}"))
+}
+
+/// The same, as the account that was named.
+pub(super) fn log_in_as(target: &Target, why: &str) -> Failed {
+    person_needed(&target.resource, why, &account::login_command(target))
+}
+
+/// A stored login whose URL is none any more.
+pub(super) fn stored_target(failure: &Failure) -> Failed {
+    Failed::new(Code::BadTarget, &failure.what, &failure.why, &failure.next)
 }
 
 /// The same, where another command is the one to type.

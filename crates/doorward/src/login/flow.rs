@@ -1,37 +1,38 @@
 //! One login, from the server's 401 to a page that says how it went.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use doorward_client::{
     Code, Connect, Connected, CredentialStore as _, Failed, Input, Note, RegisteredClient, Registration, SaveFailed,
-    Step, StoredTokens, Target, step::OpenBrowser,
+    Step, StoredTokens, Target,
+    step::{HoldPort, OpenBrowser, PortChoice},
 };
 use doorward_fetch::{Outbound, Reach, Redirects};
+use doorward_types::ResourceId;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
+pub(crate) use super::ladder::Manner;
 use super::{
     browser::{self, Way},
     fail,
+    ladder::Paste,
     listener::{Callback, Listener},
     pages::Page,
+    paste::Typed,
     place::Place,
     probe,
     window::Window,
 };
 use crate::{entropy::SystemEntropy, output, serve::now};
 
+/// The port that is named where none can be held: the address is read by a person, and never asked for by a browser that
+/// could reach it.
+const UNHELD_PORT: u16 = 65_535;
+/// After how long a person is told that they can paste the address.
+const NUDGE: Duration = Duration::from_secs(30);
 /// How often saving is tried again because another process wrote in between.
 const MOST_CONFLICTS: usize = 8;
-
-/// How a person takes part in a login.
-#[derive(Clone, Debug)]
-pub(crate) struct Manner {
-    /// How they get to see the page.
-    pub(crate) way: Way,
-    /// How long they may take.
-    pub(crate) patience: Duration,
-}
 
 /// Logs in and uses the tokens once. `challenge` are the headers with which the server refused.
 ///
@@ -45,7 +46,9 @@ pub(crate) async fn log_in(
 ) -> Result<StoredTokens, Failed> {
     let window = place.window(&target.resource);
     let (until, reach) = (Instant::now() + manner.patience, target.reach);
-    let mut visit = Visit { place, manner, window: &window, listener: None, waiting: None, stored: None, until, reach };
+    let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None };
+    let resource = target.resource.clone();
+    let mut visit = Visit { place, manner, window: &window, at, stored: None, until, reach, resource };
     let outcome = visit.run(target, challenge).await;
     match &outcome {
         Ok(_) => window.done(),
@@ -60,13 +63,21 @@ struct Visit<'a> {
     place: &'a Place,
     manner: &'a Manner,
     window: &'a Window,
-    listener: Option<Listener>,
-    /// The browser that brought the answer and waits for its page.
-    waiting: Option<Callback>,
+    at: At,
     /// The client that an earlier login registered, unless it was found out that the server has forgotten it.
     stored: Option<RegisteredClient>,
     until: Instant,
     reach: Reach,
+    resource: ResourceId,
+}
+
+/// Where the answer can come to.
+struct At {
+    listener: Option<Listener>,
+    typed: Option<Typed>,
+    redirect_uri: String,
+    /// The browser that brought the answer and waits for its page.
+    waiting: Option<Callback>,
 }
 
 impl Visit<'_> {
@@ -147,26 +158,57 @@ impl Visit<'_> {
                 Input::ClientSaved
             }
             Step::HoldPort(wanted) => {
-                let listener = self.listener.insert(Listener::hold(&wanted).await?);
-                Input::PortHeld { redirect_uri: listener.redirect_uri().to_owned() }
+                self.hold(&wanted).await?;
+                Input::PortHeld { redirect_uri: self.at.redirect_uri.clone() }
             }
             Step::OpenBrowser(page) => {
                 self.open(&page)?;
-                self.wait(self.until).await
+                self.at.wait(self.until, self.manner).await
             }
             Step::KeepWaiting { why, at_most } => {
-                tracing::warn!(?why, "an answer that is not the awaited one came to the callback port");
-                if let Some(callback) = self.waiting.take() {
-                    callback.show(Page::NotTaken);
+                tracing::warn!(?why, "an answer that is not the awaited one came");
+                match self.at.waiting.take() {
+                    Some(callback) => callback.show(Page::NotTaken),
+                    None => output::tell("That address belongs to another sign-in, or is not whole. Still waiting."),
                 }
-                self.wait(at_most.map_or(self.until, |most| self.until.min(Instant::now() + most))).await
+                let until = at_most.map_or(self.until, |most| self.until.min(Instant::now() + most));
+                self.at.wait(until, self.manner).await
             }
             Step::Done(_) => unreachable!("the loop ends with it"),
         })
     }
 
+    /// Takes hold of a port. Where that cannot be, and somebody can paste the address at which the browser ends, that
+    /// will do: it is read from it as it would have been from the request.
+    async fn hold(&mut self, wanted: &HoldPort) -> Result<(), Failed> {
+        // A walk before this one may still hold the port.
+        if let Some(listener) = self.at.listener.take() {
+            listener.finish().await;
+        }
+        let resource = self.resource.url();
+        let failed = match Listener::hold(wanted, resource.host_str().unwrap_or_default()).await {
+            Ok(listener) => {
+                self.at.redirect_uri = listener.redirect_uri().to_owned();
+                self.at.listener = Some(listener);
+                return Ok(());
+            }
+            Err(failed) => failed,
+        };
+        if self.manner.paste == Paste::No {
+            return Err(failed);
+        }
+        output::tell(&format!("{}: {}.", failed.what(), failed.why()));
+        output::tell("So the browser will end on a page that is not ours. Paste that page's address here.");
+        let port = match wanted.port {
+            PortChoice::Only(port) | PortChoice::Prefer(port) => port,
+            PortChoice::Any => UNHELD_PORT,
+        };
+        self.at.redirect_uri = format!("http://{}:{port}{}", wanted.host, wanted.path);
+        Ok(())
+    }
+
     fn open(&mut self, page: &OpenBrowser) -> Result<(), Failed> {
-        if let Some(callback) = self.waiting.take() {
+        if let Some(callback) = self.at.waiting.take() {
             callback.show(Page::Again);
         }
         if !browser::may_open(&page.url) {
@@ -178,22 +220,17 @@ impl Visit<'_> {
             ));
         }
         self.window.opening();
-        browser::show(&self.manner.way, &page.url);
-        output::tell(&format!("Waiting for the sign-in at {} ({})", page.issuer, words(self.manner.patience)));
-        Ok(())
-    }
-
-    /// Waits for a browser to come back.
-    async fn wait(&mut self, until: Instant) -> Input {
-        let Some(listener) = &mut self.listener else { return Input::TimeUp };
-        match tokio::time::timeout_at(until, listener.next()).await {
-            Err(_) => Input::TimeUp,
-            Ok(callback) => {
-                let query = callback.query.clone();
-                self.waiting = Some(callback);
-                Input::Callback { query }
-            }
+        output::tell(&format!("Signing in to {} at {}", page.resource, page.issuer));
+        if let Some(scope) = &page.scope {
+            output::tell(&format!("  asking for {scope}"));
         }
+        browser::show(&self.manner.way, &page.url);
+        self.manner.hints(&self.at.redirect_uri).iter().for_each(|line| output::tell(line));
+        output::tell(&format!("Waiting {} for the sign-in to be finished there.", words(self.manner.patience)));
+        if self.manner.paste != Paste::No && self.at.typed.is_none() {
+            self.at.typed = Some(Typed::start());
+        }
+        Ok(())
     }
 
     /// Saves the tokens in place of what is there: a person has just made them.
@@ -221,11 +258,53 @@ impl Visit<'_> {
     }
 
     async fn end(mut self, page: Page) {
-        if let Some(callback) = self.waiting.take() {
+        if let Some(callback) = self.at.waiting.take() {
             callback.show(page);
         }
-        if let Some(listener) = self.listener.take() {
+        if let Some(listener) = self.at.listener.take() {
             listener.finish().await;
+        }
+    }
+}
+
+impl At {
+    /// Waits for the answer: a browser that comes back, or a person who pastes where it ended.
+    async fn wait(&mut self, until: Instant, manner: &Manner) -> Input {
+        let Self { listener, typed, redirect_uri, waiting } = self;
+        let mut came = pin!(async {
+            match listener {
+                Some(listener) => listener.next().await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut pasted = pin!(async {
+            match typed {
+                Some(typed) => typed.next(redirect_uri).await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut ended = false;
+        let mut nudge = pin!(tokio::time::sleep(NUDGE));
+        let mut nudged = manner.paste != Paste::Offered || manner.way == Way::Print;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return Input::TimeUp,
+                callback = &mut came => {
+                    let query = callback.query.clone();
+                    *waiting = Some(callback);
+                    return Input::Callback { query };
+                }
+                query = &mut pasted, if !ended => match query {
+                    Some(query) => return Input::Callback { query },
+                    // Nobody can paste any more, and that was how it was to be done.
+                    None if manner.paste == Paste::Wanted => return Input::TimeUp,
+                    None => ended = true,
+                },
+                () = &mut nudge, if !nudged => {
+                    nudged = true;
+                    output::tell("Nothing has come back yet. If the browser shows an error page, paste its address here.");
+                }
+            }
         }
     }
 }

@@ -24,12 +24,19 @@ pub(crate) async fn run(flags: cli::List, json: bool) -> Result<(), Box<Failure>
         return Ok(());
     }
     let now = now();
-    let mut rows = vec![["URL", "ISSUER", "SCOPES", "EXPIRES"].map(str::to_owned)];
-    rows.extend(all.iter().map(|tokens| {
-        [tokens.resource.to_string(), tokens.server.issuer().to_string(), scopes(tokens), expiry(tokens, now)]
-    }));
-    output::table(&rows);
+    output::table(&rows(&all, now));
     Ok(())
+}
+
+/// The table, with its heading.
+pub(super) fn rows(all: &[StoredTokens], now: Timestamp) -> Vec<[String; 5]> {
+    let mut rows = vec![["URL", "ACCOUNT", "ISSUER", "SCOPES", "EXPIRES"].map(str::to_owned)];
+    rows.extend(all.iter().map(|tokens| {
+        let account = tokens.account.clone().unwrap_or_else(|| "-".to_owned());
+        let (url, issuer) = (tokens.resource.to_string(), tokens.server.issuer().to_string());
+        [url, account, issuer, scopes(tokens), expiry(tokens, now)].map(|text| output::harmless(&text))
+    }));
+    rows
 }
 
 /// A login for programs, without its secrets.

@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 8252 sections 7.3 and 8.3.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use doorward_client::{
@@ -21,7 +21,11 @@ use tokio::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::pages::Page;
+use super::{
+    holder::{self, Holder},
+    pages::Page,
+    riddle::{Heard, Riddle},
+};
 
 /// The most bytes of a request's head.
 const MOST_HEAD: usize = 16 << 10;
@@ -56,30 +60,53 @@ impl Callback {
 }
 
 impl Listener {
-    /// Takes hold of a port, on loopback addresses only.
+    /// Takes hold of a port, on loopback addresses only, and makes sure that whoever comes to it comes to us. `about`
+    /// is the server that the pages name.
     ///
     /// # Errors
-    /// When the port that it must be is taken.
-    pub(crate) async fn hold(wanted: &HoldPort) -> Result<Self, Failed> {
-        let sockets = bind(wanted).await.map_err(|error| {
-            let (what, hint) = match wanted.port {
-                PortChoice::Only(port) => (
-                    format!("port {port}, which this client is registered with, cannot be used"),
-                    "stop the program that uses the port, or register another redirect URI",
-                ),
-                _ => ("no port on this computer can be used".to_owned(), "check the limits of this system (ulimit -n)"),
-            };
-            Failed::new(Code::BadRedirect, what, format!("{}: {error}", wanted.host), hint)
-        })?;
+    /// When no port can be used, or not the one that it must be: who holds it is told.
+    pub(crate) async fn hold(wanted: &HoldPort, about: &str) -> Result<Self, Failed> {
+        let (mut first, mut blocked) = (None, None);
+        for (host, port) in tries(wanted) {
+            // Where nothing gets to one port, nothing gets to another.
+            if blocked == Some(host) {
+                continue;
+            }
+            match Self::hold_at(host, port, &wanted.path, about).await {
+                Ok(listener) => return Ok(listener),
+                Err(trouble) => {
+                    tracing::info!("{trouble}");
+                    blocked = matches!(trouble, Trouble::Blocked { .. }).then_some(host);
+                    first = first.or(Some(trouble));
+                }
+            }
+        }
+        Err(first.expect("at least one port is tried").failed(wanted.port))
+    }
+
+    async fn hold_at(host: &str, port: u16, path: &str, about: &str) -> Result<Self, Trouble> {
+        let sockets = bind_all(host, port).await.map_err(|error| Trouble::bound(host, port, error))?;
         let port = sockets.first().and_then(|socket| socket.local_addr().ok()).map_or(0, |address| address.port());
         let (sender, callbacks) = mpsc::channel(8);
-        let stop = CancellationToken::new();
-        let door = Arc::new(Door { path: wanted.path.clone(), hosts: hosts(port), callbacks: sender });
+        let (stop, riddle) = (CancellationToken::new(), Riddle::new());
+        let door = Door {
+            path: path.to_owned(),
+            hosts: hosts(port),
+            callbacks: sender,
+            riddle: riddle.clone(),
+            about: about.to_owned(),
+        };
+        let door = Arc::new(door);
         let mut accepting = JoinSet::new();
         for socket in sockets {
             accepting.spawn(accept(socket, Arc::clone(&door), stop.clone()));
         }
-        let redirect_uri = format!("http://{}:{port}{}", wanted.host, wanted.path);
+        match riddle.ask(host, port).await {
+            Heard::Us => {}
+            Heard::SomebodyElse => return Err(Trouble::Answered { host: host.to_owned(), port }),
+            Heard::Nobody => return Err(Trouble::Blocked { host: host.to_owned(), port }),
+        }
+        let redirect_uri = format!("http://{host}:{port}{path}");
         Ok(Self { redirect_uri, callbacks, accepting, stop })
     }
 
@@ -111,14 +138,70 @@ impl Listener {
     }
 }
 
-async fn bind(wanted: &HoldPort) -> io::Result<Vec<TcpListener>> {
-    match wanted.port {
-        PortChoice::Any => bind_all(&wanted.host, 0).await,
-        PortChoice::Only(port) => bind_all(&wanted.host, port).await,
-        PortChoice::Prefer(port) => match bind_all(&wanted.host, port).await {
-            Ok(sockets) => Ok(sockets),
-            Err(_) => bind_all(&wanted.host, 0).await,
-        },
+/// Where to try, in this order.
+fn tries(wanted: &HoldPort) -> Vec<(&str, u16)> {
+    let host = wanted.host.as_str();
+    let mut tries = match wanted.port {
+        PortChoice::Only(port) => vec![(host, port)],
+        PortChoice::Prefer(port) => vec![(host, port), (host, 0)],
+        PortChoice::Any => vec![(host, 0), (host, 0)],
+    };
+    if wanted.either {
+        tries.push(("[::1]", 0));
+    }
+    tries
+}
+
+/// Why a port cannot be used.
+#[derive(Debug)]
+enum Trouble {
+    /// Somebody else holds it.
+    Taken { port: u16, by: Holder },
+    /// The system does not give it.
+    NotGiven { host: String, error: io::Error },
+    /// We hold it, and somebody else answers there.
+    Answered { host: String, port: u16 },
+    /// We hold it, and nothing gets there.
+    Blocked { host: String, port: u16 },
+}
+
+impl Trouble {
+    fn bound(host: &str, port: u16, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrInUse if port != 0 => Self::Taken { port, by: holder::of(port) },
+            _ => Self::NotGiven { host: host.to_owned(), error },
+        }
+    }
+
+    fn failed(self, choice: PortChoice) -> Failed {
+        let hint = match &self {
+            Self::Taken { port, by } => by.advice(*port),
+            Self::Answered { port, .. } => holder::of_others(*port).advice(*port),
+            Self::Blocked { .. } => "allow connections of this computer to itself: look at its packet filter, VPN or \
+                                     sandbox"
+                .to_owned(),
+            Self::NotGiven { .. } => "check the limits of this system (ulimit -n)".to_owned(),
+        };
+        let what = match choice {
+            PortChoice::Only(port) => format!("port {port}, which this client is registered with, cannot be used"),
+            _ => "no port on this computer can be used for the sign-in".to_owned(),
+        };
+        Failed::new(Code::PortUnusable, what, self.to_string(), hint)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken { port, by } => write!(f, "port {port} is held by {by}"),
+            Self::NotGiven { host, error } => write!(f, "{host}: {error}"),
+            Self::Answered { host, port } => {
+                write!(f, "{host}:{port} is answered by {}, although doorward listens there", holder::of_others(*port))
+            }
+            Self::Blocked { host, port } => {
+                write!(f, "nothing gets to {host}:{port}, although doorward listens there")
+            }
+        }
     }
 }
 
@@ -151,6 +234,8 @@ struct Door {
     path: String,
     hosts: Vec<String>,
     callbacks: mpsc::Sender<Callback>,
+    riddle: Riddle,
+    about: String,
 }
 
 /// Serves connections until told to stop; gives back those that are still open.
@@ -183,6 +268,9 @@ async fn serve(connection: TcpStream, door: Arc<Door>) {
 impl Door {
     async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let page = match self.judge(request) {
+            Err(Page::Absent) if self.is_our_own(request) => {
+                return Response::new(Full::new(Bytes::from(self.riddle.answer.clone())));
+            }
             Err(page) => page,
             Ok(query) => {
                 let (page, shown) = oneshot::channel();
@@ -192,7 +280,14 @@ impl Door {
                 }
             }
         };
-        page.response()
+        page.response(&self.about)
+    }
+
+    /// Whether we ask ourselves whether we are here.
+    fn is_our_own<B>(&self, request: &Request<B>) -> bool {
+        let host = request.headers().get(header::HOST).map(header::HeaderValue::as_bytes);
+        let ours = host.is_some_and(|host| self.hosts.iter().any(|own| own.as_bytes() == host));
+        ours && request.method() == Method::GET && request.uri().path() == self.riddle.path
     }
 
     /// The query of a request that a browser makes for a person, at the right place.

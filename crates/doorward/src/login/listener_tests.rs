@@ -7,11 +7,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PATH: &str = "/callback/2hYcQ7xw";
 
 fn wanted(host: &str, port: PortChoice) -> HoldPort {
-    HoldPort { host: host.into(), port, path: PATH.into() }
+    HoldPort { host: host.into(), port, path: PATH.into(), either: false }
+}
+
+async fn hold_as(wanted: &HoldPort) -> Result<Listener, Failed> {
+    Listener::hold(wanted, "mcp.example.com").await
 }
 
 async fn hold() -> (Listener, u16) {
-    let listener = Listener::hold(&wanted("127.0.0.1", PortChoice::Any)).await.unwrap();
+    let listener = hold_as(&wanted("127.0.0.1", PortChoice::Any)).await.unwrap();
     let port = url::Url::parse(listener.redirect_uri()).unwrap().port().unwrap();
     (listener, port)
 }
@@ -53,6 +57,7 @@ async fn the_browser_waits_for_its_page_and_gets_no_word_of_its_own_back() {
     for word in ["script>", "<img", "S3CRET", "error_description", "<script"] {
         assert!(!answer.contains(word), "{word} in {answer}");
     }
+    assert!(answer.contains("mcp.example.com"), "the server that was signed in to is named");
     let lower = answer.to_ascii_lowercase();
     for header in [
         "cache-control: no-store",
@@ -180,12 +185,70 @@ async fn a_port_is_the_right_one_or_none() {
     // proves: BRW-11
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let failed = Listener::hold(&wanted("127.0.0.1", PortChoice::Only(port))).await.err().expect("it is taken");
+    let failed = hold_as(&wanted("127.0.0.1", PortChoice::Only(port))).await.err().expect("it is taken");
     assert!(failed.what().contains(&port.to_string()), "{failed}");
-    let other = Listener::hold(&wanted("127.0.0.1", PortChoice::Prefer(port))).await.unwrap();
+    assert_eq!(failed.code(), Code::PortUnusable);
+    if cfg!(target_os = "linux") {
+        let holder = format!("(process {})", std::process::id());
+        assert!(failed.why().contains(&holder), "who holds it is told: {failed}");
+    }
+    let other = hold_as(&wanted("127.0.0.1", PortChoice::Prefer(port))).await.unwrap();
     assert!(!other.redirect_uri().contains(&format!(":{port}/")));
     drop(taken);
-    let free = Listener::hold(&wanted("localhost", PortChoice::Only(port))).await.unwrap();
+    let free = hold_as(&wanted("localhost", PortChoice::Only(port))).await.unwrap();
     assert_eq!(free.redirect_uri(), format!("http://localhost:{port}{PATH}"));
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_else_answers_by_its_name_is_not_used() {
+    // proves: BRW-10
+    let Ok(other) = std::net::TcpListener::bind("[::1]:0") else { return };
+    let port = other.local_addr().unwrap().port();
+    let failed = hold_as(&wanted("localhost", PortChoice::Only(port))).await.err().expect("it is not ours alone");
+    assert_eq!(failed.code(), Code::PortUnusable, "{failed}");
+    let next = hold_as(&wanted("localhost", PortChoice::Prefer(port))).await.unwrap();
+    assert!(!next.redirect_uri().contains(&format!(":{port}/")), "another port is taken");
+}
+
+#[tokio::test]
+async fn either_loopback_address_will_do_where_nothing_is_registered() {
+    // proves: BRW-12
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    // An address that this computer does not have stands for an IPv4 that is switched off.
+    let mut nowhere = wanted("192.0.2.1", PortChoice::Any);
+    assert_eq!(hold_as(&nowhere).await.err().expect("no such address").code(), Code::PortUnusable);
+    nowhere.either = true;
+    let (mut listener, address) = {
+        let listener = hold_as(&nowhere).await.unwrap();
+        let address = listener.redirect_uri().to_owned();
+        (listener, address)
+    };
+    assert!(address.starts_with("http://[::1]:"), "{address}");
+    let port = url::Url::parse(&address).unwrap().port().unwrap();
+    let browser = tokio::spawn(async move {
+        let mut connection = TcpStream::connect(("::1", port)).await.unwrap();
+        let request = format!("GET {PATH}?code=x HTTP/1.1\r\nHost: [::1]:{port}\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    tokio::time::timeout(PATIENCE, listener.next()).await.unwrap().show(Page::Done);
+    assert_eq!(status(&browser.await.unwrap()), "200");
+}
+
+#[tokio::test]
+async fn a_parameter_that_names_another_page_leads_nowhere() {
+    // proves: BCP-15
+    let (mut listener, port) = hold().await;
+    let query = "code=x&state=y&next=https://evil.example&redirect=//evil.example&Location=https://evil.example";
+    let browser = tokio::spawn(raw(port, get(port, &format!("{PATH}?{query}"), "")));
+    tokio::time::timeout(PATIENCE, listener.next()).await.unwrap().show(Page::Done);
+    let answer = browser.await.unwrap();
+    assert_eq!(status(&answer), "200");
+    let lower = answer.to_ascii_lowercase();
+    assert!(!lower.contains("location:") && !lower.contains("evil") && !lower.contains("refresh"), "{answer}");
 }

@@ -6,10 +6,10 @@ use doorward_client::{CredentialStore as _, Failed, Revoke, StoredTokens, Target
 use doorward_store::Attempt;
 use doorward_types::{json, messages::ErrorResponse, outbound::Inbound};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    fail,
+    account, fail,
     place::{self, Place},
 };
 use crate::{cli, failure::Failure, output};
@@ -30,40 +30,73 @@ pub(super) enum Told {
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failure>> {
-    let target = place::target(&flags.url)?;
+    let target = flags.url.as_deref().map(|url| account::target(url, &flags.account)).transpose()?;
     let place = Place::open(&flags.client).await?;
-    let all = place.store.for_resource(&target.resource).await.map_err(|fault| fail::store(&fault))?;
+    let store_failed = |fault| fail::store(&fault);
+    let all = match &target {
+        Some(target) => place.store.for_resource(&target.resource).await.map_err(store_failed)?,
+        None => place.store.list().await.map_err(store_failed)?,
+    };
     place.warn();
-    let mut told = Vec::new();
-    for tokens in all {
-        told.extend(end(&place, &target, &tokens).await?);
-    }
-    let url = &target.resource;
-    if json {
-        let revoked: Vec<_> = told.iter().map(|told| matches!(told, Told::Confirmed)).collect();
-        output::data(&json!({ "url": url, "removed": told.len(), "revoked": revoked }).to_string());
-    } else if told.is_empty() {
-        output::tell(&format!("There is no login at {url}."));
-    }
-    for told in told {
-        match told {
-            Told::Confirmed => say(json, &format!("Logged out of {url}; the server confirmed it.")),
-            Told::NoWay => say(
-                json,
-                &format!("Removed the login at {url}. The server cannot be told: its token is good until it expires."),
-            ),
-            Told::Not(failed) => {
-                say(json, &format!("Removed the login at {url} on this computer only."));
-                return Err(failed.into());
-            }
+    let named = &flags.account.account;
+    let (mut told, mut last) = (Vec::new(), None);
+    for tokens in all.into_iter().filter(|tokens| named.is_none() || *named == tokens.account) {
+        // One that cannot be ended is no reason to keep the others.
+        match end_stored(&place, &tokens).await {
+            Ok(Some(outcome)) => told.push((tokens, outcome)),
+            Ok(None) => {}
+            Err(failure) => last = Some(failure),
         }
     }
-    Ok(())
+    if json {
+        let logins: Vec<_> = told.iter().map(|(tokens, told)| describe(tokens, told)).collect();
+        output::data(&json!({ "logins": logins }).to_string());
+    } else if told.is_empty() && last.is_none() {
+        output::tell(&match &target {
+            Some(target) => format!("There is no login at {}.", target.resource),
+            None => "There are no logins.".to_owned(),
+        });
+    }
+    for (tokens, told) in told {
+        if !json {
+            output::tell(&words(&tokens, &told));
+        }
+        if let Told::Not(failed) = told {
+            last = Some(failed.into());
+        }
+    }
+    last.map_or(Ok(()), Err)
 }
 
-fn say(json: bool, text: &str) {
-    if !json {
-        output::tell(text);
+async fn end_stored(place: &Place, tokens: &StoredTokens) -> Result<Option<Told>, Box<Failure>> {
+    let target = place::target(tokens.resource.as_str())?;
+    Ok(end(place, &target, tokens).await?)
+}
+
+fn describe(tokens: &StoredTokens, told: &Told) -> Value {
+    let (revoked, reason) = match told {
+        Told::Confirmed => (true, None),
+        Told::NoWay => (false, Some("the server has no revocation endpoint")),
+        Told::Not(failed) => (false, Some(failed.why())),
+    };
+    let issuer = tokens.server.issuer();
+    json!({
+        "url": tokens.resource, "account": tokens.account, "issuer": issuer, "removed": true, "revoked": revoked,
+        "reason": reason,
+    })
+}
+
+fn words(tokens: &StoredTokens, told: &Told) -> String {
+    let of = match &tokens.account {
+        Some(account) => format!("{} ({account})", tokens.resource),
+        None => tokens.resource.to_string(),
+    };
+    match told {
+        Told::Confirmed => format!("Logged out of {of}; the server confirmed it."),
+        Told::NoWay => {
+            format!("Removed the login at {of}. The server cannot be told: its token is good until it expires.")
+        }
+        Told::Not(_) => format!("Removed the login at {of} on this computer only."),
     }
 }
 

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
+    account,
     browser::Way,
     fail,
     flow::{self, Manner},
@@ -259,7 +260,7 @@ impl Shared {
         }
         let mut target = self.target.clone();
         remember(&mut target, refused.as_ref());
-        let command = format!("doorward login {}", target.resource);
+        let command = account::login_command(&target);
         let asks = Asks { why: "the server asks for a login".into(), command };
         self.log_in(target, headers, refused.as_ref(), &asks).await
     }
@@ -287,7 +288,7 @@ impl Shared {
     }
 
     fn ended(&self) -> Failed {
-        fail::log_in_first(&self.target.resource, "the login has ended")
+        fail::log_in_as(&self.target, "the login has ended")
     }
 
     /// Tokens with more scopes, by a login.
@@ -310,7 +311,8 @@ impl Shared {
             }
             counted.entry(wanted.clone()).or_default().next(before.as_ref(), headers)?
         };
-        let command = format!("doorward login --force --scope \"{more}\" {}", target.resource);
+        let login = account::login_command(&target);
+        let command = login.replacen("login", &format!("login --force --scope \"{more}\""), 1);
         let asks = Asks { why: format!("this operation needs more scopes than the login has ({wanted})"), command };
         target.requested_before = Some(more);
         self.log_in(target, headers, refused.as_ref(), &asks).await
@@ -321,7 +323,7 @@ impl Shared {
         if !self.save().await {
             return Ok(self.present().tokens.clone());
         }
-        let newest = self.place.newest(&self.target.resource).await;
+        let newest = self.place.newest(&self.target).await;
         self.place.warn();
         newest
     }

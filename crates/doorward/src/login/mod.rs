@@ -1,33 +1,42 @@
-//! The logins of a person at MCP servers: `login`, `list`, `token`, `logout`, and what `connect` uses of them.
+//! The logins of a person at MCP servers: `login`, `list`, `status`, `token`, `refresh`, `logout`, and what `connect` uses of them.
 
+mod account;
 mod browser;
 mod fail;
 mod flow;
+mod holder;
+mod ladder;
 mod list;
 mod listener;
 mod logout;
 mod manager;
 mod pages;
+mod paste;
 mod place;
 mod probe;
 mod refresh;
+mod renew;
+mod riddle;
+mod status;
 #[cfg(test)]
 mod tests;
 mod token;
 mod turn;
 mod window;
 
-use std::time::Duration;
-
 use doorward_client::{Code, Failed, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use doorward_types::ScopeSet;
 use serde_json::json;
 
+pub(crate) use account::target;
+pub(crate) use ladder::Manner;
 pub(crate) use list::run as list;
 pub(crate) use logout::run as logout;
 pub(crate) use manager::TokenManager;
-pub(crate) use place::{Place, target};
+pub(crate) use place::Place;
+pub(crate) use renew::run as refresh;
+pub(crate) use status::run as status;
 pub(crate) use token::run as token;
 
 use crate::{
@@ -37,31 +46,26 @@ use crate::{
     serve::now,
 };
 use browser::Way;
-use flow::Manner;
-
-/// How a person takes part, by the flags.
-pub(crate) fn manner(flags: &cli::SignIn) -> Manner {
-    Manner { way: browser::way(flags.browser), patience: Duration::from_secs(flags.timeout) }
-}
+use ladder::Paste;
 
 /// `doorward login`.
 pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure>> {
-    let mut target = target(&flags.url)?;
+    let mut target = target(&flags.url, &flags.account)?;
     target.scope = flags.scope.as_deref().map(scopes).transpose()?;
     let place = Place::open(&flags.client).await?;
-    let manner = manner(&flags.sign_in);
+    let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);
     if !flags.force
         && let Some(tokens) = present(&place, &target).await?
     {
         report(&tokens, true, json);
         return Ok(());
     }
+    if manner.way == Way::Nobody && manner.paste != Paste::Wanted {
+        let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
+        return Err(fail::log_in_as(&target, why).into());
+    }
     // A server that is not there is found out before anybody is asked for.
     let answer = probe::send(&place, &target, None).await?;
-    if manner.way == Way::Nobody {
-        let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
-        return Err(fail::log_in_first(&target.resource, why).into());
-    }
     let _turn = turn::take(&place, &target.resource, &manner).await?;
     // Another process may just have done it.
     if !flags.force
@@ -85,12 +89,11 @@ fn scopes(text: &str) -> Result<ScopeSet, Box<Failure>> {
 
 /// The tokens that there are, if they cover what is wanted and the server still takes them.
 async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>, Failed> {
-    let Some(stored) = place.newest(&target.resource).await? else { return Ok(None) };
+    let Some(stored) = place.newest(target).await? else { return Ok(None) };
     if target.scope.as_ref().is_some_and(|wanted| !stored.granted.is_some_and(|granted| granted.covers(wanted))) {
         return Ok(None);
     }
-    let nobody = Manner { way: Way::Nobody, patience: Duration::ZERO };
-    let manager = TokenManager::new(place.clone(), target.clone(), nobody);
+    let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());
     let Some(credential) = manager.bearer(Why::ToSend).await? else { return Ok(None) };
     let answer = probe::send(place, target, Some(&credential.bearer)).await?;
     if answer.asks_for_login() {
@@ -101,7 +104,7 @@ async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>,
             Err(failed) => return Err(failed),
         }
     }
-    place.newest(&target.resource).await
+    place.newest(target).await
 }
 
 async fn log_in(
@@ -110,7 +113,7 @@ async fn log_in(
     answer: probe::Answer,
     manner: &Manner,
 ) -> Result<StoredTokens, Failed> {
-    let before = place.newest(&target.resource).await?;
+    let before = place.newest(&target).await?;
     manager::remember(&mut target, before.as_ref());
     let resource = target.resource.clone();
     let challenge = answer.asks_for_login().then_some(&answer.headers);

@@ -10,7 +10,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
 /// What the browser is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     /// The login is complete and the first call succeeded.
     Done,
@@ -18,8 +18,8 @@ pub(crate) enum Page {
     Denied,
     /// The tokens are there, and the MCP server did not take them.
     NotLetIn,
-    /// Anything else; the program says more.
-    Failed(Code),
+    /// Anything else: what happened and what to do, in words of this program.
+    Failed { code: Code, what: String, next: String },
     /// The answer is not the one that is waited for.
     NotTaken,
     /// The server had forgotten this program, which was made known to it again.
@@ -39,14 +39,14 @@ impl Page {
         match failed.code() {
             Code::Denied => Self::Denied,
             Code::TokenRefused => Self::NotLetIn,
-            code => Self::Failed(code),
+            code => Self::Failed { code, what: failed.what().to_owned(), next: failed.hint().to_owned() },
         }
     }
 
-    fn status(self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             Self::Done => StatusCode::OK,
-            Self::Denied | Self::NotLetIn | Self::Failed(_) | Self::NotTaken => StatusCode::BAD_REQUEST,
+            Self::Denied | Self::NotLetIn | Self::Failed { .. } | Self::NotTaken => StatusCode::BAD_REQUEST,
             Self::Again => StatusCode::CONFLICT,
             Self::Over => StatusCode::GONE,
             Self::Absent => StatusCode::NOT_FOUND,
@@ -55,55 +55,63 @@ impl Page {
         }
     }
 
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Done => ("You are signed in", "You can close this page and go back to your program."),
+    /// The heading, what happened, and what to do.
+    fn words(&self) -> (&'static str, String, &'static str) {
+        let (title, text, next) = match self {
+            Self::Done => (
+                "You are signed in",
+                "The server has answered the first call with your new access.",
+                "You can close this page and go back to your program.",
+            ),
             Self::Denied => (
                 "Access was not given",
-                "The sign-in ended with a no, so your program has no access. To try again, start the sign-in again \
-                 from your program or terminal.",
+                "The sign-in ended with a no, so your program has no access.",
+                "To try again, start the sign-in again from your program or terminal.",
             ),
             Self::NotLetIn => (
                 "The server does not accept this sign-in",
-                "You signed in, but the MCP server refused the first call. Ask whoever runs the server; your terminal \
-                 or your program's log says more.",
+                "You signed in, but the MCP server refused the first call.",
+                "Ask whoever runs the server. Your terminal or your program’s log says more.",
             ),
-            Self::Failed(_) => (
-                "The sign-in did not complete",
-                "Your terminal or your program's log says why and what to do. Then start the sign-in again.",
-            ),
+            Self::Failed { what, .. } => {
+                let text = format!("{}.", capital(what));
+                let next = "Your terminal or your program’s log says why. Then start the sign-in again.";
+                return ("The sign-in did not complete", text, next);
+            }
             Self::NotTaken => (
-                "This is not the answer that is waited for",
+                "This is not the awaited answer",
+                "It belongs to another sign-in, or did not come from the server that was asked.",
                 "The sign-in still waits. Finish it in the page that was opened for it.",
             ),
             Self::Again => (
                 "One more time, please",
-                "The server had forgotten this program. It is known again now, and another sign-in page was opened.",
+                "The server had forgotten this program. It is known again now.",
+                "Another sign-in page was opened. Finish the sign-in there.",
             ),
             Self::Over => (
                 "This sign-in is over",
-                "Nothing waits for this answer any more. If you were not let in, start the sign-in again.",
+                "Nothing waits for this answer any more.",
+                "If you were not let in, start the sign-in again from your program or terminal.",
             ),
-            Self::Absent => ("Nothing is here", "This address is used by a sign-in that runs on this computer."),
+            Self::Absent => ("Nothing is here", "This address is used by a sign-in that runs on this computer.", ""),
             Self::NoSuchMethod | Self::Forbidden => {
-                ("This is refused", "This address takes the end of a sign-in only.")
+                ("This is refused", "This address takes the end of a sign-in only.", "")
             }
+        };
+        (title, text.to_owned(), next)
+    }
+
+    fn mark(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Done => ("good", "M5 12.5l4.5 4.5L19 7.5"),
+            Self::Denied | Self::NotLetIn | Self::Failed { .. } => ("bad", "M6.5 6.5l11 11m0-11l-11 11"),
+            _ => ("plain", "M12 6.5v7m0 4v.01"),
         }
     }
 
-    pub(crate) fn response(self) -> Response<Full<Bytes>> {
-        let (title, text) = self.words();
-        let code = match self {
-            Self::Failed(code) => format!("<p class=code>{}</p>", code.as_str()),
-            _ => String::new(),
-        };
-        let mark = if self == Self::Done { "good" } else { "bad" };
-        let html = format!(
-            "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-             <title>{title} - doorward</title><style>{STYLE}</style></head>\
-             <body><main class={mark}><h1>{title}</h1><p>{text}</p>{code}</main></body></html>"
-        );
-        let mut response = Response::new(Full::new(Bytes::from(html)));
+    /// The page about a sign-in at this server.
+    pub(crate) fn response(self, about: &str) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.html(about))));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         for (name, value) in [
@@ -124,16 +132,81 @@ impl Page {
         }
         response
     }
+
+    pub(super) fn html(&self, about: &str) -> String {
+        let (title, text, next) = self.words();
+        let (kind, mark) = self.mark();
+        let advice = match self {
+            Self::Failed { code, next, .. } => format!(
+                "<dl><dt>What to do<dd>{}<dt>Code<dd class=code>{}</dl>",
+                escaped(&capital(next)),
+                code.as_str()
+            ),
+            _ => String::new(),
+        };
+        let next = if next.is_empty() { String::new() } else { format!("<p class=next>{next}</p>") };
+        format!(
+            "<!doctype html><html lang=en><head><meta charset=utf-8>\
+             <meta name=viewport content=\"width=device-width, initial-scale=1\">\
+             <title>{title} · doorward</title><style>{STYLE}</style></head><body>\
+             <header>{DOOR}<span class=brand>doorward</span><span class=about><bdi>{}</bdi></span></header>\
+             <main class={kind}><svg class=icon viewBox=\"0 0 24 24\" aria-hidden=true><path d=\"{mark}\"/></svg>\
+             <h1>{title}</h1><p>{}</p>{advice}{next}</main></body></html>",
+            escaped(about),
+            escaped(&text),
+        )
+    }
 }
 
-const STYLE: &str = ":root{color-scheme:light dark}\
-body{margin:0;min-height:100vh;display:grid;place-items:center;font:1rem/1.5 system-ui,sans-serif;\
-background:light-dark(#f4f5f7,#15171b);color:light-dark(#1c1f24,#e8eaee)}\
-main{box-sizing:border-box;width:min(30rem,92vw);padding:2rem;border-radius:12px;border-top:4px solid;\
-background:light-dark(#fff,#1f2228);border-color:light-dark(#b3261e,#ff8a80)}\
-main.good{border-color:light-dark(#1a7f4b,#6fdc9f)}\
-h1{margin:0 0 .5rem;font-size:1.35rem;line-height:1.3}p{margin:0}\
-.code{margin-top:1rem;font-family:ui-monospace,monospace;opacity:.75}";
+/// A text with nothing in it that a browser would take for markup.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+const DOOR: &str = "<svg class=door viewBox=\"0 0 24 24\" aria-hidden=true><path class=frame \
+d=\"M5 22V6.5A4.5 4.5 0 0 1 9.5 2h5A4.5 4.5 0 0 1 19 6.5V22M2.5 22h19\"/><path class=leaf \
+d=\"M8.5 22V7.2c0-.9.8-1.6 1.7-1.4l4.1.7c.7.1 1.2.7 1.2 1.4V22z\"/></svg>";
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--page:light-dark(#f4f3ef,#131719);--card:light-dark(#fff,#1c2124);\
+--line:light-dark(#dedbd2,#343b40);--ink:light-dark(#1b2126,#e9ecee);--muted:light-dark(#59626a,#a4aeb5);\
+--accent:light-dark(#1f5c63,#86c9cf);--good:light-dark(#1c6441,#8ccfa8);--good-ground:light-dark(#e3f1e8,#1d3327);\
+--bad:light-dark(#a3231c,#f5a198);--bad-ground:light-dark(#fae5e2,#3a2321)}\
+*{box-sizing:border-box}\
+body{margin:0;padding:clamp(1.5rem,12vh,7rem) 1rem 3rem;background:var(--page);color:var(--ink);\
+font:1rem/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','Liberation Sans',sans-serif;overflow-wrap:anywhere}\
+header,main{max-width:31rem;margin-inline:auto}\
+header{display:flex;align-items:center;gap:.625rem;margin-bottom:1.25rem;padding-inline:.25rem}\
+.door{flex:none;width:28px;height:28px;color:var(--accent)}\
+.frame{fill:none;stroke:currentColor;stroke-width:1.75;stroke-linecap:round}.leaf{fill:currentColor}\
+.brand{font-weight:650}.about{color:var(--muted);padding-left:.625rem;border-left:1px solid var(--line)}\
+main{padding:clamp(1.25rem,5vw,2.25rem);background:var(--card);border:1px solid var(--line);border-radius:.875rem;\
+box-shadow:0 8px 28px rgb(27 33 38/7%)}\
+.icon{display:block;width:2.75rem;height:2.75rem;margin-bottom:1rem;padding:.5rem;border-radius:50%;fill:none;\
+stroke:currentColor;stroke-width:2.25;stroke-linecap:round;stroke-linejoin:round;color:var(--muted);background:var(--page)}\
+.good .icon{color:var(--good);background:var(--good-ground)}.bad .icon{color:var(--bad);background:var(--bad-ground)}\
+h1{margin:0;font-size:1.4375rem;line-height:1.3;font-weight:650;letter-spacing:-.015em;text-wrap:balance}\
+p{margin:.5rem 0 0}.next{color:var(--muted)}\
+dl{margin:1.25rem 0 0;padding-top:1rem;border-top:1px solid var(--line)}\
+dt{color:var(--muted);font-size:.875rem}dd{margin:0 0 .75rem}\
+.code{font:.875rem ui-monospace,'SF Mono','Cascadia Mono','Liberation Mono',monospace}\
+@media(forced-colors:active){.icon{border:1px solid}}";
 
 /// Nothing but the one style may be applied, loaded, run, framed or sent.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -144,3 +217,17 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     );
     HeaderValue::try_from(policy).expect("visible ASCII makes a header value")
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_are_text_in_a_page() {
+        // proves: BRW-08
+        let failed = Failed::new(Code::ServerFault, "<b onclick=x>no</b>", "why", "\"><script>alert(1)</script>");
+        let html = Page::of(&failed).html("<i>evil</i>.example");
+        assert!(!html.contains("<b ") && !html.contains("<script") && !html.contains("<i>"), "{html}");
+        assert!(html.contains("CL-103") && html.contains("&lt;script&gt;"), "{html}");
+    }
+}

@@ -48,10 +48,15 @@ impl Place {
         Window::new(&self.folder, resource)
     }
 
-    /// The newest login at a server, if there is one.
-    pub(crate) async fn newest(&self, resource: &ResourceId) -> Result<Option<StoredTokens>, Failed> {
-        let all = self.store.for_resource(resource).await.map_err(|fault| fail::store(&fault))?;
-        Ok(all.into_iter().find(|tokens| tokens.account.is_none()))
+    /// The newest login at a server as an account, if there is one.
+    pub(crate) async fn newest(&self, target: &Target) -> Result<Option<StoredTokens>, Failed> {
+        let all = self.store.for_resource(&target.resource).await.map_err(|fault| fail::store(&fault))?;
+        Ok(all.into_iter().find(|tokens| tokens.account == target.account))
+    }
+
+    /// Where logins lie, for people.
+    pub(crate) fn stored_in(&self) -> String {
+        self.folder.display().to_string()
     }
 }
 

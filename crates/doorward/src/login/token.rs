@@ -6,13 +6,7 @@ use doorward_client::{Code, Failed};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use serde_json::json;
 
-use super::{
-    browser::Way,
-    fail,
-    flow::Manner,
-    manager::TokenManager,
-    place::{self, Place},
-};
+use super::{account, fail, flow::Manner, manager::TokenManager, place::Place};
 use crate::{cli, failure::Failure, output, serve::now};
 
 /// How long it may take to save a token that was renewed.
@@ -20,18 +14,19 @@ const LAST_SAVE: Duration = Duration::from_secs(5);
 
 /// Runs the command: renews the token when it is about to end, and prints it.
 pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure>> {
-    let target = place::target(&flags.url)?;
+    let target = account::target(&flags.url, &flags.account)?;
     let resource = target.resource.clone();
     let place = Place::open(&flags.client).await?;
-    let nobody = Manner { way: Way::Nobody, patience: Duration::ZERO };
-    let manager = TokenManager::new(place, target, nobody);
-    let missing = || fail::log_in_first(&resource, "there is no login, or it has ended");
-    let credential = manager.bearer(Why::ToSend).await?.ok_or_else(missing)?;
+    let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());
+    let Some(credential) = manager.bearer(Why::ToSend).await? else {
+        return Err(account::missing(&place, &target, "there is no login, or it has ended").await.into());
+    };
     manager.settle(LAST_SAVE).await;
-    let tokens = manager.in_hand().ok_or_else(missing)?;
+    let ended = || fail::log_in_as(&target, "the login has ended");
+    let tokens = manager.in_hand().ok_or_else(ended)?;
     if tokens.expires_within(Duration::ZERO, now()) {
         let why = "the access token has expired, and there is no refresh token to renew it with";
-        return Err(fail::log_in_first(&resource, why).into());
+        return Err(fail::log_in_as(&target, why).into());
     }
     let header = credential.bearer.header_for(&resource).ok_or_else(|| {
         let why = "the stored login is for another server";
@@ -46,6 +41,7 @@ pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure
             "expires_at": tokens.expires_at,
             "scope": tokens.granted.as_ref().map(ToString::to_string),
             "url": resource,
+            "account": tokens.account,
         });
         output::data(&object.to_string());
     } else if flags.header {

@@ -106,7 +106,7 @@ async fn a_page_that_nobody_finished_is_not_followed_by_another() {
     let headers = challenge(FIRST);
     let rejected = Why::Rejected { serial: None, headers: &headers };
     let place = world.place().await;
-    let hasty = crate::login::flow::Manner { way: idle(), patience: Duration::from_millis(200) };
+    let hasty = crate::login::Manner::with(idle(), Duration::from_millis(200));
     let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
     let manager = crate::login::TokenManager::new(place, target, hasty);
     assert_eq!(manager.bearer(rejected).await.unwrap_err().code(), Code::LoginTimedOut);
@@ -176,10 +176,10 @@ async fn a_client_that_the_server_has_forgotten_is_registered_once_more() {
     assert!(world.place().await.store.remove(&old.key(), old.generation).await.unwrap());
     // The server tells only the person.
     let target = || doorward_client::Target::new(&world.url(), "tests").unwrap();
-    let hasty = crate::login::flow::Manner { way: world.curl(), patience: Duration::from_secs(1) };
+    let hasty = crate::login::Manner::with(world.curl(), Duration::from_secs(1));
     let failed = crate::login::TokenManager::new(world.place().await, target(), hasty).bearer(rejected).await;
     assert_eq!(failed.unwrap_err().code(), Code::LoginTimedOut);
-    let manner = crate::login::flow::Manner { way: world.curl(), patience: PATIENCE };
+    let manner = crate::login::Manner::with(world.curl(), PATIENCE);
     crate::login::flow::log_in(&world.place().await, target(), Some(&headers), &manner).await.unwrap();
     assert_eq!(world.count("register"), 2);
     assert_ne!(world.stored().await.unwrap().client.client_id(), old.client.client_id());

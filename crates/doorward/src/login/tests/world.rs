@@ -130,7 +130,7 @@ impl World {
 
     /// The tokens of one more process, at whose side this browser is.
     pub(super) async fn manager(&self, way: Way) -> TokenManager {
-        let manner = Manner { way, patience: super::PATIENCE };
+        let manner = Manner::with(way, super::PATIENCE);
         TokenManager::new(self.place().await, Target::new(&self.url(), "tests").unwrap(), manner)
     }
 
@@ -164,7 +164,7 @@ impl World {
     /// `doorward token` for this server.
     pub(super) fn token_command(&self) -> cli::Token {
         let client = ClientDir { client_dir: Some(self.folder.path().join("client")) };
-        cli::Token { url: self.url(), header: false, client }
+        cli::Token { url: self.url(), header: false, account: cli::Account::default(), client }
     }
 
     /// Takes the store away from everybody.
@@ -183,7 +183,7 @@ impl World {
 
     /// The stored tokens.
     pub(super) async fn stored(&self) -> Option<StoredTokens> {
-        self.place().await.newest(&self.resource()).await.unwrap()
+        self.place().await.newest(&Target::new(&self.url(), "tests").unwrap()).await.unwrap()
     }
 
     /// Lets the stored access token be as if it had been issued `ago` seconds ago.

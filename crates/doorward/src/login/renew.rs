@@ -1,0 +1,72 @@
+//! `doorward refresh`: renews a login now, and says what became of it.
+
+use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens};
+use serde_json::json;
+
+use super::{account, fail, list, place::Place, refresh};
+use crate::{cli, failure::Failure, output, serve::now};
+
+/// Runs the command.
+pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failure>> {
+    let target = account::target(&flags.url, &flags.account)?;
+    let place = Place::open(&flags.client).await?;
+    let stored = place.newest(&target).await?;
+    place.warn();
+    let Some(before) = stored else {
+        return Err(account::missing(&place, &target, "there is no login at this server").await.into());
+    };
+    if before.refresh_token.is_none() {
+        return Err(fail::log_in_as(&target, "the server gave no refresh token, so only a new login renews it").into());
+    }
+    let Some(renewed) = refresh::run(&place, before.clone(), target.reach).await? else {
+        return Err(fail::log_in_as(&target, "the server says that the login has ended").into());
+    };
+    if renewed.unsaved {
+        return Err(Failed::new(
+            Code::Store,
+            "the login was renewed and could not be saved",
+            format!("{} cannot be written; the token there may be good no more", place.stored_in()),
+            account::login_command(&target),
+        )
+        .into());
+    }
+    let after = place.store.load(&before.key()).await.map_err(|fault| fail::store(&fault))?.unwrap_or(renewed.tokens);
+    tell(&before, &after, json);
+    Ok(())
+}
+
+fn tell(before: &StoredTokens, after: &StoredTokens, json: bool) {
+    if json {
+        let mut object = list::describe(after);
+        object["refresh_token_replaced"] = json!(is_replaced(before, after));
+        object["before"] = json!({ "expires_at": before.expires_at, "scopes": before.granted });
+        output::data(&object.to_string());
+        return;
+    }
+    output::tell(&format!("{} {}", output::Paint::stderr().green("Renewed the login at"), after.resource));
+    words(before, after).iter().for_each(|line| output::tell(line));
+}
+
+/// What changed, line by line.
+pub(super) fn words(before: &StoredTokens, after: &StoredTokens) -> Vec<String> {
+    let now = now();
+    let scopes = match list::scopes(after) {
+        same if same == list::scopes(before) => format!("{same} (as before)"),
+        other => format!("{other} (before: {})", list::scopes(before)),
+    };
+    let token = match is_replaced(before, after) {
+        true => "replaced by the server",
+        false => "stays the same",
+    };
+    vec![
+        format!("  expires  {}", list::expiry(after, now)),
+        format!("  before   {}", list::expiry(before, now)),
+        format!("  scopes   {}", output::harmless(&scopes)),
+        format!("  refresh  the refresh token {token}"),
+    ]
+}
+
+fn is_replaced(before: &StoredTokens, after: &StoredTokens) -> bool {
+    let exposed = |tokens: &StoredTokens| tokens.refresh_token.as_ref().map(|token| token.expose().to_owned());
+    exposed(before) != exposed(after)
+}

@@ -1,0 +1,164 @@
+//! `doorward status`: who is logged in, with what, until when, and whether the server still takes it.
+
+use std::time::Duration;
+
+use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target};
+use doorward_relay::bridge::{BearerSource as _, Why};
+use doorward_types::Timestamp;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::{
+    account, fail,
+    flow::Manner,
+    list,
+    manager::TokenManager,
+    place::{self, Place},
+    probe,
+};
+use crate::{
+    cli,
+    failure::{Exit, Failure},
+    output,
+    serve::now,
+};
+
+/// How long it may take to save a token that was renewed.
+const LAST_SAVE: Duration = Duration::from_secs(5);
+
+/// What a server says about a login.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It lets us in.
+    Taken,
+    /// It does not, and will not tomorrow.
+    Refused(Failed),
+    /// It gave no answer.
+    Unknown(Failed),
+    /// It was not asked.
+    NotAsked,
+}
+
+/// Runs the command.
+pub(crate) async fn run(flags: cli::Status, json: bool) -> Result<(), Box<Failure>> {
+    let named = flags.url.as_deref().map(|url| account::target(url, &flags.account)).transpose()?;
+    let place = Place::open(&flags.client).await?;
+    let all = place.store.list().await.map_err(|fault| fail::store(&fault))?;
+    place.warn();
+    let wanted = |tokens: &StoredTokens| {
+        named.as_ref().is_none_or(|target| target.resource == tokens.resource)
+            && (flags.account.account.is_none() || flags.account.account == tokens.account)
+    };
+    let all: Vec<_> = all.into_iter().filter(wanted).collect();
+    let judged = join_all(all.into_iter().map(|tokens| judge(&place, tokens, flags.offline))).await;
+    if json {
+        let logins: Vec<_> = judged.iter().map(|(tokens, verdict)| describe(&place, tokens, verdict)).collect();
+        output::data(&json!({ "logins": logins }).to_string());
+    } else {
+        for (at, (tokens, verdict)) in judged.iter().enumerate() {
+            if at > 0 {
+                output::data("");
+            }
+            output::data(&words(&place.stored_in(), tokens, verdict, now()));
+        }
+    }
+    outcome(&place, named.as_ref(), &flags, &judged).await
+}
+
+async fn judge(place: &Place, tokens: StoredTokens, offline: bool) -> (StoredTokens, Verdict) {
+    if offline {
+        return (tokens, Verdict::NotAsked);
+    }
+    match ask(place, &tokens).await {
+        // What is stored may be newer now.
+        Ok(verdict) => (place.store.load(&tokens.key()).await.ok().flatten().unwrap_or(tokens), verdict),
+        Err(failed) if failed.exit() == doorward_client::Exit::AuthenticationNeeded => {
+            (tokens, Verdict::Refused(failed))
+        }
+        Err(failed) => (tokens, Verdict::Unknown(failed)),
+    }
+}
+
+async fn ask(place: &Place, tokens: &StoredTokens) -> Result<Verdict, Failed> {
+    let mut target = place::target(tokens.resource.as_str()).map_err(|failure| fail::stored_target(&failure))?;
+    target.account.clone_from(&tokens.account);
+    let over = || fail::log_in_as(&target, "the login has ended: the server does not renew it");
+    let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());
+    let credential = manager.bearer(Why::ToSend).await?.ok_or_else(over)?;
+    manager.settle(LAST_SAVE).await;
+    let answer = probe::send(place, &target, Some(&credential.bearer)).await?;
+    if !answer.asks_for_login() {
+        return Ok(Verdict::Taken);
+    }
+    // It may have ended early; a refresh tells.
+    let renewed = manager.bearer(Why::RejectedUnasked { serial: Some(credential.serial) }).await?.ok_or_else(over)?;
+    manager.settle(LAST_SAVE).await;
+    if probe::send(place, &target, Some(&renewed.bearer)).await?.asks_for_login() {
+        return Err(fail::log_in_as(&target, "the server does not take the token"));
+    }
+    Ok(Verdict::Taken)
+}
+
+fn describe(place: &Place, tokens: &StoredTokens, verdict: &Verdict) -> Value {
+    let mut object = list::describe(tokens);
+    object["stored_in"] = json!(place.stored_in());
+    let (server, reason) = match verdict {
+        Verdict::Taken => ("accepted", None),
+        Verdict::Refused(failed) => ("refused", Some(failed.why())),
+        Verdict::Unknown(failed) => ("unknown", Some(failed.why())),
+        Verdict::NotAsked => ("not_asked", None),
+    };
+    object["server"] = json!(server);
+    object["reason"] = json!(reason);
+    object
+}
+
+pub(super) fn words(stored_in: &str, tokens: &StoredTokens, verdict: &Verdict, now: Timestamp) -> String {
+    let paint = output::Paint::stdout();
+    let server = match verdict {
+        Verdict::Taken => paint.green("lets you in"),
+        Verdict::Refused(failed) => format!("{}: {}", paint.red("does not let you in"), failed.why()),
+        Verdict::Unknown(failed) => format!("{}: {}", paint.red("gave no answer"), failed.why()),
+        Verdict::NotAsked => "was not asked".to_owned(),
+    };
+    let mut lines = vec![paint.bold(tokens.resource.as_str())];
+    let mut line = |name: &str, text: &str| lines.push(format!("  {name:<8} {}", output::harmless(text)));
+    if let Some(account) = &tokens.account {
+        line("account", account);
+    }
+    line("by", tokens.server.issuer().as_str());
+    line("client", tokens.client.client_id().as_str());
+    line("scopes", &list::scopes(tokens));
+    line("expires", &list::expiry(tokens, now));
+    line("stored", stored_in);
+    lines.push(format!("  {:<8} {server}", "server"));
+    lines.join("\n")
+}
+
+/// The exit status says whether everything that was asked about is well.
+async fn outcome(
+    place: &Place,
+    named: Option<&Target>,
+    flags: &cli::Status,
+    judged: &[(StoredTokens, Verdict)],
+) -> Result<(), Box<Failure>> {
+    if judged.is_empty() {
+        return Err(match (named, &flags.account.account) {
+            (Some(target), _) => account::missing(place, target, "there is no login at this server").await.into(),
+            (None, _) => Failure::new(
+                doorward_client::Code::LoginNeeded.as_str(),
+                Exit::AuthenticationNeeded,
+                "there is no login",
+                format!("none is stored in {}", place.stored_in()),
+                "in a terminal, type: doorward login URL",
+            ),
+        });
+    }
+    let trouble = |wanted: fn(&Verdict) -> Option<&Failed>| judged.iter().find_map(|(_, verdict)| wanted(verdict));
+    let refused = trouble(|verdict| if let Verdict::Refused(failed) = verdict { Some(failed) } else { None });
+    let unknown = trouble(|verdict| if let Verdict::Unknown(failed) = verdict { Some(failed) } else { None });
+    match refused.or(unknown) {
+        Some(failed) => Err(failed.clone().into()),
+        None => Ok(()),
+    }
+}
