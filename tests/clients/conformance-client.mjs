@@ -1,0 +1,150 @@
+// The client that the official suite starts: a host that speaks through `doorward connect`.
+//
+// The suite runs `node conformance-client.mjs SERVER_URL` and says in MCP_CONFORMANCE_* which scenario it is. The test
+// says in DOORWARD_CONFORMANCE (JSON) how it is to be played:
+//   program      the doorward binary
+//   arguments    what follows `connect`; `{name}` is a member of the suite's context, `{file:name}` the path of a file
+//                with it, `{env:name}` the name of an environment variable with it
+//   environment  variables of that process, with the same braces
+//   era          "initialize", or "modern" for a request that carries its own version
+//   version      the protocol version that the host speaks
+//   calls        whether every tool is called
+//   lists        how many times tools are listed after that
+//   ends         absent when all must go well, else the error code that doorward must give, on stderr or in an answer
+// It exits with 0 when all went as it should, and says on stderr what did not.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const PATIENCE = 40_000;
+const play = JSON.parse(process.env.DOORWARD_CONFORMANCE);
+const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
+const url = process.argv[2];
+
+const environment = { ...process.env, ...play.environment };
+delete environment.DOORWARD_CONFORMANCE;
+
+function filled(text) {
+    return text.replace(/\{(?:(file|env):)?([a-z_]+)\}/g, (_, kind, name) => {
+        const value = context[name];
+        if (typeof value !== 'string') throw new Error(`the suite's context has no ${name}: ${Object.keys(context)}`);
+        if (kind === 'file') {
+            const file = join(mkdtempSync(join(process.env.TMPDIR ?? tmpdir(), 'context-')), name);
+            writeFileSync(file, value, { mode: 0o600 });
+            return file;
+        }
+        if (kind === 'env') environment[`CONTEXT_${name.toUpperCase()}`] = value;
+        return kind === 'env' ? `CONTEXT_${name.toUpperCase()}` : value;
+    });
+}
+
+const given = play.arguments.map(filled);
+for (const [name, value] of Object.entries(play.environment ?? {})) environment[name] = filled(value);
+const bridge = spawn(play.program, ['connect', ...given, url], { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+const seen = [];
+bridge.stderr.on('data', chunk => {
+    process.stderr.write(chunk);
+    seen.push(chunk.toString());
+});
+const exited = new Promise(resolve => bridge.on('close', resolve));
+exited.then(code => waiting.forEach(({ reject }) => reject(new Error(`doorward ended with ${code}`))));
+
+const waiting = new Map();
+createInterface({ input: bridge.stdout }).on('line', line => {
+    const message = JSON.parse(line);
+    if (message.method !== undefined && message.id !== undefined) return answer(message);
+    const open = waiting.get(message.id);
+    if (!open) return;
+    waiting.delete(message.id);
+    if (message.error) open.reject(new Error(`${open.method} was answered with ${JSON.stringify(message.error)}`));
+    else open.resolve(message.result);
+});
+
+/** What the server asks of the host. */
+function answer({ id, method, params }) {
+    const results = {
+        ping: () => ({}),
+        'roots/list': () => ({ roots: [] }),
+        'elicitation/create': () => ({ action: 'accept', content: defaults(params.requestedSchema) }),
+    };
+    const result = results[method]?.();
+    send(result ? { id, result } : { id, error: { code: -32601, message: `no ${method} here` } });
+}
+
+function defaults(schema) {
+    const members = Object.entries(schema?.properties ?? {}).filter(([, member]) => member.default !== undefined);
+    return Object.fromEntries(members.map(([name, member]) => [name, member.default]));
+}
+
+function send(message) {
+    bridge.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+}
+
+const clientInfo = { name: 'doorward-tests', version: '1' };
+const capabilities = { elicitation: { form: { applyDefaults: true } }, roots: {} };
+const meta = {
+    'io.modelcontextprotocol/protocolVersion': play.version,
+    'io.modelcontextprotocol/clientInfo': clientInfo,
+    'io.modelcontextprotocol/clientCapabilities': capabilities,
+};
+let last = 0;
+
+function request(method, params) {
+    last += 1;
+    const id = last;
+    send({ id, method, params: play.era === 'modern' ? { ...params, _meta: meta } : params });
+    return new Promise((resolve, reject) => {
+        waiting.set(id, { method, resolve, reject });
+        setTimeout(() => reject(new Error(`no answer to ${method} within ${PATIENCE} ms`)), PATIENCE).unref();
+    });
+}
+
+/** Arguments that a schema allows. */
+function made(schema) {
+    const required = schema?.required ?? [];
+    return Object.fromEntries(required.map(name => [name, value(schema.properties?.[name] ?? {})]));
+}
+
+function value(schema) {
+    if (schema.default !== undefined) return schema.default;
+    if (schema.const !== undefined) return schema.const;
+    if (schema.enum) return schema.enum[0];
+    const kind = [schema.type].flat()[0];
+    return { number: 5, integer: 3, boolean: true, array: [], object: made(schema) }[kind] ?? 'text';
+}
+
+async function run() {
+    if (play.era === 'initialize') {
+        await request('initialize', { protocolVersion: play.version, capabilities, clientInfo });
+        send({ method: 'notifications/initialized' });
+    }
+    const { tools } = await request('tools/list', {});
+    for (const tool of play.calls ? tools : []) {
+        await request('tools/call', { name: tool.name, arguments: made(tool.inputSchema) });
+    }
+    for (let list = 0; list < (play.lists ?? 0); list += 1) await request('tools/list', {});
+}
+
+let failure;
+try {
+    await run();
+} catch (error) {
+    failure = error.message;
+}
+bridge.stdin.end();
+const killing = setTimeout(() => bridge.kill('SIGKILL'), 10_000);
+const code = await exited;
+clearTimeout(killing);
+if (play.ends) {
+    const told = `${failure ?? ''} ${seen.join('')}`;
+    if (failure !== undefined && told.includes(play.ends)) process.exit(0);
+    console.error(`it should have ended with ${play.ends}; ${failure ?? 'all went well'}`);
+    process.exit(1);
+}
+if (failure !== undefined || code !== 0) {
+    console.error(failure ?? `doorward ended with ${code}`);
+    process.exit(1);
+}
+process.exit(0);
