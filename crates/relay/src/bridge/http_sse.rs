@@ -1,0 +1,283 @@
+//! The transport of 2024-11-05: one stream down, POSTs up.
+//!
+//! To the rest of the bridge such a server looks like one of the next revision: each POST is answered with a stream that
+//! holds its answer, the GET is answered with what is left, and the connection is a session with a name of its own.
+//!
+//! Source: MCP 2024-11-05 transports, "HTTP with SSE"; MCP 2025-11-25 transports, "Backwards Compatibility".
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use doorward_types::outbound::FetchFailed;
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
+
+use super::{
+    events::{Event, Events},
+    headers,
+    incoming::{self, Incoming},
+    wire::{Body, NoAnswer, Outgoing},
+};
+use crate::{
+    envelope::{self, Id, Message},
+    sse,
+};
+
+/// How long a server may take to say where messages go.
+const ENDPOINT: Duration = Duration::from_secs(10);
+/// How many messages wait for somebody to listen.
+const WAITING: usize = 256;
+
+/// What a connection is called as a session.
+const NAME: &str = "doorward-http-sse-";
+
+/// One connection: the stream that is open, and where messages go.
+pub(super) struct Pipe {
+    number: u64,
+    /// Where messages go.
+    pub(super) endpoint: String,
+    shared: Arc<Shared>,
+    _reading: DropGuard,
+}
+
+struct Shared {
+    waiting: Mutex<HashMap<String, oneshot::Sender<String>>>,
+    unasked: (mpsc::Sender<String>, tokio::sync::Mutex<mpsc::Receiver<String>>),
+    closed: CancellationToken,
+}
+
+impl Pipe {
+    /// Waits for the first event of a stream, which says where messages go; `None` when this is no such stream.
+    ///
+    /// # Errors
+    /// When messages are to go to another origin: the access token does not go there.
+    pub(super) async fn open(
+        number: u64,
+        server: &Url,
+        answer: Response<Body>,
+        most: usize,
+    ) -> Result<Option<Self>, FetchFailed> {
+        if answer.status() != StatusCode::OK || !Incoming::has_events(answer.headers()) {
+            return Ok(None);
+        }
+        let (mut body, mut events) = (answer.into_body(), Events::new(most));
+        let first = async {
+            loop {
+                let chunk = body.next().await?.ok()?;
+                let found = events.feed(&chunk).ok()?;
+                // Some servers say hello first.
+                if let Some(at) = found.iter().position(|event| event.kind == "endpoint") {
+                    return Some((found[at].data.clone(), found[at + 1..].to_vec()));
+                }
+            }
+        };
+        let Some((endpoint, rest)) = timeout(ENDPOINT, first).await.ok().flatten() else { return Ok(None) };
+        let endpoint = server.join(endpoint.trim()).ok().filter(|url| url.origin() == server.origin());
+        let Some(endpoint) = endpoint else {
+            let why = "the server wants messages to go to another origin, where the access token does not go";
+            return Err(FetchFailed::Other(why.to_owned()));
+        };
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let closed = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            unasked: (sender, receiver.into()),
+            closed: closed.clone(),
+        });
+        let reading = Arc::clone(&shared);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = reading.read(body, events, rest) => {}
+                () = reading.closed.cancelled() => {}
+            }
+            reading.close();
+        });
+        Ok(Some(Self { number, endpoint: endpoint.into(), shared, _reading: closed.drop_guard() }))
+    }
+
+    pub(super) fn close(&self) {
+        self.shared.close();
+    }
+
+    /// What a request in this connection is answered with as far as the connection knows; `None` when it is to be
+    /// POSTed.
+    pub(super) fn answer(&self, outgoing: &Outgoing) -> Option<Response<Body>> {
+        let name = outgoing.headers.get(headers::SESSION);
+        if self.shared.closed.is_cancelled() || name.is_some_and(|name| *name != self.name()) {
+            return Some(empty(StatusCode::NOT_FOUND));
+        }
+        match outgoing.method {
+            Method::GET => Some(events(Arc::clone(&self.shared).said())),
+            Method::DELETE => {
+                self.close();
+                Some(empty(StatusCode::OK))
+            }
+            _ => None,
+        }
+    }
+
+    /// POSTs a message with `send`, and gives what it is answered with on the stream.
+    pub(super) async fn post<S>(&self, outgoing: &Outgoing, send: S) -> Result<Response<Body>, NoAnswer>
+    where
+        S: AsyncFnOnce(&str, &Outgoing) -> Result<Response<Body>, NoAnswer>,
+    {
+        let mut outgoing = outgoing.clone();
+        outgoing.headers.remove(headers::SESSION);
+        let message = std::str::from_utf8(&outgoing.body).ok().and_then(|text| envelope::message(text).ok());
+        let awaited = match &message {
+            Some(Message::Request(request)) => Some(self.shared.expect(&request.id)),
+            _ => None,
+        };
+        let answer = send(&self.endpoint, &outgoing).await?;
+        if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
+            // The server has forgotten the connection, whatever its stream looks like.
+            self.close();
+        }
+        let Some(awaited) = awaited.filter(|_| answer.status().is_success()) else { return Ok(answer) };
+        let answer = stream::once(awaited.answer()).filter_map(async |text| text.map(|text| Ok(event(&text))));
+        let mut answer = events(Box::pin(answer));
+        if matches!(&message, Some(Message::Request(request)) if request.method == "initialize") {
+            answer.headers_mut().insert(headers::SESSION, self.name());
+        }
+        Ok(answer)
+    }
+
+    fn name(&self) -> HeaderValue {
+        HeaderValue::from_str(&format!("{NAME}{}", self.number)).expect("a name and a number make a header value")
+    }
+}
+
+impl Shared {
+    fn close(&self) {
+        self.closed.cancel();
+        // Whoever waits learns of it by the end of what they wait for.
+        self.waiting.lock().expect("nobody panics with it in hand").clear();
+    }
+
+    async fn read(&self, mut body: Body, mut events: Events, first: Vec<Event>) {
+        self.take(first);
+        while let Some(Ok(chunk)) = body.next().await {
+            let Ok(found) = events.feed(&chunk) else { return };
+            self.take(found);
+        }
+    }
+
+    fn take(&self, events: Vec<Event>) {
+        for event in events.into_iter().filter(|event| event.kind == "message" && !event.data.is_empty()) {
+            let messages = match incoming::messages(&event.data) {
+                Ok(messages) => messages,
+                Err(why) => {
+                    tracing::warn!("an event of the server is passed over: {why}");
+                    continue;
+                }
+            };
+            for (message, text) in messages {
+                let waiting = match &message {
+                    Message::Response { id: Some(id), .. } => {
+                        self.waiting.lock().expect("nobody panics with it in hand").remove(&id.key())
+                    }
+                    _ => None,
+                };
+                match waiting {
+                    Some(waiting) => drop(waiting.send(text)),
+                    None if self.unasked.0.try_send(text).is_ok() => {}
+                    None => tracing::warn!("nobody listens to the server: a message is dropped"),
+                }
+            }
+        }
+    }
+
+    fn expect(self: &Arc<Self>, id: &Id) -> Awaited {
+        let (sender, answer) = oneshot::channel();
+        self.waiting.lock().expect("nobody panics with it in hand").insert(id.key(), sender);
+        Awaited { shared: Arc::clone(self), key: id.key(), answer: Some(answer) }
+    }
+
+    /// What the server says unasked, as the body of a stream that ends with the connection.
+    fn said(self: Arc<Self>) -> Body {
+        let said = stream::unfold(self, |shared| async move {
+            let text = {
+                let mut waiting = shared.unasked.1.lock().await;
+                tokio::select! {
+                    biased;
+                    text = waiting.recv() => text,
+                    () = shared.closed.cancelled() => None,
+                }
+            };
+            Some((Ok(event(&text?)), shared))
+        });
+        Box::pin(said)
+    }
+}
+
+/// A request whose answer is on its way.
+struct Awaited {
+    shared: Arc<Shared>,
+    key: String,
+    answer: Option<oneshot::Receiver<String>>,
+}
+
+impl Awaited {
+    async fn answer(mut self) -> Option<String> {
+        self.answer.take()?.await.ok()
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        drop(self.answer.take());
+        let mut waiting = self.shared.waiting.lock().expect("nobody panics with it in hand");
+        // An id that the host uses again has another request's entry.
+        if waiting.get(&self.key).is_some_and(oneshot::Sender::is_closed) {
+            waiting.remove(&self.key);
+        }
+    }
+}
+
+/// Whether a POST that was refused in this way may have met a server of that age.
+///
+/// Source: MCP 2025-11-25 transports, "Backwards Compatibility".
+pub(super) fn may_be_spoken(status: StatusCode) -> bool {
+    // What is about the caller, or about the moment, says nothing about the server.
+    status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 407 | 408 | 429)
+}
+
+/// Whether a request begins a session.
+pub(super) fn begins(outgoing: &Outgoing) -> bool {
+    outgoing.method == Method::POST
+        && std::str::from_utf8(&outgoing.body).ok().and_then(|text| envelope::message(text).ok()).is_some_and(
+            |message| matches!(message, Message::Request(request) if request.method == "initialize"),
+        )
+}
+
+/// The request that opens the stream.
+pub(super) fn opening() -> Outgoing {
+    let headers = HeaderMap::from_iter([(header::ACCEPT, headers::EVENTS)]);
+    Outgoing { method: Method::GET, headers, body: Bytes::new() }
+}
+
+fn event(text: &str) -> Bytes {
+    sse::event(&envelope::one_line(text)).into()
+}
+
+fn events(body: Body) -> Response<Body> {
+    let mut answer = Response::new(body);
+    answer.headers_mut().insert(header::CONTENT_TYPE, headers::EVENTS);
+    answer
+}
+
+pub(super) fn empty(status: StatusCode) -> Response<Body> {
+    let mut answer: Response<Body> = Response::new(Box::pin(stream::empty()));
+    *answer.status_mut() = status;
+    answer
+}
