@@ -164,12 +164,12 @@ impl Call {
         };
         let (status, headers) = (answer.status, answer.headers.clone());
         answer.let_go();
-        if let (Era::Modern, Message::Request(request), Reply::Result(result)) =
-            (self.speech.era(), &self.message, &reply)
-            && request.method == "tools/list"
-        {
-            link.tools.learn(result);
-        }
+        let reply = match (self.speech.era(), &self.message, reply) {
+            (Era::Modern, Message::Request(request), Reply::Result(result)) if request.method == "tools/list" => {
+                Reply::Result(link.tools.take(result))
+            }
+            (.., reply) => reply,
+        };
         Ok(Outcome { status, headers, reply })
     }
 }

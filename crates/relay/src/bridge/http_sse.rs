@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -24,9 +27,8 @@ use url::Url;
 
 use super::{
     events::{Event, Events},
-    headers,
-    incoming::{self, Incoming},
-    wire::{Body, NoAnswer, Outgoing},
+    headers, incoming,
+    wire::{Body, Outgoing},
 };
 use crate::{
     envelope::{self, Id, Message},
@@ -34,18 +36,19 @@ use crate::{
 };
 
 /// How long a server may take to say where messages go.
-const ENDPOINT: Duration = Duration::from_secs(10);
+pub(super) const ENDPOINT: Duration = Duration::from_secs(10);
 /// How many messages wait for somebody to listen.
 const WAITING: usize = 256;
 
-/// What a connection is called as a session.
+/// What a connection is called as a session, with a number that no other one has.
 const NAME: &str = "doorward-http-sse-";
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// One connection: the stream that is open, and where messages go.
 pub(super) struct Pipe {
     number: u64,
     /// Where messages go.
-    pub(super) endpoint: String,
+    pub(super) endpoint: Url,
     shared: Arc<Shared>,
     _reading: DropGuard,
 }
@@ -61,13 +64,8 @@ impl Pipe {
     ///
     /// # Errors
     /// When messages are to go to another origin: the access token does not go there.
-    pub(super) async fn open(
-        number: u64,
-        server: &Url,
-        answer: Response<Body>,
-        most: usize,
-    ) -> Result<Option<Self>, FetchFailed> {
-        if answer.status() != StatusCode::OK || !Incoming::has_events(answer.headers()) {
+    pub(super) async fn open(server: &Url, answer: Response<Body>, most: usize) -> Result<Option<Self>, FetchFailed> {
+        if answer.status() != StatusCode::OK || !headers::is_stream(answer.headers()) {
             return Ok(None);
         }
         let (mut body, mut events) = (answer.into_body(), Events::new(most));
@@ -89,11 +87,8 @@ impl Pipe {
         };
         let (sender, receiver) = mpsc::channel(WAITING);
         let closed = CancellationToken::new();
-        let shared = Arc::new(Shared {
-            waiting: Mutex::default(),
-            unasked: (sender, receiver.into()),
-            closed: closed.clone(),
-        });
+        let shared =
+            Arc::new(Shared { waiting: Mutex::default(), unasked: (sender, receiver.into()), closed: closed.clone() });
         let reading = Arc::clone(&shared);
         tokio::spawn(async move {
             tokio::select! {
@@ -102,7 +97,8 @@ impl Pipe {
             }
             reading.close();
         });
-        Ok(Some(Self { number, endpoint: endpoint.into(), shared, _reading: closed.drop_guard() }))
+        let number = CONNECTIONS.fetch_add(1, Relaxed);
+        Ok(Some(Self { number, endpoint, shared, _reading: closed.drop_guard() }))
     }
 
     pub(super) fn close(&self) {
@@ -126,30 +122,31 @@ impl Pipe {
         }
     }
 
-    /// POSTs a message with `send`, and gives what it is answered with on the stream.
-    pub(super) async fn post<S>(&self, outgoing: &Outgoing, send: S) -> Result<Response<Body>, NoAnswer>
-    where
-        S: AsyncFnOnce(&str, &Outgoing) -> Result<Response<Body>, NoAnswer>,
-    {
+    /// What is to be POSTed for a message, and what is awaited on the stream.
+    pub(super) fn expect(&self, outgoing: &Outgoing) -> (Outgoing, Option<Awaited>) {
         let mut outgoing = outgoing.clone();
         outgoing.headers.remove(headers::SESSION);
-        let message = std::str::from_utf8(&outgoing.body).ok().and_then(|text| envelope::message(text).ok());
-        let awaited = match &message {
-            Some(Message::Request(request)) => Some(self.shared.expect(&request.id)),
+        let awaited = match message(&outgoing) {
+            Some(Message::Request(request)) => Some(self.shared.expect(&request.id, request.method == "initialize")),
             _ => None,
         };
-        let answer = send(&self.endpoint, &outgoing).await?;
+        (outgoing, awaited)
+    }
+
+    /// What a message is answered with after its POST was.
+    pub(super) fn answered(&self, answer: Response<Body>, awaited: Option<Awaited>) -> Response<Body> {
         if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
             // The server has forgotten the connection, whatever its stream looks like.
             self.close();
         }
-        let Some(awaited) = awaited.filter(|_| answer.status().is_success()) else { return Ok(answer) };
+        let Some(awaited) = awaited.filter(|_| answer.status().is_success()) else { return answer };
+        let begins = awaited.begins;
         let answer = stream::once(awaited.answer()).filter_map(async |text| text.map(|text| Ok(event(&text))));
         let mut answer = events(Box::pin(answer));
-        if matches!(&message, Some(Message::Request(request)) if request.method == "initialize") {
+        if begins {
             answer.headers_mut().insert(headers::SESSION, self.name());
         }
-        Ok(answer)
+        answer
     }
 
     fn name(&self) -> HeaderValue {
@@ -197,10 +194,10 @@ impl Shared {
         }
     }
 
-    fn expect(self: &Arc<Self>, id: &Id) -> Awaited {
+    fn expect(self: &Arc<Self>, id: &Id, begins: bool) -> Awaited {
         let (sender, answer) = oneshot::channel();
         self.waiting.lock().expect("nobody panics with it in hand").insert(id.key(), sender);
-        Awaited { shared: Arc::clone(self), key: id.key(), answer: Some(answer) }
+        Awaited { shared: Arc::clone(self), key: id.key(), answer: Some(answer), begins }
     }
 
     /// What the server says unasked, as the body of a stream that ends with the connection.
@@ -221,10 +218,12 @@ impl Shared {
 }
 
 /// A request whose answer is on its way.
-struct Awaited {
+pub(super) struct Awaited {
     shared: Arc<Shared>,
     key: String,
     answer: Option<oneshot::Receiver<String>>,
+    /// Whether the request begins a session.
+    begins: bool,
 }
 
 impl Awaited {
@@ -254,10 +253,13 @@ pub(super) fn may_be_spoken(status: StatusCode) -> bool {
 
 /// Whether a request begins a session.
 pub(super) fn begins(outgoing: &Outgoing) -> bool {
-    outgoing.method == Method::POST
-        && std::str::from_utf8(&outgoing.body).ok().and_then(|text| envelope::message(text).ok()).is_some_and(
-            |message| matches!(message, Message::Request(request) if request.method == "initialize"),
-        )
+    let is_first = outgoing.method == Method::POST
+        && ![headers::SESSION, headers::VERSION].iter().any(|name| outgoing.headers.contains_key(name));
+    is_first && matches!(message(outgoing), Some(Message::Request(request)) if request.method == "initialize")
+}
+
+fn message(outgoing: &Outgoing) -> Option<Message> {
+    envelope::message(std::str::from_utf8(&outgoing.body).ok()?).ok()
 }
 
 /// The request that opens the stream.

@@ -43,6 +43,9 @@ pub(super) enum Broken {
     /// The connection was lost, or its content was.
     #[error("{0}")]
     Lost(String),
+    /// A stream that is there, as far as one can tell, says nothing.
+    #[error("nothing whole came for {} s", .0.as_secs_f32())]
+    Silent(Duration),
     /// What came is no message.
     #[error("what it sent is no JSON-RPC message: {0}")]
     NoMessage(String),
@@ -53,7 +56,7 @@ enum Next {
     Chunk(Bytes),
     Elsewhere(Message, String),
     End,
-    Lost(String),
+    Lost(Broken),
 }
 
 impl Incoming {
@@ -123,7 +126,7 @@ impl Incoming {
                     Next::End if self.go_on().await => continue,
                     Next::End => return Ok(None),
                     Next::Lost(_) if self.go_on().await => continue,
-                    Next::Lost(why) => return Err(Broken::Lost(why)),
+                    Next::Lost(why) => return Err(why),
                 },
             };
             for text in texts {
@@ -157,13 +160,11 @@ impl Incoming {
             biased;
             chunk = self.body.next() => match chunk {
                 Some(Ok(chunk)) => Next::Chunk(chunk),
-                Some(Err(failed)) => Next::Lost(failed.to_string()),
+                Some(Err(failed)) => Next::Lost(Broken::Lost(failed.to_string())),
                 None => Next::End,
             },
             (message, text) = elsewhere => Next::Elsewhere(message, text),
-            () = too_silent => {
-                Next::Lost(format!("nothing whole came for {} s", silence.unwrap_or_default().as_secs()))
-            }
+            () = too_silent => Next::Lost(Broken::Silent(silence.unwrap_or_default())),
         }
     }
 
@@ -212,7 +213,7 @@ impl Incoming {
 }
 
 /// The messages of one JSON text: one, or some in an array (2025-03-26).
-fn messages(text: &str) -> Result<Vec<(Message, String)>, Broken> {
+pub(super) fn messages(text: &str) -> Result<Vec<(Message, String)>, Broken> {
     let read = |text: &str| match envelope::message(text) {
         Ok(message) => Ok((message, text.to_owned())),
         Err(refusal) => Err(Broken::NoMessage(refusal.error.message)),

@@ -8,25 +8,31 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::ACCEPT};
 
 use super::{
+    answer::Answer,
     headers,
-    incoming::Incoming,
+    incoming::{Broken, Incoming},
     link::Link,
     resume::LAST_EVENT,
     wire::{NoAnswer, Outgoing},
 };
+use crate::{
+    envelope::{self, Members},
+    era::Era,
+};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a server may take to answer a ping.
+const PONG: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Listens, and asks again whenever the stream ends, until the server says that there is no such stream.
 pub(super) async fn run(link: Arc<Link>) {
     let mut last_event = None;
     let mut pause = FIRST_PAUSE;
+    let mut was_there = false;
     loop {
         let mut headers = HeaderMap::from_iter([(ACCEPT, headers::EVENTS)]);
-        if link.session.mark(&mut headers).is_none() {
-            return;
-        }
+        let Some(session) = link.session.mark(&mut headers) else { return };
         if let Some(id) = last_event.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT, id);
         }
@@ -37,19 +43,49 @@ pub(super) async fn run(link: Arc<Link>) {
                 if !incoming.has_messages() {
                     return;
                 }
-                while let Ok(Some((message, text))) = incoming.next().await {
-                    pause = FIRST_PAUSE;
-                    link.unasked(message, text).await;
+                was_there = true;
+                let ended = loop {
+                    match incoming.next().await {
+                        Ok(Some((message, text))) => {
+                            pause = FIRST_PAUSE;
+                            link.unasked(message, text).await;
+                        }
+                        ended => break ended,
+                    }
+                };
+                if matches!(ended, Err(Broken::Silent(_))) && !lives(&link).await {
+                    link.is_dead();
                 }
                 let (id, retry) = incoming.resume();
                 last_event = id.or(last_event);
                 pause = retry.unwrap_or(pause).clamp(Duration::from_millis(100), LONGEST_PAUSE);
             }
             Ok(answer) if answer.status().is_server_error() => {}
+            Ok(answer) if answer.status() == StatusCode::NOT_FOUND && was_there => {
+                // In a task of its own: a new session ends this one's listener.
+                tokio::spawn(async move { link.renew(session).await });
+                return;
+            }
             Ok(_) | Err(NoAnswer::NotAuthorized(_)) => return,
             Err(NoAnswer::Fetch(_)) => {}
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Whether the server answers a ping, and the answer comes.
+///
+/// Source: MCP 2025-11-25 basic utilities, "Ping".
+async fn lives(link: &Arc<Link>) -> bool {
+    let id = link.own_id();
+    let mut headers = headers::of_post();
+    link.session.mark(&mut headers);
+    let body = envelope::request(&id.as_raw(), "ping", &Members::default()).into();
+    let ping = Outgoing { method: Method::POST, headers, body };
+    let answered = async {
+        let answer = link.send_unasked(&ping).await.ok()?;
+        Answer::begin(link, &id, answer, Era::Legacy).await.ok()?.reply().await.ok()
+    };
+    tokio::time::timeout(PONG, answered).await.is_ok_and(|reply| reply.is_some())
 }

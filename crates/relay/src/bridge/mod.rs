@@ -13,6 +13,7 @@ mod elsewhere;
 mod events;
 mod headers;
 mod host;
+mod http_sse;
 mod incoming;
 mod link;
 mod listen;
@@ -24,6 +25,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod tool_list;
+mod tool_rules;
 mod tools;
 mod wire;
 mod work;
@@ -38,7 +40,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use bearer::{BearerSource, Credential, Why};
 use host::{Host, Line, Lines};
 use link::Link;
-pub use settings::BridgeSettings;
+pub use settings::{BridgeSettings, Transport};
 use wire::Wire;
 use work::Work;
 

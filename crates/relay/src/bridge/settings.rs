@@ -3,11 +3,27 @@ use std::time::Duration;
 use doorward_fetch::Reach;
 use tokio_util::sync::CancellationToken;
 
+/// How to speak to a server of an unknown age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP; if the server refuses that, the HTTP+SSE of 2024-11-05.
+    #[default]
+    HttpFirst,
+    /// The other way round.
+    SseFirst,
+    /// Streamable HTTP and nothing else.
+    HttpOnly,
+    /// The HTTP+SSE of 2024-11-05 and nothing else.
+    SseOnly,
+}
+
 /// The limits of a bridge, and how it is ended.
 #[derive(Clone, Debug)]
 pub struct BridgeSettings {
     /// Which addresses the MCP server may have.
     pub reach: Reach,
+    /// How to speak to the server.
+    pub transport: Transport,
     /// The most bytes of one line from the host.
     pub max_line: usize,
     /// The most bytes of one message from the server.
@@ -34,6 +50,7 @@ impl Default for BridgeSettings {
     fn default() -> Self {
         Self {
             reach: Reach::Public,
+            transport: Transport::HttpFirst,
             max_line: 10 << 20,
             max_message: 64 << 20,
             max_in_flight: 256,

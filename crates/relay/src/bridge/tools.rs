@@ -10,7 +10,7 @@ use std::{
 use http::HeaderMap;
 use serde_json::{Value, value::RawValue};
 
-use super::headers::safe;
+use super::{headers::safe, tool_rules};
 use crate::{envelope::Members, upstream::stdio::Mirrored};
 
 /// The most tools that are remembered.
@@ -23,6 +23,12 @@ pub(super) struct KnownTools(Mutex<HashMap<String, Vec<Mirrored>>>);
 impl KnownTools {
     fn tools(&self) -> MutexGuard<'_, HashMap<String, Vec<Mirrored>>> {
         self.0.lock().expect("nobody panics with the tools in hand")
+    }
+
+    /// Remembers what a result of `tools/list` says; gives what the host may see of it.
+    pub(super) fn take(&self, result: Box<RawValue>) -> Box<RawValue> {
+        self.learn(&result);
+        tool_rules::without_invalid(&result).unwrap_or(result)
     }
 
     /// Remembers what a result of `tools/list` says; gives the cursor of the next page.

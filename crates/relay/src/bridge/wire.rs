@@ -4,7 +4,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -17,10 +17,12 @@ use doorward_types::{ResourceId, challenge, outbound::FetchFailed};
 use futures_util::Stream;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
 use tokio::{sync::mpsc, time::Instant};
+use url::Url;
 
 use super::{
     bearer::{BearerSource, Credential, Why},
-    settings::BridgeSettings,
+    http_sse::{self, Pipe},
+    settings::{BridgeSettings, Transport},
 };
 
 /// How often one message is sent again because the server did not take its token: once after a refresh, and once
@@ -68,7 +70,9 @@ pub(super) enum NoAnswer {
 pub(super) struct Wire {
     pub(super) settings: BridgeSettings,
     resource: ResourceId,
-    url: String,
+    url: Url,
+    /// The connection to a server of 2024-11-05.
+    pipe: Mutex<Option<Arc<Pipe>>>,
     source: Arc<dyn BearerSource>,
     fetcher: Fetcher,
     /// Whether the server has ever answered.
@@ -88,7 +92,8 @@ impl Wire {
         let (sender, receiver) = mpsc::channel(1);
         Self {
             settings,
-            url: upstream.url().into(),
+            url: upstream.url(),
+            pipe: Mutex::default(),
             resource: upstream,
             source,
             fetcher,
@@ -115,12 +120,75 @@ impl Wire {
         self.send_for(Whose::Own, outgoing).await
     }
 
+    /// Sends a request by whatever carries messages to this server.
     async fn send_for(&self, whose: Whose, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
+        let begins = http_sse::begins(outgoing);
+        let (pipe, transport) = (self.pipe(), self.settings.transport);
+        match pipe {
+            Some(pipe) if !begins => return self.send_in(&pipe, whose, outgoing).await,
+            pipe if begins && (pipe.is_some() || matches!(transport, Transport::SseFirst | Transport::SseOnly)) => {
+                if let Some(pipe) = self.open(whose).await? {
+                    return self.send_in(&pipe, whose, outgoing).await;
+                }
+            }
+            _ => {}
+        }
+        if transport == Transport::SseOnly {
+            return Ok(http_sse::empty(StatusCode::METHOD_NOT_ALLOWED));
+        }
+        let answer = self.send_to(&self.url, whose, outgoing, self.settings.answer_timeout).await?;
+        if begins
+            && transport != Transport::HttpOnly
+            && http_sse::may_be_spoken(answer.status())
+            && let Some(pipe) = self.open(whose).await?
+        {
+            return self.send_in(&pipe, whose, outgoing).await;
+        }
+        Ok(answer)
+    }
+
+    fn pipe(&self) -> Option<Arc<Pipe>> {
+        self.pipe.lock().expect("nobody panics with it in hand").clone()
+    }
+
+    /// Opens a connection in place of the present one, if the server is of that age.
+    async fn open(&self, whose: Whose) -> Result<Option<Arc<Pipe>>, NoAnswer> {
+        let answer = self.send_to(&self.url, whose, &http_sse::opening(), http_sse::ENDPOINT).await?;
+        let opened = Pipe::open(&self.url, answer, self.settings.max_message).await.map_err(NoAnswer::Fetch)?;
+        let Some(opened) = opened.map(Arc::new) else { return Ok(None) };
+        tracing::info!("the server speaks the HTTP+SSE of 2024-11-05");
+        *self.pipe.lock().expect("nobody panics with it in hand") = Some(Arc::clone(&opened));
+        Ok(Some(opened))
+    }
+
+    async fn send_in(&self, pipe: &Pipe, whose: Whose, outgoing: &Outgoing) -> Result<Response<Body>, NoAnswer> {
+        if let Some(answer) = pipe.answer(outgoing) {
+            return Ok(answer);
+        }
+        let (outgoing, awaited) = pipe.expect(outgoing);
+        let answer = self.send_to(&pipe.endpoint, whose, &outgoing, self.settings.answer_timeout).await?;
+        Ok(pipe.answered(answer, awaited))
+    }
+
+    /// Says that nothing comes any more in the stream that everything comes in, if there is one.
+    pub(super) fn is_dead(&self) {
+        if let Some(pipe) = self.pipe() {
+            pipe.close();
+        }
+    }
+
+    async fn send_to(
+        &self,
+        url: &Url,
+        whose: Whose,
+        outgoing: &Outgoing,
+        within: Duration,
+    ) -> Result<Response<Body>, NoAnswer> {
         let (mut rejections, mut step_ups) = (0, 0);
         let mut credential = self.bearer(Why::ToSend).await?;
         loop {
             let serial = credential.as_ref().map(|credential| credential.serial);
-            let answer = self.send_until_reached(outgoing, credential).await?;
+            let answer = self.send_until_reached(url, outgoing, credential, within).await?;
             let (status, headers) = (answer.status(), answer.headers());
             tracing::debug!(method = %outgoing.method, status = status.as_u16(), "the server answered");
             let why = match status {
@@ -150,14 +218,16 @@ impl Wire {
     /// Sends a request again as long as it certainly has not reached the server: after sleep, or a change of networks.
     async fn send_until_reached(
         &self,
+        url: &Url,
         outgoing: &Outgoing,
         credential: Option<Credential>,
+        within: Duration,
     ) -> Result<Response<Body>, NoAnswer> {
         let patience = if self.reached.load(Relaxed) { self.settings.reconnect_for } else { FIRST_CONTACT };
         let end = Instant::now() + patience.min(self.settings.reconnect_for);
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.send_with(outgoing, credential.as_ref()).await {
+            match self.send_with(url, outgoing, credential.as_ref(), within).await {
                 Err(NoAnswer::Fetch(FetchFailed::Connect(_) | FetchFailed::Name(_)))
                     if Instant::now() + pause < end =>
                 {
@@ -174,10 +244,12 @@ impl Wire {
 
     async fn send_with(
         &self,
+        url: &Url,
         outgoing: &Outgoing,
         credential: Option<&Credential>,
+        within: Duration,
     ) -> Result<Response<Body>, NoAnswer> {
-        let mut request = Request::builder().method(outgoing.method.clone()).uri(&self.url);
+        let mut request = Request::builder().method(outgoing.method.clone()).uri(url.as_str());
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&outgoing.headers);
             if let Some(credential) = credential {
@@ -189,7 +261,7 @@ impl Wire {
         let request = request
             .body(outgoing.body.clone())
             .map_err(|error| NoAnswer::Fetch(FetchFailed::Other(error.to_string())))?;
-        let answer = self.fetcher.stream(request, self.settings.reach, self.settings.answer_timeout).await;
+        let answer = self.fetcher.stream(request, self.settings.reach, within).await;
         Ok(answer.map_err(NoAnswer::Fetch)?.map(|body| Box::pin(body) as Body))
     }
 

@@ -1,6 +1,7 @@
 //! The bridge between a host that is played over pipes and a real HTTP server that answers by a script.
 
 mod authorization;
+mod http_sse;
 mod modern;
 mod noise;
 mod resuming;

@@ -24,6 +24,10 @@ impl Got {
         Self { method, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or_default() }
     }
 
+    pub(super) fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
     /// The value of a header that may be there once.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.head.lines().skip(1).filter_map(|line| {
