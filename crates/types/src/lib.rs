@@ -18,6 +18,7 @@ pub mod metadata;
 pub mod outbound;
 mod permission;
 mod pkce;
+pub mod providers;
 pub mod redirect;
 mod resource;
 mod revision;
