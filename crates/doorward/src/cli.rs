@@ -28,13 +28,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Say more (-v: each step, -vv: details). Secrets are never shown.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = "On every command", action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Say only what went wrong.
-    #[arg(short, long, global = true, env = "DOORWARD_QUIET")]
+    #[arg(short, long, global = true, help_heading = "On every command", env = "DOORWARD_QUIET")]
     pub(crate) quiet: bool,
     /// Print one JSON object instead of text; errors become one JSON line on stderr.
-    #[arg(long, global = true, env = "DOORWARD_JSON")]
+    #[arg(long, global = true, help_heading = "On every command", env = "DOORWARD_JSON")]
     pub(crate) json: bool,
 }
 
