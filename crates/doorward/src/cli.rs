@@ -3,6 +3,7 @@
 mod admin;
 mod client;
 mod ladder;
+mod network;
 mod serve;
 mod units;
 
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use admin::*;
 pub(crate) use client::*;
 pub(crate) use ladder::*;
+pub(crate) use network::*;
 pub(crate) use serve::*;
 
 /// OAuth for MCP servers: put it in front of one, or connect a host to one.

@@ -12,6 +12,7 @@ mod failure;
 mod help;
 mod key;
 mod login;
+mod network;
 mod operator_key;
 mod output;
 mod private_file;

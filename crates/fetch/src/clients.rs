@@ -1,9 +1,14 @@
 //! The three HTTP clients behind a fetcher, each made when it is first needed.
 
-use std::{collections::BTreeSet, sync::OnceLock, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use doorward_types::outbound::{FetchFailed, Reach};
-use reqwest::{Certificate, Client, redirect::Policy};
+use reqwest::{Certificate, Client, NoProxy, Proxy, redirect::Policy};
 use url::Url;
 
 use crate::{InvalidOptions, Options, reach, resolver::PublicOnly};
@@ -17,6 +22,8 @@ type Slot = OnceLock<Result<Client, FetchFailed>>;
 
 pub(crate) struct Clients {
     trust_proxy: bool,
+    proxy: Option<(Url, Proxy)>,
+    ipv4_only: bool,
     extra_roots: Vec<Certificate>,
     /// Public addresses only.
     public: Slot,
@@ -39,8 +46,15 @@ impl Clients {
                 roots
             }
         };
+        let proxy = options.proxy.map(|url| {
+            // The reason could repeat a password.
+            let made = Proxy::all(url.clone()).map_err(|_| InvalidOptions::Proxy("it is no proxy's URL".into()))?;
+            Ok((url, made.no_proxy(NoProxy::from_env())))
+        });
         Ok(Self {
             trust_proxy: options.trust_proxy,
+            proxy: proxy.transpose()?,
+            ipv4_only: options.ipv4_only,
             extra_roots,
             public: Slot::new(),
             anywhere: Slot::new(),
@@ -54,7 +68,8 @@ impl Clients {
         let client = match reach {
             Reach::Public => {
                 // The resolver lets a proxy's own name through, so no request may name it as its target.
-                if let Some(host) = url.host_str().filter(|host| self.trust_proxy && proxy_hosts().contains(*host)) {
+                if let Some(host) = url.host_str().filter(|host| self.trust_proxy && self.proxy_hosts().contains(*host))
+                {
                     return Err(FetchFailed::Forbidden(host.to_owned()));
                 }
                 self.public.get_or_init(|| self.public_client())
@@ -62,14 +77,14 @@ impl Clients {
             Reach::Anywhere if reach::is_this_computer(url) => {
                 self.here.get_or_init(|| finish(self.builder().no_proxy()))
             }
-            Reach::Anywhere => self.anywhere.get_or_init(|| finish(self.builder())),
+            Reach::Anywhere => self.anywhere.get_or_init(|| finish(self.proxied())),
         };
         client.as_ref().map_err(Clone::clone)
     }
 
     fn public_client(&self) -> Result<Client, FetchFailed> {
         finish(if self.trust_proxy {
-            self.builder().dns_resolver(PublicOnly::new(proxy_hosts()))
+            self.proxied().dns_resolver(PublicOnly::new(self.proxy_hosts()))
         } else {
             self.builder().no_proxy().dns_resolver(PublicOnly::new(BTreeSet::new()))
         })
@@ -79,6 +94,23 @@ impl Clients {
     #[cfg(test)]
     pub(crate) fn resolve_public_with(&self, resolver: PublicOnly) {
         let _ = self.public.set(finish(self.builder().no_proxy().dns_resolver(resolver)));
+    }
+
+    /// Through the proxy that was named, else through the one that the system names.
+    fn proxied(&self) -> reqwest::ClientBuilder {
+        let builder = self.builder();
+        match &self.proxy {
+            None => builder,
+            Some((_, proxy)) => builder.proxy(proxy.clone()),
+        }
+    }
+
+    /// The hosts of the proxies that requests may go through.
+    fn proxy_hosts(&self) -> BTreeSet<String> {
+        match &self.proxy {
+            None => proxy_hosts(),
+            Some((url, _)) => url.host_str().map(str::to_owned).into_iter().collect(),
+        }
     }
 
     fn builder(&self) -> reqwest::ClientBuilder {
@@ -92,6 +124,7 @@ impl Clients {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tls_certs_merge(self.extra_roots.iter().cloned())
+            .local_address(self.ipv4_only.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
 }
 

@@ -19,10 +19,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use doorward_types::outbound::{FetchFailed, Http};
 
+use url::Url;
+
 use clients::Clients;
 #[doc(no_inline)]
 pub use doorward_types::outbound::{Inbound, Outbound, Reach, Redirects};
 pub use reach::is_public;
+pub use resolver::is_private_name;
 
 /// What the process as a whole has decided about outgoing requests.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +33,10 @@ pub struct Options {
     /// Requests with [`Reach::Public`] go through the proxy that the environment names. The proxy then resolves
     /// names, so it, and no longer this crate, keeps requests away from private networks.
     pub trust_proxy: bool,
+    /// The proxy to go through, in place of the one that the environment names. Hosts in `NO_PROXY` are reached directly.
+    pub proxy: Option<Url>,
+    /// Connections are made to IPv4 addresses only.
+    pub ipv4_only: bool,
     /// Certificates, in PEM, that are trusted besides those of the operating system.
     pub extra_roots: Option<Vec<u8>>,
 }
@@ -40,6 +47,9 @@ pub enum InvalidOptions {
     /// The extra roots are not certificates in PEM.
     #[error("the extra certificates cannot be read: {0}")]
     ExtraRoots(String),
+    /// The proxy's URL is none that requests can go through.
+    #[error("the proxy cannot be used: {0}")]
+    Proxy(String),
 }
 
 /// Sends requests. Clones share connections and are cheap.

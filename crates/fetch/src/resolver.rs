@@ -55,6 +55,13 @@ impl Resolve for PublicOnly {
     }
 }
 
+/// Whether a name is at addresses of a private network only. One that is not known, or is in public as well, is not.
+pub async fn is_private_name(name: &str) -> bool {
+    let Ok(addresses) = tokio::net::lookup_host((name, 0)).await else { return false };
+    let mut addresses = addresses.peekable();
+    addresses.peek().is_some() && addresses.all(|address| !is_public(address.ip()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

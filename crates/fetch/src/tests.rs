@@ -268,3 +268,22 @@ async fn the_clients_own_words_lose_their_url() {
     let failed = crate::failure::from_reqwest(error, &url, Duration::ZERO).to_string();
     assert!(failed.contains("404") && !failed.contains("s3cret"), "{failed}");
 }
+
+#[tokio::test]
+async fn a_proxy_that_was_named_is_asked_and_a_name_is_not_resolved_here() {
+    let proxy = Server::saying("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
+    let options = Options { trust_proxy: true, proxy: Some(proxy.url.clone()), ..Options::default() };
+    let fetcher = Fetcher::new(options).unwrap();
+    let there = Url::parse("https://mcp.invalid/mcp").unwrap();
+    assert!(fetcher.send(Outbound::metadata(there, Reach::Public)).await.is_err());
+    assert!(proxy.requests()[0].starts_with("CONNECT mcp.invalid:443 HTTP/1.1"), "{:?}", proxy.requests());
+    // What a proxy must not be asked for is refused before.
+    for private in ["https://10.0.0.1/", "https://metadata.internal/", "https://localhost/"] {
+        let refused = fetcher.send(Outbound::metadata(Url::parse(private).unwrap(), Reach::Public)).await;
+        assert!(matches!(refused, Err(FetchFailed::Forbidden(_))), "{private}");
+    }
+    assert_eq!(proxy.requests().len(), 1);
+    // This computer is reached directly.
+    let here = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    assert_eq!(fetcher.send(get(&here.url)).await.unwrap().body, b"ok");
+}

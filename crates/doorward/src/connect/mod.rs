@@ -16,7 +16,7 @@ const LAST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Runs the bridge until the host is done.
 pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
-    let target = login::target(&flags.url, &flags.account)?;
+    let target = login::target(&flags.url, &flags.account).await?;
     let place = Place::open(&flags.client).await?;
     let manner = login::Manner::of_host(&flags.sign_in);
     let settings = BridgeSettings {

@@ -9,8 +9,8 @@ use super::{
 use crate::{cli, failure::Failure};
 
 /// The MCP server that a person named, as the account that they named.
-pub(crate) fn target(url: &str, account: &cli::Account) -> Result<Target, Box<Failure>> {
-    let mut target = place::target(url)?;
+pub(crate) async fn target(url: &str, account: &cli::Account) -> Result<Target, Box<Failure>> {
+    let mut target = place::target(url).await?;
     target.account.clone_from(&account.account);
     Ok(target)
 }

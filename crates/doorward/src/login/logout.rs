@@ -30,7 +30,10 @@ pub(super) enum Told {
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failure>> {
-    let target = flags.url.as_deref().map(|url| account::target(url, &flags.account)).transpose()?;
+    let target = match &flags.url {
+        Some(url) => Some(account::target(url, &flags.account).await?),
+        None => None,
+    };
     let place = Place::open(&flags.client).await?;
     let store_failed = |fault| fail::store(&fault);
     let all = match &target {
@@ -69,7 +72,7 @@ pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failur
 }
 
 async fn end_stored(place: &Place, tokens: &StoredTokens) -> Result<Option<Told>, Box<Failure>> {
-    let target = place::target(tokens.resource.as_str())?;
+    let target = place::target(tokens.resource.as_str()).await?;
     Ok(end(place, &target, tokens).await?)
 }
 

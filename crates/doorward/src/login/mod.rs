@@ -50,7 +50,7 @@ use ladder::Paste;
 
 /// `doorward login`.
 pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure>> {
-    let mut target = target(&flags.url, &flags.account)?;
+    let mut target = target(&flags.url, &flags.account).await?;
     target.scope = flags.scope.as_deref().map(scopes).transpose()?;
     let place = Place::open(&flags.client).await?;
     let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target};
-use doorward_fetch::{Fetcher, Options};
+use doorward_fetch::Fetcher;
 use doorward_store::SealedFile;
 use doorward_types::ResourceId;
 
@@ -11,6 +11,7 @@ use super::{fail, window::Window};
 use crate::{
     cli,
     failure::{Exit, Failure},
+    network,
 };
 
 /// What a person reads as the client's name on a consent page.
@@ -28,9 +29,7 @@ impl Place {
     pub(crate) async fn open(flags: &cli::ClientDir) -> Result<Self, Box<Failure>> {
         let folder = folder(flags)?;
         let store = SealedFile::open(&folder).await.map_err(|fault| fail::store(&fault))?;
-        let fetcher = Fetcher::new(Options::default()).map_err(|error| {
-            Failure::new("NET-02", Exit::Configuration, "no requests can be sent", error, "check the certificates")
-        })?;
+        let fetcher = network::fetcher(&flags.network)?;
         let place = Self { store, fetcher, folder };
         place.warn();
         Ok(place)
@@ -61,7 +60,7 @@ impl Place {
 }
 
 /// The MCP server that a person named.
-pub(crate) fn target(url: &str) -> Result<Target, Box<Failure>> {
+pub(crate) async fn target(url: &str) -> Result<Target, Box<Failure>> {
     if !url.contains("://") {
         let likely = if url.starts_with("localhost") || url.starts_with("127.") { "http" } else { "https" };
         return Err(Failure::new(
@@ -72,7 +71,9 @@ pub(crate) fn target(url: &str) -> Result<Target, Box<Failure>> {
             format!("{likely}://{url}"),
         ));
     }
-    Ok(Target::new(url, CLIENT_NAME)?)
+    let mut target = Target::new(url, CLIENT_NAME)?;
+    network::locate(&mut target).await;
+    Ok(target)
 }
 
 fn folder(flags: &cli::ClientDir) -> Result<PathBuf, Box<Failure>> {

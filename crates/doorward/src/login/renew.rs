@@ -8,7 +8,7 @@ use crate::{cli, failure::Failure, output, serve::now};
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failure>> {
-    let target = account::target(&flags.url, &flags.account)?;
+    let target = account::target(&flags.url, &flags.account).await?;
     let place = Place::open(&flags.client).await?;
     let stored = place.newest(&target).await?;
     place.warn();

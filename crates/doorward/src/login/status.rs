@@ -41,7 +41,10 @@ pub(super) enum Verdict {
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Status, json: bool) -> Result<(), Box<Failure>> {
-    let named = flags.url.as_deref().map(|url| account::target(url, &flags.account)).transpose()?;
+    let named = match &flags.url {
+        Some(url) => Some(account::target(url, &flags.account).await?),
+        None => None,
+    };
     let place = Place::open(&flags.client).await?;
     let all = place.store.list().await.map_err(|fault| fail::store(&fault))?;
     place.warn();
@@ -80,7 +83,7 @@ async fn judge(place: &Place, tokens: StoredTokens, offline: bool) -> (StoredTok
 }
 
 async fn ask(place: &Place, tokens: &StoredTokens) -> Result<Verdict, Failed> {
-    let mut target = place::target(tokens.resource.as_str()).map_err(|failure| fail::stored_target(&failure))?;
+    let mut target = place::target(tokens.resource.as_str()).await.map_err(|failure| fail::stored_target(&failure))?;
     target.account.clone_from(&tokens.account);
     let over = || fail::log_in_as(&target, "the login has ended: the server does not renew it");
     let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());

@@ -14,7 +14,7 @@ const LAST_SAVE: Duration = Duration::from_secs(5);
 
 /// Runs the command: renews the token when it is about to end, and prints it.
 pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure>> {
-    let target = account::target(&flags.url, &flags.account)?;
+    let target = account::target(&flags.url, &flags.account).await?;
     let resource = target.resource.clone();
     let place = Place::open(&flags.client).await?;
     let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());

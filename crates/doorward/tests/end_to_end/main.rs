@@ -7,6 +7,7 @@ mod command_line;
 mod first_contact;
 mod foreign_clients;
 mod libraries;
+mod network;
 mod official_suite;
 mod pages;
 mod servers;

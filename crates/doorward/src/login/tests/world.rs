@@ -125,7 +125,7 @@ impl World {
     /// The store as another process opens it.
     pub(super) async fn place(&self) -> Place {
         let client_dir = Some(self.folder.path().join("client"));
-        Place::open(&ClientDir { client_dir }).await.unwrap()
+        Place::open(&ClientDir { client_dir, ..ClientDir::default() }).await.unwrap()
     }
 
     /// The tokens of one more process, at whose side this browser is.
@@ -163,7 +163,7 @@ impl World {
 
     /// `doorward token` for this server.
     pub(super) fn token_command(&self) -> cli::Token {
-        let client = ClientDir { client_dir: Some(self.folder.path().join("client")) };
+        let client = ClientDir { client_dir: Some(self.folder.path().join("client")), ..ClientDir::default() };
         cli::Token { url: self.url(), header: false, account: cli::Account::default(), client }
     }
 

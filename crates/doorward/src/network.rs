@@ -1,0 +1,50 @@
+//! What sends the requests of a person's commands, and how far they may reach.
+
+use doorward_client::Target;
+use doorward_fetch::{Fetcher, Options, Reach};
+use url::{Host, Url};
+
+use crate::{
+    cli,
+    failure::{Exit, Failure},
+};
+
+/// Makes what sends the requests.
+pub(crate) fn fetcher(flags: &cli::Network) -> Result<Fetcher, Box<Failure>> {
+    let refuse = |why: String, next: &str| {
+        Failure::new("NET-02", Exit::Configuration, "no requests can be sent", why, next.to_owned())
+    };
+    let extra_roots = flags.ca.as_ref().map(|file| {
+        let next = "name a file with certificates in PEM: --ca FILE";
+        std::fs::read(file).map_err(|error| refuse(format!("{}: {error}", file.display()), next))
+    });
+    let given = flags.proxy.as_deref().filter(|text| !text.is_empty());
+    let proxy = given.filter(|text| *text != "none").map(|text| {
+        let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let url = Url::parse(&with_scheme).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        // A password in it is not repeated.
+        let next = "name it as in --proxy http://proxy.example.com:3128";
+        url.ok_or_else(|| refuse("the proxy is no http or https URL".into(), next))
+    });
+    let options = Options {
+        // Whoever runs the command has chosen the proxy; it resolves names in our place.
+        trust_proxy: given != Some("none"),
+        proxy: proxy.transpose()?,
+        ipv4_only: flags.ipv4,
+        extra_roots: extra_roots.transpose()?,
+    };
+    Fetcher::new(options).map_err(|error| refuse(error.to_string(), "check the certificates and the proxy"))
+}
+
+/// Lets requests reach private addresses when the MCP server itself is at such an address: the person named it.
+///
+/// Source: MCP security best practices, "Server-Side Request Forgery".
+pub(crate) async fn locate(target: &mut Target) {
+    if let Some(Host::Domain(name)) = target.resource.url().host()
+        && target.reach == Reach::Public
+        && doorward_fetch::is_private_name(name).await
+    {
+        tracing::info!(name, "the server is in a private network; so may be what belongs to it");
+        target.reach = Reach::Anywhere;
+    }
+}
