@@ -278,8 +278,13 @@ pub fn refreshed(
     };
     let had_keys = matches!(before.authentication, ClientAuthentication::PrivateKeyJwt(_));
     if had_keys && read.authentication == ClientAuthentication::None {
-        let writes =
-            vec![Write::DeleteClient { client: before.id.clone(), at: now }, Write::InsertClient(read.clone())];
+        // Only as it was seen: another node may have done the same, and people have allowed the new one something since.
+        let seen = Box::new(before.clone());
+        let writes = vec![
+            Write::ReplaceClient { before: seen.clone(), after: seen, at: now },
+            Write::DeleteClient { client: before.id.clone(), at: now },
+            Write::InsertClient(read.clone()),
+        ];
         return Ok((read, writes));
     }
     let after = Client {

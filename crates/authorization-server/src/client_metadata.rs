@@ -205,6 +205,7 @@ impl Described {
             dpop_bound: self.dpop_bound,
             pushed_only: self.pushed_only,
             protects: None,
+            exchanges_for: Vec::new(),
             management: None,
             fingerprint: None,
             created_at: now,

@@ -281,7 +281,8 @@ fn granted(
 }
 
 fn allow(policy: &Policy, pending: Pending, grant: Grant, now: Timestamp, entropy: &mut dyn Entropy) -> Answered {
-    let mut writes = vec![Write::SpendInteraction(pending.interaction)];
+    let mut writes = vec![Write::SpendInteraction(pending.interaction), Write::HoldClient(grant.client.clone())];
+    writes.extend(grant.account.clone().map(Write::HoldAccount));
     let id = grant.id.clone();
     writes.push(Write::InsertGrant(grant));
     let next = match pending.to {

@@ -1,7 +1,7 @@
-//! Token exchange: a token for less, or for another resource.
+//! Token exchange: a token for less, or, where the operator allows it, for another resource.
 
 use doorward_types::{
-    Permission, ResourceId, Secret, Timestamp,
+    ClientId, Permission, ResourceId, Secret, Timestamp,
     jose::{AccessTokenClaims, Actor, KeySet},
     secret::AccessToken,
 };
@@ -11,7 +11,7 @@ use crate::{
     audit::{Event, EventKind},
     client_auth::AuthenticatedClient,
     client_credentials::check_client,
-    facts::{GrantFacts, GrantId},
+    facts::{Client, GrantFacts, GrantId},
     own_token,
     token::{Access, Decision, Fresh, check_grant, named_resource, narrowed, sign, touched},
 };
@@ -74,8 +74,9 @@ pub fn subject(
 /// Decides on an exchange.
 ///
 /// A client may exchange its own tokens and, if it is itself a resource server, those that were sent to it. The new token
-/// belongs to the same grant, so that ending the grant ends it; it allows no more and lasts no longer than the one it rests
-/// on, and no refresh token comes with it. When another client than the token's own acts, the new token says so in `act`.
+/// belongs to the same grant, so that ending the grant ends it; it allows no more than the person did and no more and no
+/// longer than the one it rests on, and no refresh token comes with it. It is for the same resource, or for one that the
+/// operator named for this client. When another client than the token's own acts, the new token says so in `act`.
 ///
 /// A token that is bound to a key never becomes one that is not: its own client must prove the same key, a resource
 /// server must prove one of its own.
@@ -117,8 +118,10 @@ fn decide(
     if check_grant(policy, &grant, account.as_ref(), now).is_err() {
         return Err(TokenRefusal::Subject("its grant has ended"));
     }
-    let target = target(policy, &request.targets, &claims.aud)?;
-    let allowed = Permission::with_implied(&claims.scope).intersection(&policy.most_scope(client.client(), target));
+    let target = target(policy, client.client(), &request.targets, &claims.aud)?;
+    let allowed = [&grant.scope, &policy.most_scope(client.client(), target)]
+        .into_iter()
+        .fold(Permission::with_implied(&claims.scope), |all, limit| all.intersection(&Permission::with_implied(limit)));
     let scope = narrowed(request.scope.as_deref(), &allowed)?;
     if scope.is_empty() {
         return Err(TokenRefusal::ScopeNotGranted);
@@ -149,12 +152,42 @@ fn check_binding(client: &AuthenticatedClient, claims: &AccessTokenClaims, own: 
     }
 }
 
-/// The resource that the new token is for: the old one's when none is named.
-fn target<'a>(policy: &'a Policy, named: &[String], before: &ResourceId) -> Result<&'a Resource, TokenRefusal> {
-    if named.is_empty() {
-        return policy.resource(before).ok_or(TokenRefusal::UnknownResource);
+/// The resource that the new token is for: the old one's when none is named. The person agreed to that one; to another
+/// it goes only where the operator said so for this client.
+fn target<'a>(
+    policy: &'a Policy,
+    client: &Client,
+    named: &[String],
+    before: &ResourceId,
+) -> Result<&'a Resource, TokenRefusal> {
+    let target = match named {
+        [] => policy.resource(before).ok_or(TokenRefusal::UnknownResource)?,
+        named => named_resource(policy, named)?,
+    };
+    let may = target.id == *before || client.exchanges_for.contains(&target.id);
+    may.then_some(target).ok_or(TokenRefusal::UnknownResource)
+}
+
+/// The other resources that a token of this client at this resource can be exchanged for, by the client itself or by those
+/// it is sent to, one after the other. People are told of them: what they allow is allowed there too.
+pub fn reach<'a>(
+    policy: &'a Policy,
+    client: &ClientId,
+    resource: &ResourceId,
+    exchangers: &[Client],
+) -> Vec<&'a Resource> {
+    let mut reached = vec![resource];
+    let mut looked_at = 0;
+    while let Some(&at) = reached.get(looked_at) {
+        let acting = exchangers.iter().filter(|one| one.id == *client || one.protects.as_ref() == Some(at));
+        for next in acting.flat_map(|one| &one.exchanges_for) {
+            if !reached.contains(&next) {
+                reached.push(next);
+            }
+        }
+        looked_at += 1;
     }
-    named_resource(policy, named)
+    reached.into_iter().skip(1).filter_map(|id| policy.resource(id)).collect()
 }
 
 fn actor(client: &AuthenticatedClient, before: Option<Actor>, own: bool) -> Result<Option<Actor>, TokenRefusal> {

@@ -99,6 +99,8 @@ pub struct Client {
     pub pushed_only: bool,
     /// The resource whose tokens it may ask about, for a client that is itself a resource server (RFC 7662).
     pub protects: Option<ResourceId>,
+    /// Other resources that it may exchange tokens for, as the operator decided.
+    pub exchanges_for: Vec<ResourceId>,
     /// What it manages its registration with (RFC 7592); none for a registration that nobody may change.
     pub management: Option<Digest<RegistrationToken>>,
     /// Recognises the same registration when it comes again.

@@ -74,6 +74,7 @@ pub(crate) fn client_at(redirect_uris: &[&str]) -> Client {
         dpop_bound: false,
         pushed_only: false,
         protects: None,
+        exchanges_for: Vec::new(),
         management: None,
         fingerprint: None,
         created_at: at(0),

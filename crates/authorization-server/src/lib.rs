@@ -46,6 +46,7 @@ pub mod store;
 pub mod token;
 mod token_refusal;
 pub mod token_request;
+pub mod waiting;
 mod write;
 
 pub use client_metadata::MetadataRefusal;

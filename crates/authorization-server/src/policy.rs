@@ -38,6 +38,8 @@ pub struct Policy {
     pub registration_confidential: bool,
     /// The most clients that registered themselves or came by their document; beyond it none is taken.
     pub most_strangers: u64,
+    /// The most requests of a kind that wait before strangers can add no more.
+    pub most_waiting: u64,
     /// Whether a client may be the URL of a document: only where the server can reach out to read it.
     pub client_documents: bool,
     /// Every authorization request must be pushed (RFC 9126 section 5).
@@ -104,6 +106,7 @@ impl Policy {
             registration: true,
             registration_confidential: false,
             most_strangers: 10_000,
+            most_waiting: 10_000,
             client_documents: false,
             pushed_only: false,
             dpop_only: false,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     Policy, Write,
     client_metadata::{self, METHODS, Members, MetadataRefusal, Method},
-    display_name,
+    display_name, exchange,
     facts::{Client, ClientOrigin},
     random, registration,
 };
@@ -48,6 +48,8 @@ pub struct Wishes {
     pub pushed_only: bool,
     /// The resource whose tokens it may ask about.
     pub protects: Option<String>,
+    /// Other resources that it may exchange tokens for.
+    pub exchanges_for: Vec<String>,
 }
 
 /// Why an operator's wishes make no client. The message names the wish, what is wrong with it, and what would be right.
@@ -76,6 +78,9 @@ pub enum WishRefusal {
     /// `refresh_token` with nothing to refresh.
     #[error("the grant type refresh_token needs authorization_code, device_code or jwt-bearer beside it")]
     NothingToRefresh,
+    /// A resource to exchange for, without the grant type that does it.
+    #[error("resources to exchange tokens for are for the grant type token-exchange, which the client does not have")]
+    UselessExchange,
     /// A scope that is none, or that no resource has.
     #[error("the scope {0:?} cannot be used: {1}")]
     Scope(String, String),
@@ -128,7 +133,8 @@ pub fn add(policy: &Policy, wishes: &Wishes, now: Timestamp, entropy: &mut dyn E
         software_id: None,
         dpop_bound: wishes.dpop_bound,
         pushed_only: wishes.pushed_only,
-        protects: protects(policy, wishes)?,
+        protects: wishes.protects.as_deref().map(|text| known(policy, text)).transpose()?,
+        exchanges_for: exchanges_for(policy, wishes)?,
         management: None,
         fingerprint: None,
         created_at: now,
@@ -203,10 +209,19 @@ fn scope(policy: &Policy, wishes: &Wishes) -> Result<Option<ScopeSet>, WishRefus
     Ok(Some(asked))
 }
 
-fn protects(policy: &Policy, wishes: &Wishes) -> Result<Option<ResourceId>, WishRefusal> {
-    let Some(text) = &wishes.protects else { return Ok(None) };
-    let found = ResourceId::parse(text.as_str()).ok().filter(|id| policy.resource(id).is_some());
-    found.map(Some).ok_or_else(|| {
+fn exchanges_for(policy: &Policy, wishes: &Wishes) -> Result<Vec<ResourceId>, WishRefusal> {
+    if !wishes.exchanges_for.is_empty() && !wishes.grant_types.iter().any(|grant| grant == exchange::GRANT_TYPE) {
+        return Err(WishRefusal::UselessExchange);
+    }
+    let mut all = wishes.exchanges_for.iter().map(|text| known(policy, text)).collect::<Result<Vec<_>, _>>()?;
+    all.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    all.dedup();
+    Ok(all)
+}
+
+fn known(policy: &Policy, text: &str) -> Result<ResourceId, WishRefusal> {
+    let found = ResourceId::parse(text).ok().filter(|id| policy.resource(id).is_some());
+    found.ok_or_else(|| {
         let known: Vec<_> = policy.resources.iter().map(|resource| resource.id.as_str()).collect();
         WishRefusal::Resource(client_metadata::shorten(text), known.join(", "))
     })
@@ -280,6 +295,14 @@ mod tests {
         ));
         assert!(matches!(refused(&|w| w.scope = Some("mcp:all".into())), W::Scope(..)));
         assert!(matches!(refused(&|w| w.protects = Some("https://b.example/".into())), W::Resource(..)));
+        assert!(matches!(refused(&|w| w.exchanges_for = vec![R1.into()]), W::UselessExchange));
+        let elsewhere = |w: &mut Wishes| {
+            secret(w);
+            w.redirect_uris.clear();
+            w.grant_types = vec![exchange::GRANT_TYPE.into()];
+            w.exchanges_for = vec!["https://b.example/".into()];
+        };
+        assert!(matches!(refused(&elsewhere), W::Resource(..)));
         for (change, named) in [
             (
                 Box::new(|w: &mut Wishes| w.redirect_uris.push("http://b.example/cb".into()))

@@ -15,6 +15,7 @@ use crate::{
         Account, AccountId, Client, CodeFacts, DeviceFacts, ExternalIdentity, Grant, GrantId, Interaction, KeyRow,
         PushedRequest, RefreshFacts, Session,
     },
+    waiting::Waiting,
     write::Write,
 };
 
@@ -43,10 +44,15 @@ pub trait Store: Send + Sync + 'static {
         registration: &Digest<Registration>,
         now: Timestamp,
     ) -> Result<Option<Client>, StoreFault>;
-    /// All clients, the oldest first, after the one named; `most` at the most.
-    async fn clients(&self, after: Option<&ClientId>, most: u32) -> Result<Vec<Client>, StoreFault>;
+    /// All clients, the oldest first, after the one that was made at this moment under this name, whether it is still there
+    /// or not; `most` at the most.
+    async fn clients(&self, after: Option<(Timestamp, &ClientId)>, most: u32) -> Result<Vec<Client>, StoreFault>;
+    /// All clients that may exchange tokens for another resource; the operator adds each, so that they are few.
+    async fn exchangers(&self) -> Result<Vec<Client>, StoreFault>;
     /// How many clients there are that registered themselves or came by their document.
     async fn count_strangers(&self) -> Result<u64, StoreFault>;
+    /// How many requests of a kind wait, answered ones and those that are over included; counted up to `most`.
+    async fn count_waiting(&self, kind: Waiting, most: u64) -> Result<u64, StoreFault>;
     /// A pushed authorization request, used or not.
     async fn pushed_request(&self, digest: &Digest<RequestReference>) -> Result<Option<PushedRequest>, StoreFault>;
     /// A device by the code it polls with.

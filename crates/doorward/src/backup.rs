@@ -8,12 +8,17 @@ use serde_json::json;
 use crate::{
     cli,
     failure::{Exit, Failure},
-    output,
+    operator_key, output,
     state::State,
 };
 
 /// Runs the command.
-pub(crate) async fn run(file: PathBuf, flags: &cli::State, json: bool) -> Result<(), Box<Failure>> {
+pub(crate) async fn run(
+    file: PathBuf,
+    key: &cli::OperatorKeyFile,
+    flags: &cli::State,
+    json: bool,
+) -> Result<(), Box<Failure>> {
     let state = State::open_existing(flags).await?;
     let made = state.store.backup(&file).await;
     state.store.close().await;
@@ -27,15 +32,14 @@ pub(crate) async fn run(file: PathBuf, flags: &cli::State, json: bool) -> Result
         Failure::new("STO-03", Exit::Error, "no copy was made", &error, next)
     })?;
     // Without the operator key the copy could not sign; with it in the same place the sealing would be for nothing.
-    let key = state.folder.join("operator.key");
-    let beside = key.exists().then(|| key.display().to_string());
+    let beside = operator_key::place(key, &state.folder);
     if json {
         output::data(&json!({ "file": file.display().to_string(), "operator_key": beside }).to_string());
         return Ok(());
     }
     output::data(&format!("The state was copied to {}.", file.display()));
     if let Some(key) = beside {
-        output::data(&format!("Its signing keys open with {key} only: keep a copy of that in another place."));
+        output::data(&format!("Its signing keys open with {key} only: keep a copy of it in another place."));
     }
     Ok(())
 }

@@ -86,6 +86,8 @@ pub(crate) enum Command {
         /// The file to make.
         file: PathBuf,
         #[command(flatten)]
+        key: OperatorKeyFile,
+        #[command(flatten)]
         state: State,
     },
     /// Explain a command, or one of: sign-in, exit-codes, environment, security.

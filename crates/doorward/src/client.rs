@@ -8,7 +8,7 @@ use doorward_authorization_server::{
     pre_registration::{self, Wishes},
     store::Committed,
 };
-use doorward_types::{ClientId, Issuer, Permission, ResourceId};
+use doorward_types::{ClientId, Issuer, Permission, ResourceId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -39,7 +39,7 @@ async fn add(flags: cli::AddClient, json: bool) -> Result<(), Box<Failure>> {
         let next = "put that right; doorward client add --help shows what there is";
         Failure::new("CLT-01", Exit::Usage, "the client was not added", why, next)
     };
-    let policy = policy(flags.protects.as_deref()).map_err(|why| refuse(&why))?;
+    let policy = policy(flags.protects.iter().chain(&flags.exchanges_for)).map_err(|why| refuse(&why))?;
     let jwks = flags.jwks_file.as_deref().map(read_keys).transpose().map_err(|why| refuse(&why))?;
     let wishes = Wishes {
         id: flags.id,
@@ -53,6 +53,7 @@ async fn add(flags: cli::AddClient, json: bool) -> Result<(), Box<Failure>> {
         dpop_bound: flags.dpop,
         pushed_only: flags.par,
         protects: flags.protects,
+        exchanges_for: flags.exchanges_for,
     };
     let state = State::open(&flags.state).await?;
     let added = pre_registration::add(&policy, &wishes, now(), &mut SystemEntropy).map_err(|why| refuse(&why))?;
@@ -85,13 +86,16 @@ async fn add(flags: cli::AddClient, json: bool) -> Result<(), Box<Failure>> {
 }
 
 /// The rules for a client that the operator adds. The command does not know how the gateway is started, so it takes the
-/// operator's word for the resource.
-fn policy(protects: Option<&str>) -> Result<Policy, String> {
+/// operator's word for the resources.
+fn policy<'a>(named: impl Iterator<Item = &'a String>) -> Result<Policy, String> {
     let issuer = Issuer::parse("http://localhost").expect("it is an issuer");
-    let resource = protects.unwrap_or("http://localhost/mcp");
-    let id = ResourceId::parse(resource).map_err(|refusal| format!("{resource} cannot be a resource: {refusal}"))?;
-    let resource = Resource { id, name: String::new(), scopes: Permission::all_scopes() };
-    Ok(Policy { resources: vec![resource], ..Policy::new(issuer) })
+    let resource = |text: &str| {
+        let id = ResourceId::parse(text).map_err(|refusal| format!("{text} cannot be a resource: {refusal}"))?;
+        Ok(Resource { id, name: String::new(), scopes: Permission::all_scopes() })
+    };
+    let resources =
+        named.map(String::as_str).chain(["http://localhost/mcp"]).map(resource).collect::<Result<_, String>>()?;
+    Ok(Policy { resources, ..Policy::new(issuer) })
 }
 
 fn read_keys(file: &Path) -> Result<Value, String> {
@@ -104,11 +108,15 @@ fn read_keys(file: &Path) -> Result<Value, String> {
 
 async fn list(state: &State, all: bool, json: bool) -> Result<(), Box<Failure>> {
     let mut found: Vec<Client> = Vec::new();
-    let mut after: Option<ClientId> = None;
+    let mut after: Option<(Timestamp, ClientId)> = None;
     loop {
-        let page = state.store.clients(after.as_ref(), PAGE).await.map_err(|fault| state.failed(&fault))?;
+        let page = state
+            .store
+            .clients(after.as_ref().map(|(at, id)| (*at, id)), PAGE)
+            .await
+            .map_err(|fault| state.failed(&fault))?;
         let Some(last) = page.last() else { break };
-        after = Some(last.id.clone());
+        after = Some((last.created_at, last.id.clone()));
         found.extend(page.into_iter().filter(|client| all || client.origin == ClientOrigin::Administrator));
     }
     if json {
@@ -180,6 +188,7 @@ fn described(client: &Client) -> Value {
         "dpop_bound_access_tokens": client.dpop_bound,
         "require_pushed_authorization_requests": client.pushed_only,
         "protects": client.protects.as_ref().map(ToString::to_string),
+        "exchanges_for": client.exchanges_for.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "created_at": output::moment(client.created_at),
         "last_used_at": client.last_used_at.map(output::moment),
         "expires_at": client.expires_at.map(output::moment),

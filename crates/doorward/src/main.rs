@@ -58,7 +58,7 @@ fn main() -> ExitCode {
             cli::Command::Client { command } => client::run(command, json).await,
             cli::Command::Key { command } => key::run(command, json).await,
             cli::Command::AuditLog { command } => audit_log::run(command, json).await,
-            cli::Command::Backup { file, state } => backup::run(file, &state, json).await,
+            cli::Command::Backup { file, key, state } => backup::run(file, &key, &state, json).await,
             cli::Command::Help { about } => help::run(&about),
             cli::Command::WatchChildren => Ok(()),
         }

@@ -66,6 +66,13 @@ pub(crate) fn find(flags: &cli::OperatorKeyFile, folder: &Path, missing: Missing
     }
 }
 
+/// Where the operator key is, in words: as [`find`] looks for it, without reading it. None where there is none yet.
+pub(crate) fn place(flags: &cli::OperatorKeyFile, folder: &Path) -> Option<String> {
+    let own = || Some(folder.join("operator.key")).filter(|file| file.exists()).map(|file| file.display().to_string());
+    let variable = || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(|_| VARIABLE.to_owned());
+    flags.key_file.as_ref().map(|file| file.display().to_string()).or_else(variable).or_else(own)
+}
+
 /// A fresh operator key.
 pub(crate) fn generate() -> Secret<OperatorKey> {
     Secret::generate(&mut SystemEntropy)

@@ -14,6 +14,7 @@ use doorward_authorization_server::{
         PushedRequest, RefreshFacts, Session,
     },
     store::{Committed, Store, StoreFault},
+    waiting::Waiting,
 };
 use doorward_types::{
     ClientId, Digest, Timestamp,
@@ -60,6 +61,11 @@ impl<D: Driver> Database<D> {
         self.driver.rows(statement).await?.first().map(read).transpose().map_err(fault)
     }
 
+    async fn count(&self, statement: Statement) -> Result<u64, StoreFault> {
+        let count = self.one(statement, |row| rows::number(row, "count")).await?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+    }
+
     async fn all<T>(
         &self,
         statement: Statement,
@@ -87,17 +93,29 @@ impl<D: Driver> Store for Database<D> {
         self.one(on(sql::CLIENT_LIKE).bind(*registration).bind(now), rows::client).await
     }
 
-    async fn clients(&self, after: Option<&ClientId>, most: u32) -> Result<Vec<Client>, StoreFault> {
+    async fn clients(&self, after: Option<(Timestamp, &ClientId)>, most: u32) -> Result<Vec<Client>, StoreFault> {
         let statement = match after {
             None => on(sql::CLIENTS),
-            Some(after) => on(sql::CLIENTS_AFTER).bind(after.as_str()),
+            Some((at, id)) => on(sql::CLIENTS_AFTER).bind(at).bind(id.as_str()),
         };
         self.all(statement.bind(most), rows::client).await
     }
 
+    async fn exchangers(&self) -> Result<Vec<Client>, StoreFault> {
+        self.all(on(sql::EXCHANGERS), rows::client).await
+    }
+
     async fn count_strangers(&self) -> Result<u64, StoreFault> {
-        let count = self.one(on(sql::COUNT_STRANGERS), |row| rows::number(row, "count")).await?;
-        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+        self.count(on(sql::COUNT_STRANGERS)).await
+    }
+
+    async fn count_waiting(&self, kind: Waiting, most: u64) -> Result<u64, StoreFault> {
+        let statement = match kind {
+            Waiting::Answer => sql::COUNT_INTERACTIONS,
+            Waiting::Browser => sql::COUNT_PUSHED_REQUESTS,
+            Waiting::Code => sql::COUNT_DEVICES,
+        };
+        self.count(on(statement).bind(signed(most))).await
     }
 
     async fn pushed_request(&self, digest: &Digest<RequestReference>) -> Result<Option<PushedRequest>, StoreFault> {

@@ -76,19 +76,29 @@ impl DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        let (scheme, all) = self.0.split_once("://").unwrap_or_default();
         // What follows the question mark may hold a password as well.
-        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
-        let authority_ends = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(authority_ends);
-        match authority.rsplit_once('@') {
-            Some((user, host)) => {
-                let user = user.split_once(':').map_or(user, |(user, _)| user);
-                write!(f, "{scheme}://{user}@{host}{path}")
-            }
-            None => write!(f, "{scheme}://{rest}"),
+        let (rest, more) = all.split_once('?').unwrap_or((all, ""));
+        // A password may hold any sign where somebody forgot to escape it, so only what follows the last @ is no part of it.
+        match rest.rsplit_once('@') {
+            Some((user, place)) if !more.contains('@') => write!(f, "{scheme}://{}@{place}", before_colon(user)),
+            // Nobody can say where the place begins.
+            _ if all.contains('@') => write!(f, "{scheme}://{}@…", before_colon(all)),
+            _ if has_port_at_most(rest) => write!(f, "{scheme}://{rest}"),
+            _ => write!(f, "{scheme}://{}:…", before_colon(rest)),
         }
     }
+}
+
+fn before_colon(text: &str) -> &str {
+    text.split(':').next().unwrap_or_default()
+}
+
+/// Whether no colon of a place begins anything but a port: without an @, a password could stand there by mistake.
+fn has_port_at_most(place: &str) -> bool {
+    let after_address = place.rsplit_once(']').map_or(place, |(_, rest)| rest);
+    let port = after_address.split_once(':').map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    port.is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl fmt::Debug for DatabaseUrl {
@@ -148,6 +158,13 @@ mod tests {
             ("postgresql://ana:p@s3cret@db/d", "postgresql://ana@db/d"),
             ("postgres://db.example/doorward", "postgres://db.example/doorward"),
             ("postgres://ana@/doorward?host=/run/postgresql", "postgres://ana@/doorward"),
+            ("postgres://ana:a/s3cret@db/d", "postgres://ana@db/d"),
+            ("postgres://ana:s3cret/b@db:5432/d?sslmode=require", "postgres://ana@db:5432/d"),
+            ("postgres://ana:s3cret?b@db/d", "postgres://ana@…"),
+            ("postgres://ana:a@s3cret?b@db/d", "postgres://ana@…"),
+            ("postgres://ana:a#s3cret@db/d", "postgres://ana@db/d"),
+            ("postgres://ana:s3cret/d", "postgres://ana:…"),
+            ("postgres://[::1]:5432/d", "postgres://[::1]:5432/d"),
         ] {
             let url: DatabaseUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown);

@@ -19,6 +19,7 @@ use crate::engine::DatabaseUrl;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../migrations/sqlite/0001_first.sql")),
     ("every client", include_str!("../migrations/sqlite/0002_every_client.sql")),
+    ("exchange", include_str!("../migrations/sqlite/0003_exchange.sql")),
 ];
 
 /// Says in the file's header that it is ours; the same number stands in the first migration.

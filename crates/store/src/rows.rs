@@ -59,6 +59,10 @@ pub(crate) fn maybe_client(row: &impl Cells) -> Read<Option<Client>> {
         dpop_bound: truth(row, "c_dpop_bound")?,
         pushed_only: truth(row, "c_pushed_only")?,
         protects: maybe_parsed(row, "c_protects", |text| ResourceId::parse(text).ok())?,
+        exchanges_for: match row.text("c_exchanges_for")? {
+            None => Vec::new(),
+            Some(_) => json(row, "c_exchanges_for")?,
+        },
         management: maybe_digest(row, "c_management")?,
         fingerprint: maybe_digest(row, "c_fingerprint")?,
         created_at: moment(row, "c_created_at")?,

@@ -23,7 +23,8 @@ macro_rules! client_columns {
          c.auth_method AS c_auth_method, c.secret AS c_secret, c.jwks AS c_jwks, c.jwks_uri AS c_jwks_uri, \
          c.grant_types AS c_grant_types, c.application_type AS c_application_type, c.scope AS c_scope, \
          c.client_uri AS c_client_uri, c.software_id AS c_software_id, c.dpop_bound AS c_dpop_bound, \
-         c.pushed_only AS c_pushed_only, c.protects AS c_protects, c.management AS c_management, \
+         c.pushed_only AS c_pushed_only, c.protects AS c_protects, c.exchanges_for AS c_exchanges_for, \
+         c.management AS c_management, \
          c.fingerprint AS c_fingerprint, c.created_at AS c_created_at, c.last_used_at AS c_last_used_at, \
          c.expires_at AS c_expires_at, c.fresh_until AS c_fresh_until"
     };
@@ -110,10 +111,19 @@ statements! { BOTH:
 
     CLIENTS = "SELECT ", client_columns!(), " FROM clients c ORDER BY c.created_at, c.id LIMIT $1";
 
-    CLIENTS_AFTER = "SELECT ", client_columns!(), " FROM clients c WHERE (c.created_at, c.id) > \
-                     (SELECT o.created_at, o.id FROM clients o WHERE o.id = $1) ORDER BY c.created_at, c.id LIMIT $2";
+    CLIENTS_AFTER = "SELECT ", client_columns!(), " FROM clients c WHERE (c.created_at, c.id) > ($1, $2) \
+                     ORDER BY c.created_at, c.id LIMIT $3";
+
+    EXCHANGERS = "SELECT ", client_columns!(), " FROM clients c WHERE c.exchanges_for IS NOT NULL ORDER BY c.id";
 
     COUNT_STRANGERS = "SELECT count(*) AS count FROM clients WHERE origin <> 'administrator'";
+
+    // Not further than to the limit, which is all that a decision needs.
+    COUNT_INTERACTIONS = "SELECT count(*) AS count FROM (SELECT 1 FROM interactions LIMIT $1) AS counted";
+
+    COUNT_PUSHED_REQUESTS = "SELECT count(*) AS count FROM (SELECT 1 FROM pushed_requests LIMIT $1) AS counted";
+
+    COUNT_DEVICES = "SELECT count(*) AS count FROM (SELECT 1 FROM devices LIMIT $1) AS counted";
 
     PUSHED_REQUEST = "SELECT digest, client, form, expires_at, spent FROM pushed_requests WHERE digest = $1";
 
@@ -168,29 +178,30 @@ statements! { BOTH:
 
     REVOKED_GRANTS = "SELECT id, revoked_at FROM grants WHERE revoked_at IS NOT NULL";
 
-    INSERT_CLIENT = "INSERT INTO clients (id, origin, name, redirect_uris, auth_method, secret, jwks, jwks_uri, grant_types, \
-                     application_type, scope, client_uri, software_id, dpop_bound, pushed_only, protects, \
-                     management, fingerprint, created_at, last_used_at, expires_at, fresh_until) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-                     $21, $22) \
+    INSERT_CLIENT = "INSERT INTO clients (id, origin, name, redirect_uris, auth_method, secret, jwks, jwks_uri, \
+                     grant_types, application_type, scope, client_uri, software_id, dpop_bound, pushed_only, \
+                     protects, exchanges_for, management, fingerprint, created_at, last_used_at, expires_at, \
+                     fresh_until) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+                     $20, $21, $22, $23) \
                      ON CONFLICT DO NOTHING";
 
-    REPLACE_CLIENT = "UPDATE clients SET origin = $2, name = $3, redirect_uris = $4, auth_method = $5, secret = $6, jwks = $7, \
-                      jwks_uri = $8, grant_types = $9, application_type = $10, scope = $11, client_uri = $12, \
-                      software_id = $13, dpop_bound = $14, pushed_only = $15, protects = $16, management = $17, \
-                      fingerprint = $18, created_at = $19, last_used_at = $20, expires_at = $21, \
-                      fresh_until = $22 \
-                      WHERE id = $1 AND origin IS NOT DISTINCT FROM $23 AND name IS NOT DISTINCT FROM $24 AND \
-                      redirect_uris IS NOT DISTINCT FROM $25 AND auth_method IS NOT DISTINCT FROM $26 AND \
-                      secret IS NOT DISTINCT FROM $27 AND jwks IS NOT DISTINCT FROM $28 AND \
-                      jwks_uri IS NOT DISTINCT FROM $29 AND grant_types IS NOT DISTINCT FROM $30 AND \
-                      application_type IS NOT DISTINCT FROM $31 AND scope IS NOT DISTINCT FROM $32 AND \
-                      client_uri IS NOT DISTINCT FROM $33 AND software_id IS NOT DISTINCT FROM $34 AND \
-                      dpop_bound IS NOT DISTINCT FROM $35 AND pushed_only IS NOT DISTINCT FROM $36 AND \
-                      protects IS NOT DISTINCT FROM $37 AND management IS NOT DISTINCT FROM $38 AND \
-                      fingerprint IS NOT DISTINCT FROM $39 AND created_at IS NOT DISTINCT FROM $40 AND \
-                      last_used_at IS NOT DISTINCT FROM $41 AND expires_at IS NOT DISTINCT FROM $42 AND \
-                      fresh_until IS NOT DISTINCT FROM $43";
+    REPLACE_CLIENT = "UPDATE clients SET origin = $2, name = $3, redirect_uris = $4, auth_method = $5, secret = $6, \
+                      jwks = $7, jwks_uri = $8, grant_types = $9, application_type = $10, scope = $11, \
+                      client_uri = $12, software_id = $13, dpop_bound = $14, pushed_only = $15, protects = $16, \
+                      exchanges_for = $17, management = $18, fingerprint = $19, created_at = $20, last_used_at = $21, \
+                      expires_at = $22, fresh_until = $23 \
+                      WHERE id = $1 AND origin IS NOT DISTINCT FROM $24 AND name IS NOT DISTINCT FROM $25 AND \
+                      redirect_uris IS NOT DISTINCT FROM $26 AND auth_method IS NOT DISTINCT FROM $27 AND \
+                      secret IS NOT DISTINCT FROM $28 AND jwks IS NOT DISTINCT FROM $29 AND \
+                      jwks_uri IS NOT DISTINCT FROM $30 AND grant_types IS NOT DISTINCT FROM $31 AND \
+                      application_type IS NOT DISTINCT FROM $32 AND scope IS NOT DISTINCT FROM $33 AND \
+                      client_uri IS NOT DISTINCT FROM $34 AND software_id IS NOT DISTINCT FROM $35 AND \
+                      dpop_bound IS NOT DISTINCT FROM $36 AND pushed_only IS NOT DISTINCT FROM $37 AND \
+                      protects IS NOT DISTINCT FROM $38 AND exchanges_for IS NOT DISTINCT FROM $39 AND \
+                      management IS NOT DISTINCT FROM $40 AND fingerprint IS NOT DISTINCT FROM $41 AND \
+                      created_at IS NOT DISTINCT FROM $42 AND last_used_at IS NOT DISTINCT FROM $43 AND \
+                      expires_at IS NOT DISTINCT FROM $44 AND fresh_until IS NOT DISTINCT FROM $45";
 
     TOUCH_CLIENT = "UPDATE clients SET last_used_at = CASE WHEN last_used_at >= $2 THEN last_used_at ELSE $2 END, \
                     expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END WHERE id = $1";

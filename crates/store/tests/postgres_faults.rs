@@ -233,7 +233,7 @@ async fn nodes_that_start_at_once_on_an_empty_database_take_turns() {
         tasks.spawn(async move { open(&url).await.has_accounts().await.unwrap() });
     }
     assert_eq!(tasks.join_all().await, [false; 10]);
-    assert_eq!(database.sql("SELECT count(*) FROM _sqlx_migrations"), "1");
+    assert_eq!(database.sql("SELECT count(*) FROM _sqlx_migrations"), "2");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

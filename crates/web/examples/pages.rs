@@ -97,6 +97,7 @@ fn consents() -> Vec<(&'static str, String)> {
         client_id: "dwcl_7Qm2vJk0f3xN8sTz".into(),
         resource_name: GATEWAY.into(),
         resource_url: MCP_URL.into(),
+        also_at: Vec::new(),
         account: account(),
         identity: Identity::Unverified,
         return_to: ReturnTo::ThisComputer { host: "127.0.0.1".into() },
@@ -217,6 +218,7 @@ fn apps() -> Vec<(&'static str, String)> {
         client: "Cursor".into(),
         identity: Identity::Domain("cursor.com".into()),
         resource: GATEWAY.into(),
+        also_at: Vec::new(),
         scopes: vec![
             chip("Read files", Risk::Read),
             chip("Create files", Risk::Change),

@@ -19,7 +19,7 @@ use crate::{
     Site,
     browser::Browser,
     common::{self, Early},
-    consent::resource_name,
+    consent::{also_at, resource_name},
     forms::read_form,
     pages::{ConnectedApps, EndedGrant, GrantCard, Identity},
     words,
@@ -40,6 +40,7 @@ pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuer
             return Ok(browser.remembered(&site, common::see_other("/sign-in")));
         };
         let grants = site.store.grants_of(&account.id).await.map_err(|fault| common::away(&site, &fault))?;
+        let exchangers = site.store.exchangers().await.map_err(|fault| common::away(&site, &fault))?;
         let now = (site.now)();
         let judged = |grant: &Grant, client: Option<&Client>| standing::standing(&site.policy, client, grant, now);
         let live = grants.iter().filter(|(grant, client)| judged(grant, client.as_ref()) == Standing::Live);
@@ -59,7 +60,7 @@ pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuer
             account: shown,
             notice: notice.map(str::to_owned),
             ended: ended.take(MOST_ENDED).collect(),
-            grants: live.map(|(grant, client)| card(&site, grant, client.as_ref())).collect(),
+            grants: live.map(|(grant, client)| card(&site, grant, client.as_ref(), &exchangers)).collect(),
             mcp_url: site.policy.resources.first().map(|resource| resource.id.to_string()).unwrap_or_default(),
             form_token: browser.form_token(PURPOSE),
         }
@@ -69,13 +70,14 @@ pub(crate) async fn page(State(site): State<Arc<Site>>, RawQuery(query): RawQuer
     shown.await.unwrap_or_else(|early: Early| *early)
 }
 
-fn card(site: &Site, grant: &Grant, client: Option<&Client>) -> GrantCard {
+fn card(site: &Site, grant: &Grant, client: Option<&Client>, exchangers: &[Client]) -> GrantCard {
     GrantCard {
         id: grant.id.0.clone(),
         client_id: grant.client.to_string(),
         client: client.map_or_else(|| "".into(), words::client_name),
         identity: client.map_or(Identity::Unverified, words::identity),
         resource: resource_name(site, &grant.resource),
+        also_at: also_at(site, &grant.client, &grant.resource, exchangers),
         scopes: words::chips(&grant.scope),
         granted: words::when(grant.created_at),
         last_used: grant.last_used_at.map(words::when),

@@ -22,7 +22,7 @@ use crate::{
     documents::{self, Wanted},
     pages::{Interstitial, Outcome},
     peer::Source,
-    words,
+    waiting, words,
 };
 
 /// The authorization endpoint: judges the request, then sends the browser to sign-in or consent.
@@ -45,7 +45,7 @@ async fn answer(site: &Site, source: Source, uri: &Uri, headers: &HeaderMap) -> 
         let client = documents::client(site, &id, Wanted::Fresh, source).await;
         let client = client.map_err(|unread| documents::unread_page(site, unread))?;
         let begin = begin(site, &form, client.as_ref(), &browser).await?;
-        if let Some(response) = went_on(site, begin, client.as_ref(), &browser).await? {
+        if let Some(response) = went_on(site, begin, client.as_ref(), &browser, source).await? {
             return Ok(response);
         }
     }
@@ -77,6 +77,7 @@ async fn went_on(
     begin: Begin,
     client: Option<&Client>,
     browser: &Browser,
+    source: Source,
 ) -> Result<Option<Response>, Early> {
     let refuse = |refusal| common::refused(site, &refusal);
     match begin {
@@ -88,6 +89,7 @@ async fn went_on(
         }
         Begin::Interact { token, writes } => {
             if !writes.is_empty() {
+                waiting::of_browser(site, source, browser).await?;
                 let committed = site.store.commit(writes).await.map_err(|fault| common::away(site, &fault))?;
                 if committed == Committed::Conflict {
                     return Ok(None);

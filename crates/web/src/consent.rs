@@ -11,10 +11,11 @@ use axum::{
 use doorward_authorization_server::{
     PageRefusal,
     consent::{self, Answer, Destination, Lasts, Next, Pending},
+    exchange,
     facts::{Client, ClientOrigin},
     store::Committed,
 };
-use doorward_types::{ResourceId, Scope, ScopeSet, Secret, form::Form, secret::InteractionToken};
+use doorward_types::{ClientId, ResourceId, Scope, ScopeSet, Secret, form::Form, secret::InteractionToken};
 
 use crate::{
     Site,
@@ -50,6 +51,12 @@ pub(crate) fn resource_name(site: &Site, id: &ResourceId) -> String {
     site.policy.resource(id).map_or_else(|| id.to_string(), |resource| resource.name.clone())
 }
 
+/// The names of other servers that this client's access can be passed on to.
+pub(crate) fn also_at(site: &Site, client: &ClientId, resource: &ResourceId, exchangers: &[Client]) -> Vec<String> {
+    let reached = exchange::reach(&site.policy, client, resource, exchangers);
+    reached.into_iter().map(|resource| resource.name.clone()).collect()
+}
+
 fn purpose(token: &Secret<InteractionToken>) -> String {
     format!("consent {}", token.expose())
 }
@@ -82,6 +89,8 @@ async fn show(
         .map(|(grant, _)| grant)
         .filter(|grant| grant.client == client.id && grant.resource == resource.id)
         .collect();
+    let exchangers = site.store.exchangers().await.map_err(|fault| common::away(site, &fault))?;
+    let also_at = also_at(site, &client.id, &resource.id, &exchangers);
     let now = (site.now)();
     let allowed_before =
         earlier.iter().filter(|grant| grant.is_live(now)).fold(ScopeSet::none(), |all, grant| all.union(&grant.scope));
@@ -105,6 +114,7 @@ async fn show(
         client_id: client.id.to_string(),
         resource_name: resource.name.clone(),
         resource_url: resource.id.to_string(),
+        also_at,
         account: shown_account,
         identity: words::identity(client),
         return_to,
@@ -147,10 +157,20 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, headers: HeaderMap, bo
                 Next::Leave(back) => leave(&site, Some(&client), &back, outcome),
                 Next::Stay => stay(&site, &client, outcome),
             }),
-            Committed::Conflict => Err(refused(&site, &PageRefusal::AlreadyAnswered)),
+            Committed::Conflict => lost(&site, &headers, &token).await,
         }
     };
     answered.await.unwrap_or_else(|early: Early| *early)
+}
+
+/// What became of the request in the meantime: it was answered, its app was removed, or its person's session ended.
+async fn lost(site: &Site, headers: &HeaderMap, token: &Secret<InteractionToken>) -> Result<Response, Early> {
+    let browser = Browser::of(site, headers).await?;
+    if browser.account().is_none() {
+        return Ok(common::see_other(&format!("/sign-in?interaction={}", token.expose())));
+    }
+    let refusal = pending(site, &browser, token).await?.err().unwrap_or(PageRefusal::AlreadyAnswered);
+    Err(refused(site, &refusal))
 }
 
 /// The page after the answer to a device: the browser is sent nowhere.

@@ -7,13 +7,14 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
-use doorward_authorization_server::{device, store::Committed};
+use doorward_authorization_server::{device, store::Committed, waiting::Waiting};
 
 use crate::{
     Site,
     common::{self, Early},
     peer::Source,
     token::{authenticated, read_form},
+    waiting,
 };
 
 /// Where a request came from; unknown where nobody says.
@@ -50,12 +51,7 @@ async fn answer(
     let form = read_form(headers, body)?;
     let client = authenticated(site, source, headers, &form).await?;
     let now = (site.now)();
-    if !site.limits.devices.take(&source.name(), now) {
-        let text = "too many devices asked from this address; wait a few minutes";
-        let mut response = common::oauth_error(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text);
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("300"));
-        return Err(Box::new(response));
-    }
+    waiting::of_client(site, Waiting::Code, source, &client).await?;
     let software = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let asked_from = if software.is_empty() { address.to_owned() } else { format!("{address} · {software}") };
     for _ in 0..MOST_DRAWS {

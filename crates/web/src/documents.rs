@@ -18,6 +18,7 @@ use crate::{
     common::{self, Early},
     peer::Source,
     strangers::{Keys, Strangers, Unread},
+    waiting::later,
 };
 
 /// How long after a read the same keys are read again because of a key that is not among them.
@@ -230,11 +231,11 @@ pub(crate) fn unread_page(site: &Site, unread: Unread) -> Early {
         Unread::Away(fault) => return common::away(site, &fault),
     };
     let code = if status == StatusCode::BAD_REQUEST { "OA-114" } else { "OA-115" };
-    let mut page = common::refusal_page(site, status, code, texts);
-    if let Some(wait) = wait {
-        page.headers_mut().insert(http::header::RETRY_AFTER, wait.as_secs().max(1).into());
+    let page = common::refusal_page(site, status, code, texts);
+    match wait {
+        Some(wait) => later(page, wait),
+        None => Box::new(page),
     }
-    Box::new(page)
 }
 
 /// The same for programs. A document that cannot be read describes no client.
@@ -253,7 +254,5 @@ pub(crate) fn unread_json(unread: &Unread) -> Early {
         }
         Unread::Away(fault) => return common::away_json(fault),
     };
-    let mut response = common::oauth_error(status, error, text);
-    response.headers_mut().insert(http::header::RETRY_AFTER, wait.as_secs().max(1).into());
-    Box::new(response)
+    later(common::oauth_error(status, error, text), *wait)
 }

@@ -30,6 +30,7 @@ mod sign_in;
 mod strangers;
 mod token;
 mod tries;
+mod waiting;
 mod words;
 
 /// What reads bytes from outside and is private otherwise, for the fuzzer.

@@ -8,8 +8,6 @@ use crate::tries::Tries;
 
 /// The limits of one node.
 pub struct Limits {
-    /// Devices that ask, by source.
-    pub(crate) devices: Tries,
     /// Apart from browsers, whose names anybody makes up: so many of them that some are forgotten must not be people.
     by_account: Tries,
     by_browser: Tries,
@@ -34,7 +32,6 @@ impl Default for Limits {
     /// waiting codes with a chance of 1 to 25,000.
     fn default() -> Self {
         Self {
-            devices: Tries::new(60, QUARTER),
             by_account: Tries::new(10, QUARTER),
             by_browser: Tries::new(10, QUARTER),
             by_source: Tries::new(40, QUARTER),

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use doorward_authorization_server::{TokenRefusal, pushed, store::Committed};
+use doorward_authorization_server::{TokenRefusal, pushed, store::Committed, waiting::Waiting};
 use doorward_types::jose::dpop::ProofRefusal;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     common::{self, Early},
     peer::Source,
     token::{authenticated, proven, read_form, refused, with_nonce},
+    waiting,
 };
 
 /// The path of the endpoint, which proofs of a key name.
@@ -37,6 +38,7 @@ async fn answer(site: &Site, source: Source, headers: &HeaderMap, body: &[u8]) -
         tracing::info!(why = ?refusal, client = %client.id(), "a pushed request was refused");
         Box::new(common::oauth_answer(StatusCode::BAD_REQUEST, &refusal.response()))
     })?;
+    waiting::of_client(site, Waiting::Browser, source, &client).await?;
     writes.extend(key.map(|key| pushed::spent(&key)));
     match site.store.commit(writes).await.map_err(|fault| common::away_json(&fault))? {
         Committed::Done => {

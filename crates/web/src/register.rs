@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 use doorward_authorization_server::{
@@ -16,6 +16,7 @@ use crate::{
     Site,
     common::{self, Early},
     peer::Source,
+    waiting::later,
 };
 
 /// Dynamic client registration.
@@ -81,9 +82,4 @@ pub(crate) fn refused(refusal: RegistrationRefusal) -> Early {
         Some(seconds) => later(response, Duration::from_secs(seconds)),
         None => Box::new(response),
     }
-}
-
-fn later(mut response: Response, wait: Duration) -> Early {
-    response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
-    Box::new(response)
 }

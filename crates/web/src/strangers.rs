@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use doorward_authorization_server::{facts::Client, store::StoreFault};
+use doorward_authorization_server::{facts::Client, store::StoreFault, waiting::Waiting};
 use doorward_types::{Timestamp, jose::KeySet};
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
@@ -15,6 +15,8 @@ use crate::{peer::Source, tries::Tries};
 
 /// The span of time that the limits are for.
 const MINUTE: Duration = Duration::from_secs(60);
+/// The same, for devices: each leaves a row for more than an hour.
+const QUARTER: Duration = Duration::from_secs(15 * 60);
 /// How many sources it takes to use up what may be read from one host: one alone must not keep an app from everybody else.
 const SOURCES_TO_FILL_A_HOST: u32 = 4;
 /// How many documents and key sets are read at a time.
@@ -44,10 +46,14 @@ pub(crate) struct Keys {
     pub(crate) good_until: Timestamp,
 }
 
-/// Limits for clients that register themselves or come by their document, and what was read of the latter.
+/// Limits for clients that register themselves or come by their document and for requests that wait, and what was read of
+/// documents.
 pub struct Strangers {
     registrations: Tries,
     all_registrations: Tries,
+    requests: Tries,
+    pushed: Tries,
+    devices: Tries,
     readers: Tries,
     hosts: Tries,
     looks: Tries,
@@ -63,11 +69,16 @@ impl Default for Strangers {
 }
 
 impl Strangers {
-    /// So many registrations and reads a minute for one source, and so many for all together.
+    /// So many registrations and reads a minute for one source, and so many for all together. Of requests that wait twice as
+    /// many come from one source a minute, and of devices in a quarter of an hour.
     pub fn limited(per_source: u32, for_all: u32) -> Self {
+        let twice = per_source.saturating_mul(2);
         Self {
             registrations: Tries::new(per_source, MINUTE),
             all_registrations: Tries::new(for_all, MINUTE),
+            requests: Tries::new(twice, MINUTE),
+            pushed: Tries::new(twice, MINUTE),
+            devices: Tries::new(twice, QUARTER),
             readers: Tries::new(per_source, MINUTE),
             hosts: Tries::new(per_source.saturating_mul(SOURCES_TO_FILL_A_HOST).min(for_all), MINUTE),
             looks: Tries::new(1, MINUTE),
@@ -81,6 +92,16 @@ impl Strangers {
     pub(crate) fn may_register(&self, source: Source, now: Timestamp) -> Result<(), Duration> {
         let may = self.registrations.take(&source.name(), now) && self.all_registrations.take("", now);
         may.then_some(()).ok_or(MINUTE)
+    }
+
+    /// Whether one more request of this kind may come to wait from whoever is counted under this name; if not, how long to wait.
+    pub(crate) fn may_ask(&self, kind: Waiting, name: &str, now: Timestamp) -> Result<(), Duration> {
+        let tries = match kind {
+            Waiting::Answer => &self.requests,
+            Waiting::Browser => &self.pushed,
+            Waiting::Code => &self.devices,
+        };
+        tries.take(name, now).then_some(()).ok_or_else(|| tries.wait(name, now))
     }
 
     /// Whether something may be read from this host now, on behalf of this source.

@@ -41,6 +41,12 @@ impl Tries {
         left
     }
 
+    /// How long until a name has all its tries again.
+    pub(crate) fn wait(&self, name: &str, now: Timestamp) -> Duration {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(name).map_or(Duration::ZERO, |(_, first)| self.span.saturating_sub(now.since(*first)))
+    }
+
     /// Gives a try back that was none.
     pub(crate) fn give_back(&self, name: &str) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,6 +66,7 @@ mod tests {
         let at = Timestamp::from_unix;
         assert!(tries.take("a", at(0)) && tries.take("a", at(59)));
         assert!(!tries.take("a", at(59)) && tries.take("b", at(59)));
+        assert_eq!(tries.wait("a", at(59)), Duration::from_secs(1));
         tries.give_back("a");
         assert!(tries.take("a", at(59)) && !tries.take("a", at(59)));
         assert!(tries.take("a", at(60)));

@@ -349,7 +349,12 @@ fn a_client_that_shows_another_face_is_another_one() {
     // Without its key anybody could be it: what it was allowed before ends.
     let with_key = judge_document(&keyed).unwrap();
     let (_, writes) = refreshed(&policy(), Some(&with_key), before.clone(), 1, at(700)).unwrap();
-    assert!(matches!(writes.as_slice(), [Write::DeleteClient { .. }, Write::InsertClient(_)]), "{writes:?}");
+    let [Write::ReplaceClient { before: seen, after, .. }, Write::DeleteClient { .. }, Write::InsertClient(_)] =
+        writes.as_slice()
+    else {
+        panic!("{writes:?}")
+    };
+    assert!(**seen == with_key && seen == after, "only as it was seen");
     let (_, writes) = refreshed(&policy(), Some(&before), with_key, 1, at(700)).unwrap();
     assert!(matches!(writes.as_slice(), [Write::ReplaceClient { .. }]));
 }

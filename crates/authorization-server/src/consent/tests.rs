@@ -112,9 +112,14 @@ fn the_client_is_judged_as_it_is_now() {
 fn yes_makes_a_grant_and_a_code_for_what_was_both_asked_and_ticked() {
     // proves: INV-4, OA21-31, R9207-01
     let (back, writes) = left(answered(allow("mcp:read mcp:danger")).unwrap());
-    let [Write::SpendInteraction(_), Write::InsertGrant(grant), Write::InsertCode(code)] = writes.as_slice() else {
+    let [Write::SpendInteraction(_), holds @ .., Write::InsertGrant(grant), Write::InsertCode(code)] =
+        writes.as_slice()
+    else {
         panic!("{writes:?}")
     };
+    // Whoever is removed meanwhile gets nothing.
+    let [Write::HoldClient(app), Write::HoldAccount(person)] = holds else { panic!("{holds:?}") };
+    assert_eq!((app, Some(person)), (&grant.client, grant.account.as_ref()));
     assert_eq!(grant.scope, scopes("mcp:read"));
     assert_eq!((grant.resource.as_str(), grant.redirect_uri.as_deref()), (R1, Some(CALLBACK)));
     assert_eq!(grant.expires_at, Some(at(10).plus(seconds(30 * 86_400))));

@@ -150,7 +150,14 @@ fn a_code_that_does_not_wait_opens_nothing() {
 fn yes_lets_the_device_in_once() {
     // proves: R8628-03, EXT-04
     let (device, grant, writes) = answered(allow("mcp:write offline_access"));
-    let [Write::SpendInteraction(_), Write::InsertGrant(_), Write::AnswerDevice { .. }] = writes.as_slice() else {
+    let [
+        Write::SpendInteraction(_),
+        Write::HoldClient(_),
+        Write::HoldAccount(_),
+        Write::InsertGrant(_),
+        Write::AnswerDevice { .. },
+    ] = writes.as_slice()
+    else {
         panic!("{writes:?}")
     };
     let grant = grant.unwrap();

@@ -5,7 +5,7 @@ use crate::{
     facts::{Account, Client},
     fixtures::{
         R1, R2, SIGNER, account, another_client, at, authenticated, authenticated_service, claims_of, client, entropy,
-        form, fresh, grant, holding, issued, policy_of_two, scopes, service, untouched,
+        form, fresh, grant, holding, issued, policy_of_two, resource, scopes, service, untouched,
     },
     token_request::TokenRequest,
 };
@@ -49,13 +49,18 @@ fn run(client: &AuthenticatedClient, request: &ExchangeRequest, facts: Option<Gr
 }
 
 fn own() -> AuthenticatedClient {
-    authenticated_service(&service(GRANT_TYPE))
+    authenticated_service(&allowed())
+}
+
+/// A client that may exchange for the second resource.
+fn allowed() -> Client {
+    Client { exchanges_for: vec![ResourceId::parse(R2).unwrap()], ..service(GRANT_TYPE) }
 }
 
 /// The resource server of the first resource.
 fn gateway() -> Client {
     let id = another_client().id;
-    Client { id, protects: Some(grant().resource), ..service(GRANT_TYPE) }
+    Client { id, protects: Some(grant().resource), ..allowed() }
 }
 
 #[test]
@@ -88,10 +93,63 @@ fn scopes_never_grow_and_only_our_resources_are_targets() {
         let refusal = untouched(run(&own(), &asking(&claims(), Some("mcp:read"), bad), Some(facts()), 10));
         assert_eq!(refusal.error(), "invalid_target", "{bad:?}");
     }
-    let limited = Client { scope: Some(scopes("mcp:read")), ..service(GRANT_TYPE) };
+    let limited = Client { scope: Some(scopes("mcp:read")), ..allowed() };
     let limited = authenticated_service(&limited);
     let refusal = untouched(run(&limited, &asking(&claims(), Some("mcp:write"), &[R2]), Some(facts()), 10));
     assert_eq!(refusal.error(), "invalid_scope");
+}
+
+#[test]
+fn another_resource_is_reached_only_where_the_operator_said_so() {
+    // proves: INV-4, AUD-16
+    let nowhere = |client: Client| Client { exchanges_for: Vec::new(), ..client };
+    let wrong = |client: Client| Client { exchanges_for: vec![ResourceId::parse(R1).unwrap()], ..client };
+    for client in [allowed(), gateway()] {
+        for refused in [nowhere(client.clone()), wrong(client.clone())] {
+            let caller = || authenticated_service(&refused);
+            let refusal = untouched(run(&caller(), &asking(&claims(), None, &[R2]), Some(facts()), 10));
+            assert_eq!(refusal.error(), "invalid_target");
+            // For the resource that the person agreed to it gets less, and not more.
+            for same in [&[][..], &[R1]] {
+                let (response, _) =
+                    issued(run(&caller(), &asking(&claims(), Some("mcp:read"), same), Some(facts()), 10));
+                assert_eq!(claims_of(&response).aud.as_str(), R1);
+            }
+        }
+        let there = issued(run(&authenticated_service(&client), &asking(&claims(), None, &[R2]), Some(facts()), 10));
+        assert_eq!(claims_of(&there.0).aud.as_str(), R2);
+    }
+    // Whatever a token says, it becomes none for more than its grant allows.
+    let much = AccessTokenClaims { scope: scopes("mcp:read mcp:write mcp:danger"), ..claims() };
+    let (response, _) = issued(run(&own(), &asking(&much, None, &[R2]), Some(facts()), 10));
+    assert_eq!(claims_of(&response).scope, facts().grant.scope);
+}
+
+#[test]
+fn people_can_be_told_how_far_a_token_goes() {
+    // proves: INV-4
+    let id = |text: &str| ResourceId::parse(text).unwrap();
+    let r3 = "https://third.example/mcp";
+    let policy = Policy { resources: [R1, R2, r3].map(resource).into(), ..policy_of_two() };
+    let named = |name: &str, protects: Option<&str>, to: &[&str]| Client {
+        id: ClientId::parse(name).unwrap(),
+        protects: protects.map(id),
+        exchanges_for: to.iter().map(|to| id(to)).collect(),
+        ..service(GRANT_TYPE)
+    };
+    let all = [
+        named("g", Some(R1), &[R2]),
+        named("h", Some(R2), &[r3, R1]),
+        named("own", None, &[r3, "https://old.example/"]),
+    ];
+    let told = |client: &str, at: &str, all: &[Client]| {
+        let found = reach(&policy, &ClientId::parse(client).unwrap(), &id(at), all);
+        found.into_iter().map(|resource| resource.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("app", R1, &all), [R2, r3]);
+    assert_eq!(told("app", R1, &all[..1]), [R2]);
+    assert!(told("app", r3, &all).is_empty() && told("app", R1, &all[1..]).is_empty());
+    assert_eq!(told("own", R1, &all[2..]), [r3]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use doorward_authorization_server::{
         Grant, GrantId, Interaction, KeyRow, PushedRequest, Refresh, RefreshFacts, Rotated, Session,
     },
     store::{Committed, Store, StoreFault},
+    waiting::Waiting,
 };
 use doorward_types::{
     ClientId, Digest, Timestamp,
@@ -265,17 +266,30 @@ impl Store for ModelStore {
         let living = alike.filter(|client| client.expires_at.is_none_or(|end| end > now));
         Ok(living.max_by_key(|client| client.created_at).cloned())
     }
-    async fn clients(&self, after: Option<&ClientId>, most: u32) -> Result<Vec<Client>, StoreFault> {
+    async fn clients(&self, after: Option<(Timestamp, &ClientId)>, most: u32) -> Result<Vec<Client>, StoreFault> {
         let mut all: Vec<_> = self.rows().clients.values().cloned().collect();
         all.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
-        let start = after
-            .map_or(0, |after| all.iter().position(|client| client.id == *after).map_or(all.len(), |place| place + 1));
-        Ok(all.into_iter().skip(start).take(usize::try_from(most).unwrap()).collect())
+        all.retain(|client| after.is_none_or(|after| (client.created_at, &client.id) > after));
+        all.truncate(usize::try_from(most).unwrap());
+        Ok(all)
+    }
+    async fn exchangers(&self) -> Result<Vec<Client>, StoreFault> {
+        let rows = self.rows();
+        Ok(rows.clients.values().filter(|client| !client.exchanges_for.is_empty()).cloned().collect())
     }
     async fn count_strangers(&self) -> Result<u64, StoreFault> {
         let rows = self.rows();
         let strangers = rows.clients.values().filter(|client| client.origin != ClientOrigin::Administrator);
         Ok(u64::try_from(strangers.count()).unwrap())
+    }
+    async fn count_waiting(&self, kind: Waiting, most: u64) -> Result<u64, StoreFault> {
+        let rows = self.rows();
+        let count = match kind {
+            Waiting::Answer => rows.interactions.len(),
+            Waiting::Browser => rows.pushed.len(),
+            Waiting::Code => rows.devices.len(),
+        };
+        Ok(u64::try_from(count).unwrap().min(most))
     }
     async fn pushed_request(&self, digest: &Digest<RequestReference>) -> Result<Option<PushedRequest>, StoreFault> {
         Ok(self.rows().pushed.get(digest).cloned())

@@ -249,6 +249,10 @@ pub(crate) struct AddClient {
     /// It is itself a resource server, and may ask about tokens for this resource.
     #[arg(long, value_name = "URL")]
     pub(crate) protects: Option<String>,
+    /// It may exchange tokens for ones of this other resource, with --grant token-exchange; people who allow access are
+    /// told. Repeatable [default: for none; less at the same resource is always to be had].
+    #[arg(long, value_name = "URL")]
+    pub(crate) exchanges_for: Vec<String>,
     #[command(flatten)]
     pub(crate) state: State,
 }

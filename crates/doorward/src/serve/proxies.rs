@@ -36,6 +36,16 @@ impl FromStr for Network {
             }
             Some(_) => return Err(refuse()),
         };
+        // Senders are IPv4 addresses where they can be, so networks are too.
+        let (address, bits) = match address {
+            IpAddr::V6(v6)
+                if bits >= 96
+                    && let Some(v4) = v6.to_ipv4_mapped() =>
+            {
+                (v4.into(), bits - 96)
+            }
+            other => (other, bits),
+        };
         if bits == 0 {
             return Err(format!("{text} is everybody: then any caller could claim any address"));
         }
@@ -97,13 +107,25 @@ mod tests {
             ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
             ("2001:db8::/32", "2001:db8:1::1", "2001:db9::1"),
             ("::1", "::1", "127.0.0.1"),
+            ("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.8"),
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
         ] {
             let network: Network = text.parse().unwrap();
             assert!(network.contains(inside.parse().unwrap()), "{text}");
             assert!(!network.contains(outside.parse().unwrap()), "{text}");
         }
-        for bad in ["", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "::/129", "ten", "0.0.0.0/0", "::/0"]
-        {
+        for bad in [
+            "",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "::/129",
+            "ten",
+            "0.0.0.0/0",
+            "::/0",
+            "::ffff:0.0.0.0/96",
+        ] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }
@@ -111,7 +133,8 @@ mod tests {
     #[test]
     fn only_what_trusted_proxies_say_counts() {
         // proves: HTTP-04
-        let trusted: Vec<Network> = ["10.0.0.0/8", "2001:db8::/32"].iter().map(|text| text.parse().unwrap()).collect();
+        let trusted: Vec<Network> =
+            ["10.0.0.0/8", "2001:db8::/32", "::ffff:198.51.100.7"].iter().map(|text| text.parse().unwrap()).collect();
         for (connected, lines, sent_from) in [
             // Somebody else's word is nothing.
             ("192.0.2.1", &["1.1.1.1"][..], "192.0.2.1"),
@@ -128,6 +151,8 @@ mod tests {
             ("2001:db8::1", &["[2001:db9::1]:443"], "2001:db9::1"),
             ("2001:db8::1", &["[2001:db9::1]"], "2001:db9::1"),
             ("::ffff:10.0.0.1", &["::ffff:192.0.2.9"], "192.0.2.9"),
+            ("::ffff:198.51.100.7", &["192.0.2.9"], "192.0.2.9"),
+            ("198.51.100.7", &["192.0.2.9"], "192.0.2.9"),
         ] {
             let found = sender(connected.parse().unwrap(), &said(lines), &trusted);
             assert_eq!(found, sent_from.parse::<IpAddr>().unwrap(), "{connected} {lines:?}");

@@ -37,7 +37,10 @@ async fn a_token_is_exchanged_for_one_of_another_server_and_ends_with_its_grant(
         let file = gateway.data_dir().join("doorward.sqlite");
         let world = World { gateway, rows: rows.map_or(Rows::Sqlite(file), Rows::Postgres) };
         let (own, issuer) = (world.gateway.mcp_url().to_owned(), world.gateway.public_url().to_owned());
-        let backend = world.json(&format!("client add Files --auth basic --grant token-exchange --protects {own}"));
+        let backend = world.json(&format!(
+            "client add Files --auth basic --grant token-exchange --protects {own} --exchanges-for {TICKETS}"
+        ));
+        let narrow = world.json(&format!("client add Narrow --auth basic --grant token-exchange --protects {own}"));
         let tickets =
             world.json(&format!("client add Tickets --auth basic --grant client-credentials --protects {TICKETS}"));
 
@@ -53,6 +56,9 @@ async fn a_token_is_exchanged_for_one_of_another_server_and_ends_with_its_grant(
         let token = format!("{issuer}/oauth/token");
         let (status, exchanged) = post(&token, &backend, &form).await;
         assert_eq!(status, 200, "{exchanged}");
+        // Who may act at the gateway, but was not let through to the other server, is refused there.
+        let (status, refused) = post(&token, &narrow, &form).await;
+        assert_eq!((status, &refused["error"]), (400, &"invalid_target".into()), "{refused}");
         // Only the server whose resource a token is not for may not exchange it.
         assert_eq!(post(&token, &tickets, &form).await.0, 400);
         let access = exchanged["access_token"].as_str().unwrap().to_owned();

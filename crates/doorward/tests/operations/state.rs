@@ -34,6 +34,10 @@ async fn a_copy_made_while_the_gateway_runs_has_all_of_it() {
         assert_eq!(of_copy(command), world.json(command), "{command}");
     }
     assert!(of_copy("audit-log show").to_string().contains(NAME));
+    // The key that is needed is the one that is used.
+    let (copy, key) = (folder.path().join("another"), folder.path().join("elsewhere.key"));
+    let made = world.json(&format!("backup {} --key-file {}", copy.display(), key.display()));
+    assert_eq!(made["operator_key"].as_str(), key.to_str());
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) fn client_row(statement: Statement, client: &Client) -> Statement {
         ClientOrigin::Administrator => "administrator",
         ClientOrigin::Document => "document",
     };
+    let exchanges_for: Vec<_> = client.exchanges_for.iter().map(ResourceId::as_str).collect();
+    let exchanges_for = (!exchanges_for.is_empty()).then(|| json(&exchanges_for));
     let redirect_uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
     statement
         .bind(origin)
@@ -50,6 +52,7 @@ pub(super) fn client_row(statement: Statement, client: &Client) -> Statement {
         .bind(client.dpop_bound)
         .bind(client.pushed_only)
         .bind(client.protects.as_ref().map(ResourceId::as_str))
+        .bind(exchanges_for)
         .bind(client.management)
         .bind(client.fingerprint)
         .bind(client.created_at)

@@ -13,7 +13,10 @@ use super::{PATIENCE, error};
 use crate::{engine::DatabaseUrl, open::OpenError, sql};
 
 /// The schema, step by step. A step that was released is never changed.
-const MIGRATIONS: &[(&str, &str)] = &[("first", include_str!("../../migrations/postgres/0001_first.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("first", include_str!("../../migrations/postgres/0001_first.sql")),
+    ("exchange", include_str!("../../migrations/postgres/0002_exchange.sql")),
+];
 
 /// The oldest server that will do: `pg_current_xact_id` came with it.
 const OLDEST: i32 = 13;

@@ -1,12 +1,13 @@
 //! Clients: what they are, how they change, and how they go.
 
 use doorward_authorization_server::{
-    Write,
+    Policy, Write, client_document,
     facts::{Account, Client, ClientAuthentication, ClientKeys, ClientOrigin, ExternalIdentity, Grant},
     store::Store as _,
+    waiting::Waiting,
 };
 use doorward_store::Engine as _;
-use doorward_types::Timestamp;
+use doorward_types::{Issuer, Timestamp};
 
 use super::{Engine, conflict, done, facts::Draw};
 
@@ -27,6 +28,7 @@ pub async fn every_field_of_a_client_comes_back(engine: &impl Engine) {
         dpop_bound: false,
         pushed_only: true,
         protects: None,
+        exchanges_for: Vec::new(),
         management: None,
         fingerprint: None,
         last_used_at: None,
@@ -146,17 +148,39 @@ pub async fn clients_are_listed_in_pages(engine: &impl Engine) {
         done(&store, vec![Write::InsertClient(client.clone())]).await;
     }
     all.sort_by_key(|client| (client.created_at, client.id.clone()));
+    assert_eq!(store.clients(None, 100).await.unwrap(), all);
     let mut listed: Vec<Client> = Vec::new();
     loop {
-        let page = store.clients(listed.last().map(|client| &client.id), 2).await.unwrap();
-        if page.is_empty() {
-            break;
-        }
+        let page = store.clients(listed.last().map(|client| (client.created_at, &client.id)), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
         assert!(page.len() <= 2);
+        // That it goes meanwhile ends nothing early.
+        done(&store, vec![Write::DeleteClient { client: last.id.clone(), at: at(9) }]).await;
         listed.extend(page);
     }
     assert_eq!(listed, all);
-    assert_eq!(store.clients(None, 100).await.unwrap(), all);
+}
+
+pub async fn a_client_that_loses_its_keys_begins_anew_once(engine: &impl Engine) {
+    // proves: INV-9
+    let (here, there) = (engine.open().await, engine.open().await);
+    let mut draw = Draw::new(59);
+    let policy = Policy::new(Issuer::parse("https://gw.example").unwrap());
+    let keyed = ClientAuthentication::PrivateKeyJwt(ClientKeys::Inline(r#"{"keys":[]}"#.into()));
+    let before = Client { origin: ClientOrigin::Document, authentication: keyed, ..draw.client() };
+    let bare = Client { authentication: ClientAuthentication::None, ..before.clone() };
+    done(&here, vec![Write::InsertClient(before.clone())]).await;
+    let old = Grant { client: before.id.clone(), account: None, ..draw.grant() };
+    done(&here, vec![Write::InsertGrant(old.clone())]).await;
+    // Both nodes have read the new document and saw the old client.
+    let (_, writes) = client_document::refreshed(&policy, Some(&before), bare.clone(), 1, at(5)).unwrap();
+    done(&here, writes.clone()).await;
+    assert!(here.grant(&old.id).await.unwrap().unwrap().revoked_at.is_some());
+    let new = Grant { client: before.id.clone(), account: None, ..draw.grant() };
+    done(&here, vec![Write::InsertGrant(new.clone())]).await;
+    conflict(&there, writes).await;
+    assert_eq!(there.grant(&new.id).await.unwrap().unwrap().revoked_at, None);
+    assert_eq!(there.client(&before.id).await.unwrap(), Some(bare));
 }
 
 pub async fn strangers_are_counted(engine: &impl Engine) {
@@ -166,6 +190,24 @@ pub async fn strangers_are_counted(engine: &impl Engine) {
         done(&store, vec![Write::InsertClient(Client { origin, ..draw.client() })]).await;
     }
     assert_eq!(store.count_strangers().await.unwrap(), 3);
+}
+
+pub async fn what_waits_is_counted_by_kind(engine: &impl Engine) {
+    let store = engine.open().await;
+    let mut draw = Draw::new(58);
+    for (kind, rows) in [(Waiting::Answer, 3), (Waiting::Browser, 2), (Waiting::Code, 4)] {
+        assert_eq!(store.count_waiting(kind, 10).await.unwrap(), 0);
+        for _ in 0..rows {
+            let write = match kind {
+                Waiting::Answer => Write::InsertInteraction(draw.interaction()),
+                Waiting::Browser => Write::InsertPushedRequest(draw.pushed_request()),
+                Waiting::Code => Write::InsertDevice(draw.device()),
+            };
+            done(&store, vec![write]).await;
+        }
+        assert_eq!(store.count_waiting(kind, 10).await.unwrap(), rows);
+        assert_eq!(store.count_waiting(kind, 2).await.unwrap(), 2);
+    }
 }
 
 pub async fn people_are_known_by_their_provider(engine: &impl Engine) {

@@ -62,6 +62,7 @@ impl Draw {
             dpop_bound: true,
             pushed_only: false,
             protects: Some(ResourceId::parse("https://files.example/mcp").unwrap()),
+            exchanges_for: vec![ResourceId::parse("https://tickets.example/mcp").unwrap()],
             management: Some(self.secret::<RegistrationToken>().digest()),
             fingerprint: Some(self.secret::<Registration>().digest()),
             created_at: self.moment(),

@@ -41,7 +41,8 @@ macro_rules! contract_tests {
                 refresh_tokens, the_setup_value, text_is_never_sql, a_nul_is_never_stored;
             clients: every_field_of_a_client_comes_back, a_client_is_replaced_as_it_was_seen, a_client_is_touched_forward,
                 a_client_that_goes_takes_its_grants_along, the_same_registration_is_recognised, clients_are_listed_in_pages,
-                strangers_are_counted, people_are_known_by_their_provider;
+                a_client_that_loses_its_keys_begins_anew_once,
+                strangers_are_counted, what_waits_is_counted_by_kind, people_are_known_by_their_provider;
             once: a_pushed_request_is_used_once, a_device_is_answered_once, a_device_polls_at_the_pace_that_was_seen,
                 a_device_gets_its_tokens_once, a_user_code_names_one_device, what_may_be_used_once_is_used_once,
                 a_key_is_made_by_whoever_saw_all_others, a_grant_is_bound_to_one_key;

@@ -44,6 +44,8 @@ pub struct GrantCard {
     pub identity: Identity,
     /// The name of what it uses.
     pub resource: String,
+    /// The names of other servers that its access can be passed on to.
+    pub also_at: Vec<String>,
     /// What it may do.
     pub scopes: Vec<Chip>,
     /// When it was allowed.

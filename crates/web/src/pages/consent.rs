@@ -20,6 +20,8 @@ pub struct Consent {
     pub resource_name: String,
     /// The address of what it wants to use.
     pub resource_url: String,
+    /// The names of other servers that the access can be passed on to.
+    pub also_at: Vec<String>,
     /// Who is signed in; its form token goes with “Switch account” (`POST /sign-out` with `interaction`).
     pub account: Account,
     /// What is known of the app's identity.

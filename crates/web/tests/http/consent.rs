@@ -1,11 +1,13 @@
 //! The question itself: it is asked every time, says what is asked, and its answer is worth exactly that.
 
+use doorward_authorization_server::{Write, store::Store as _};
+use doorward_types::ClientId;
 use serde_json::json;
 
 use crate::{
     app::{App, Tokens},
     html,
-    world::{CALLBACK, LOCAL, PUBLIC, World, advance},
+    world::{CALLBACK, LOCAL, PUBLIC, World, advance, now},
 };
 
 #[tokio::test]
@@ -40,6 +42,33 @@ async fn what_was_allowed_before_is_asked_again() {
     // So does the same client for another person.
     let bob = world.browser().consent_as("bob", &app.request(&[])).await;
     assert!(bob.text().contains("It has never asked here before") && !bob.text().contains("id=\"again\""));
+}
+
+#[tokio::test]
+async fn an_app_that_is_removed_at_the_same_moment_gets_nothing() {
+    // proves: INV-9
+    let world = World::at(LOCAL).await;
+    let mut lost = 0;
+    for round in 0..40 {
+        let app = App::new(&world).await;
+        let mut person = world.browser();
+        let page = person.consent(&app.request(&[])).await;
+        let removal = Write::DeleteClient { client: ClientId::parse(app.id.as_str()).unwrap(), at: now() };
+        let remove = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            world.store.commit(vec![removal]).await.unwrap()
+        };
+        let (answer, _) = futures_util::future::join(person.answer(&page, "allow"), remove).await;
+        if answer.status != 200 {
+            answer.must_be_page(400, "OA-103");
+            lost += 1;
+        }
+        let live = world.table("grants").await.into_iter().filter(|row| row.contains("revoked_at=NULL")).count();
+        assert_eq!(live, 0, "round {round}: {answer:?}");
+    }
+    assert!(lost > 0);
 }
 
 #[tokio::test]

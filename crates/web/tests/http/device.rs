@@ -212,18 +212,6 @@ async fn a_device_code_is_no_other_clients() {
 }
 
 #[tokio::test]
-async fn an_address_cannot_ask_without_end() {
-    let world = World::at(LOCAL).await;
-    let app = console(&world).await;
-    for _ in 0..60 {
-        ask(&app).await;
-    }
-    let answer = world.form("/oauth/device_authorization", &[], &[("client_id", &app.id)]).await;
-    answer.must_be(429, "temporarily_unavailable");
-    assert_eq!(answer.header("retry-after"), Some("300"));
-}
-
-#[tokio::test]
 async fn of_many_polls_at_once_one_gets_tokens() {
     // proves: EXT-04
     let world = World::at(LOCAL).await;
@@ -243,4 +231,28 @@ async fn of_many_polls_at_once_one_gets_tokens() {
     let polls = join_all((0..16).map(|_| poll(&app, &asked))).await;
     assert_eq!(polls.iter().filter(|answer| answer.status == 200).count(), 1);
     assert!(polls.iter().filter(|answer| answer.status != 200).all(|answer| answer.json()["error"] == "invalid_grant"));
+}
+
+#[tokio::test]
+async fn a_client_of_devices_alone_never_comes_to_a_browsers_consent() {
+    // proves: R8628-01, R7591-01
+    let world = World::at(PUBLIC).await;
+    let alone = json!({"grant_types": [GRANT, "refresh_token"], "redirect_uris": []});
+    let with_uri = json!({"grant_types": [GRANT]});
+    for (changes, page, pushed) in [(alone, Some("OA-105"), "invalid_request"), (with_uri, None, "unauthorized_client")]
+    {
+        let app = App::registered(&world, changes).await;
+        ask(&app).await;
+        let answer = world.get(&app.request(&[])).await;
+        match page {
+            Some(code) => answer.must_be_page(400, code),
+            None => assert_eq!(answer.sent_back("error").as_deref(), Some("unauthorized_client")),
+        }
+        world.get(&app.request(&[("redirect_uri", None)])).await.must_be_page(400, "OA-104");
+        let pairs = doorward_testkit::url_text::parameters(&app.request(&[]));
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        world.form("/oauth/par", &[], &pairs).await.must_be(400, pushed);
+        app.redeem("dwc_x", &[]).await.must_be(400, "unauthorized_client");
+    }
+    assert!(world.table("interactions").await.is_empty() && world.table("pushed_requests").await.is_empty());
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     app::Tokens,
     internet::{APP_CALLBACK, DOCUMENT, Internet, request, world},
-    world::{Answer, World, advance, now},
+    world::{Answer, World, advance, come_from, now},
 };
 
 fn verifier() -> CodeVerifier {
@@ -177,6 +177,32 @@ async fn many_who_ask_at_once_cost_one_look() {
     assert!(internet.count(DOCUMENT) < 40, "{}", internet.count(DOCUMENT));
     internet.document(json!({}));
     assert_eq!(world.get(&target).await.status, 303);
+}
+
+#[tokio::test]
+async fn whoever_uses_up_a_host_does_not_lock_a_known_app_out() {
+    // proves: CIMD-15
+    let (world, internet) = world(5).await;
+    let known = "https://vscode.dev/oauth/client-metadata.json";
+    let document = json!({
+        "client_id": known,
+        "client_name": "Visual Studio Code",
+        "redirect_uris": ["https://vscode.dev/redirect"],
+        "token_endpoint_auth_method": "none",
+    });
+    internet.put(known, 200, &[("content-type", "application/json")], document);
+    let ask = |id: String, callback: &'static str| {
+        let target = request(&world, &id, callback, verifier().challenge().as_str());
+        let world = &world;
+        async move { world.get(&target).await }
+    };
+    come_from("192.0.2.1");
+    for n in 0..5 {
+        ask(format!("https://vscode.dev/{n}.json"), APP_CALLBACK).await.must_be_page(400, "OA-114");
+    }
+    come_from("192.0.2.2");
+    ask("https://vscode.dev/other.json".into(), APP_CALLBACK).await.must_be_page(429, "OA-115");
+    assert_eq!(ask(known.into(), "https://vscode.dev/redirect").await.status, 303);
 }
 
 #[tokio::test]

@@ -32,4 +32,5 @@ mod register;
 mod revoke;
 mod sessions;
 mod token_form;
+mod waiting;
 mod without_person;

@@ -4,11 +4,13 @@ use doorward_authorization_server::{
     client_management,
     store::{Committed, Store as _},
 };
+use doorward_store::Engine as _;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
     app::{App, Tokens},
+    service::Service,
     world::{Answer, CALLBACK, LOCAL, World, advance, now},
 };
 use doorward_web::Strangers;
@@ -118,6 +120,17 @@ async fn a_flood_of_registrations_is_held_back() {
         assert_eq!(world.register(json!({})).await.status, 201);
     }
     assert_eq!(world.table("clients").await.len(), 12);
+    // There are as many as there may be. Whoever has registered before is recognised, and the operator's own do not count.
+    let full = world.register(json!({})).await;
+    full.must_be(503, "temporarily_unavailable");
+    assert!(full.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    assert_eq!(world.table("clients").await.len(), 12);
+    assert_eq!(Service::new(&world, "robot", |_| {}).await.token("mcp:read").await.status, 200);
+    assert_eq!(world.table("clients").await.len(), 13);
+    // Those that nobody used make room again.
+    advance(24 * 3600 + 61);
+    world.store.sweep(now()).await.unwrap();
+    assert_eq!(world.register(json!({})).await.status, 201);
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ impl<'w> Service<'w> {
             dpop_bound: false,
             pushed_only: false,
             protects: None,
+            exchanges_for: Vec::new(),
             management: None,
             fingerprint: None,
             created_at: now(),
@@ -65,13 +66,19 @@ impl<'w> Service<'w> {
         self.post("/oauth/token", &[], &[("grant_type", CLIENT_CREDENTIALS), ("scope", scope)]).await
     }
 
-    /// Exchanges a token.
+    /// Exchanges a token for less at the gateway.
     pub(crate) async fn exchange(&self, token: &str, scope: &str) -> Answer {
+        self.exchange_for(token, scope, &self.world.resource()).await
+    }
+
+    /// Exchanges a token for one of this resource.
+    pub(crate) async fn exchange_for(&self, token: &str, scope: &str, resource: &str) -> Answer {
         let fields = [
             ("grant_type", EXCHANGE),
             ("subject_token", token),
             ("subject_token_type", ACCESS_TOKEN),
             ("scope", scope),
+            ("resource", resource),
         ];
         self.post("/oauth/token", &[], &fields).await
     }

@@ -1,8 +1,9 @@
 //! Programs that act for themselves, and tokens that are exchanged.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use doorward_authorization_server::{Resource, facts::Client};
 use doorward_store::Engine as _;
-use doorward_types::ResourceId;
+use doorward_types::{Permission, ResourceId};
 use serde_json::{Value, json};
 
 use crate::{
@@ -137,4 +138,37 @@ async fn a_part_of_a_secret_is_worth_nothing() {
     assert_eq!(service.post("/oauth/revoke", &[], &[("token", "x")]).await.status, 200);
     assert_eq!(world.state().await, before);
     Tokens::of(&app.redeem(&code, &[]).await);
+}
+
+#[tokio::test]
+async fn people_are_told_where_their_consent_can_be_carried() {
+    // proves: INV-4, AUD-16
+    let tickets = ResourceId::parse("https://tickets.example/mcp").unwrap();
+    let other = Resource { id: tickets.clone(), name: "Tickets".into(), scopes: Permission::all_scopes() };
+    let world = World::empty(PUBLIC, |policy| policy.resources.push(other)).await;
+    world.add_account("ann").await;
+    let app = App::new(&world).await;
+    let resource = ResourceId::parse(world.resource()).unwrap();
+    let mut person = world.browser();
+    let page = person.consent(&app.request(&[])).await;
+    assert!(!page.text().contains("Tickets"), "{page:?}");
+    let protects = |client: &mut Client| client.protects = Some(resource.clone());
+    let narrow = Service::new(&world, "narrow", protects).await;
+    assert!(!person.consent(&app.request(&[])).await.text().contains("Tickets"));
+    let gateway = Service::new(&world, "gateway", |client| {
+        protects(client);
+        client.exchanges_for = vec![tickets.clone()];
+    })
+    .await;
+    let page = person.consent(&app.request(&[])).await;
+    assert!(page.text().contains("id=\"also-at\"") && page.text().contains("Tickets"), "{page:?}");
+    let code = person.answer(&page, "allow").await.sent_back("code").unwrap();
+    let tokens = Tokens::of(&app.redeem(&code, &[]).await);
+    assert!(person.get("/apps").await.text().contains("Tickets"));
+    let before = world.state().await;
+    narrow.exchange_for(&tokens.access, "mcp:read", tickets.as_str()).await.must_be(400, "invalid_target");
+    gateway.exchange_for(&tokens.access, "mcp:danger", tickets.as_str()).await.must_be(400, "invalid_scope");
+    assert_eq!(world.state().await, before);
+    let exchanged = gateway.exchange_for(&tokens.access, "mcp:read", tickets.as_str()).await;
+    assert_eq!(claims(&access_token(&exchanged))["aud"], json!(tickets.as_str()));
 }

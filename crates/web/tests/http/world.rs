@@ -3,11 +3,12 @@
 
 use std::{
     cell::{Cell, RefCell},
+    net::{IpAddr, SocketAddr},
     sync::{Arc, LazyLock, Mutex},
 };
 
 use async_trait::async_trait;
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, extract::ConnectInfo};
 use bytes::Bytes;
 use doorward_authorization_server::{
     Policy, Resource, Write,
@@ -47,6 +48,7 @@ const START: i64 = 1_795_392_000;
 thread_local! {
     // Each test runs on a thread of its own, and so do its handlers.
     static CLOCK: Cell<i64> = const { Cell::new(START) };
+    static SENDER: Cell<Option<IpAddr>> = const { Cell::new(None) };
     static ENTROPY: RefCell<SeededEntropy> = RefCell::new(SeededEntropy::new(1));
 }
 
@@ -64,6 +66,11 @@ pub(crate) fn now() -> Timestamp {
 /// Moves the clock on.
 pub(crate) fn advance(seconds: i64) {
     CLOCK.set(CLOCK.get() + seconds);
+}
+
+/// Requests come from this address from now on.
+pub(crate) fn come_from(address: &str) {
+    SENDER.set(Some(address.parse().unwrap()));
 }
 
 /// Draws other secrets from now on than other tests do.
@@ -279,7 +286,10 @@ impl World {
     }
 
     /// Sends exactly this request. Whatever the answer is, it must be one that any answer may be.
-    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn ask(&self, mut request: Request<Body>) -> Answer {
+        if let Some(address) = SENDER.get() {
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 40_000))));
+        }
         let asked = format!("{} {}", request.method(), request.uri());
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
