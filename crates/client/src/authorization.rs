@@ -122,7 +122,7 @@ pub(crate) struct Pending {
 
 /// Sends the person to the authorization endpoint.
 ///
-/// Source: OAuth 2.1 section 4.1.1, RFC 8707 section 2.1.
+/// Source: OAuth 2.1 section 4.1.1, RFC 8707 section 2.1, RFC 9449 section 10.
 pub(crate) fn open(
     found: Box<Found>,
     client: RegisteredClient,
@@ -138,8 +138,9 @@ pub(crate) fn open(
         stored,
         redirect_uri,
     };
+    let Some(page) = pending.found.server.authorization_endpoint() else { return Err(no_page(&pending.found)) };
     let page = OpenBrowser {
-        url: url(&pending),
+        url: url(&pending, page),
         issuer: pending.found.server.issuer().clone(),
         resource: pending.found.flow.target.resource.clone(),
         scope: pending.found.scope.clone(),
@@ -147,10 +148,21 @@ pub(crate) fn open(
     Ok((State::Callback(AwaitCallback::new(pending)), Step::OpenBrowser(page)))
 }
 
-fn url(pending: &Pending) -> Url {
+/// The page was checked when the metadata was read for a login with a code.
+fn no_page(found: &Found) -> Failed {
+    Failed::new(
+        Code::BadServerMetadata,
+        "the authorization server has no sign-in page that is protected with PKCE (S256)",
+        found.server.issuer().to_string(),
+        "no login is started; ask the operator of the server",
+    )
+}
+
+fn url(pending: &Pending, page: &Url) -> Url {
     let found = &pending.found;
     let challenge = pending.verifier.challenge();
     let scope = found.scope.as_ref().map(ToString::to_string);
+    let bound = found.key.as_ref().map(|key| key.thumbprint());
     let mut parameters = vec![
         ("response_type", "code"),
         ("client_id", pending.client.client_id().as_str()),
@@ -160,6 +172,10 @@ fn url(pending: &Pending) -> Url {
         ("state", pending.state.expose()),
         ("resource", &found.audience),
     ];
+    // The code, too, is good only for whoever holds the key.
+    if let Some(bound) = &bound {
+        parameters.push(("dpop_jkt", bound.as_str()));
+    }
     if let Some(scope) = &scope {
         parameters.push(("scope", scope));
         // A provider gives a refresh token only when the person is asked for it.
@@ -167,7 +183,7 @@ fn url(pending: &Pending) -> Url {
             parameters.push(("prompt", "consent"));
         }
     }
-    let mut url = found.server.authorization_endpoint().clone();
+    let mut url = page.clone();
     let own: Vec<(String, String)> = url
         .query_pairs()
         .filter(|(name, _)| !parameters.iter().any(|(ours, _)| name == ours))

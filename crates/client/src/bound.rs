@@ -1,6 +1,12 @@
 //! Client credentials, bound to the authorization server that gave them.
 
-use doorward_types::{ClientId, Issuer, Secret, Timestamp, metadata::ValidatedMetadata, redirect::RedirectUri, secret};
+use doorward_types::{
+    ClientId, Issuer, Secret, Timestamp,
+    jose::{ClientKey, ClientKeyRecord},
+    metadata::ValidatedMetadata,
+    redirect::RedirectUri,
+    secret,
+};
 use serde::{Deserialize, Serialize};
 
 /// A value that belongs to one authorization server. The only way to the value is to show the checked metadata of
@@ -58,6 +64,8 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// The secret in the form.
     ClientSecretPost,
+    /// A JWT that the client signs for each request.
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
@@ -67,12 +75,19 @@ impl AuthMethod {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
     /// The method of this name, if it is one that this client can use.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost].into_iter().find(|method| method.as_str() == text)
+        let all = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
+        all.into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// Whether it needs a secret that the server has too.
+    pub const fn needs_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
     }
 }
 
@@ -97,6 +112,8 @@ pub struct ClientCredentials {
     pub secret: Option<Secret<secret::ClientSecret>>,
     /// When the secret ends, if it does.
     pub secret_expires_at: Option<Timestamp>,
+    /// The key that it signs its assertions with, when it has one.
+    pub key: Option<ClientKey>,
     /// How it proves itself.
     pub auth_method: AuthMethod,
     /// How it came to its identifier.
@@ -129,13 +146,14 @@ impl RegisteredClient {
         self.value.secret_expires_at.is_some_and(|at| at <= now)
     }
 
-    /// The stored form, with the secret in plain text: for sealed storage only.
+    /// The stored form, with secret and key in plain text: for sealed storage only.
     pub fn to_stored(&self) -> ClientRecord {
         ClientRecord {
             issuer: self.issuer.clone(),
             client_id: self.value.client_id.clone(),
             client_secret: self.value.secret.as_ref().map(|secret| secret.expose().to_owned()),
             secret_expires_at: self.value.secret_expires_at,
+            client_key: self.value.key.as_ref().map(ClientKey::to_stored),
             auth_method: self.value.auth_method,
             registration: self.value.registration,
             redirect_uri: self.value.redirect_uri.clone(),
@@ -148,8 +166,12 @@ impl RegisteredClient {
     /// Says which field cannot be, without its value.
     pub fn from_stored(record: ClientRecord) -> Result<Self, String> {
         let secret = record.client_secret.map(Secret::parse).transpose().map_err(|e| e.to_string())?;
-        if record.auth_method != AuthMethod::None && secret.is_none() {
+        let key = record.client_key.map(ClientKey::from_stored).transpose().map_err(|e| e.to_string())?;
+        if record.auth_method.needs_secret() && secret.is_none() {
             return Err("the stored client has no secret for its authentication method".into());
+        }
+        if record.auth_method == AuthMethod::PrivateKeyJwt && key.is_none() {
+            return Err("the stored client has no key for its authentication method".into());
         }
         Ok(Self {
             issuer: record.issuer,
@@ -157,6 +179,7 @@ impl RegisteredClient {
                 client_id: record.client_id,
                 secret,
                 secret_expires_at: record.secret_expires_at,
+                key,
                 auth_method: record.auth_method,
                 registration: record.registration,
                 redirect_uri: record.redirect_uri,
@@ -165,7 +188,7 @@ impl RegisteredClient {
     }
 }
 
-/// A registered client as it is stored. The secret is plain text in it, so it has no `Debug`.
+/// A registered client as it is stored. Secret and key are plain text in it, so it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ClientRecord {
     issuer: Issuer,
@@ -174,6 +197,8 @@ pub struct ClientRecord {
     client_secret: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     secret_expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_key: Option<ClientKeyRecord>,
     auth_method: AuthMethod,
     registration: Registration,
     redirect_uri: RedirectUri,

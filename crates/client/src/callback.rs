@@ -8,9 +8,9 @@ use crate::{
     Code, Failed, Step,
     authorization::{self, Pending},
     connect::State,
-    exchange::{self, AwaitToken},
-    registration,
+    exchange, registration,
     step::NotTaken,
+    token_request::Fresh,
 };
 
 /// How much longer the right answer is waited for after one that came from the wrong server.
@@ -91,23 +91,20 @@ impl AwaitCallback {
         Self { pending, until: None }
     }
 
-    pub(crate) fn on(mut self, query: &str, now: Timestamp) -> Result<(State, Step), Failed> {
+    pub(crate) fn on(mut self, query: &str, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
         let callback = match check(&self.pending, query) {
             Ok(callback) => callback,
             Err(why) => {
                 if why == NotTaken::WrongIssuer {
-                    self.until.get_or_insert(now.plus(AFTER_WRONG_ISSUER));
+                    self.until.get_or_insert(fresh.now.plus(AFTER_WRONG_ISSUER));
                 }
-                let at_most = self.until.map(|until| until.since(now));
+                let at_most = self.until.map(|until| until.since(fresh.now));
                 return Ok((State::Callback(self), Step::KeepWaiting { why, at_most }));
             }
         };
         let pending = self.pending;
         match callback.answer {
-            Answer::Code(code) => {
-                let request = exchange::code_request(&pending, code)?;
-                Ok((State::Token(AwaitToken::new(pending)), Step::Send(request)))
-            }
+            Answer::Code(code) => exchange::redeem(pending, code, fresh),
             Answer::Error(error) => refused(pending, &error),
         }
     }
@@ -136,7 +133,7 @@ impl AwaitCallback {
 fn refused(pending: Pending, error: &ErrorResponse) -> Result<(State, Step), Failed> {
     let issuer = pending.found.server.issuer();
     let forgotten = matches!(error.error.as_str(), "invalid_client" | "unauthorized_client" | "invalid_scope");
-    if forgotten && exchange::may_register_again(&pending) {
+    if forgotten && exchange::may_register_again(pending.stored, &pending.client) {
         return registration::register_again(pending.found, pending.redirect_uri);
     }
     let why = format!("{issuer} answered {}", authorization::words(error));

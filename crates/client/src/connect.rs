@@ -7,10 +7,13 @@ use crate::{
     Code, Failed, Input, Step, Target,
     authorization::AwaitPort,
     callback::AwaitCallback,
+    device::{AwaitAnswer, AwaitDeviceCode, AwaitPause},
     discovery::{AwaitResource, AwaitServer},
+    enterprise::{AwaitExchange, AwaitProvider},
     exchange::AwaitToken,
     registration::{AwaitRegistration, AwaitSaved, AwaitStoredClient},
     start,
+    token_request::Fresh,
 };
 
 /// A login at an MCP server, from its 401 to the tokens. It says what to do next and does nothing by itself.
@@ -27,6 +30,11 @@ pub(crate) enum State {
     Registration(AwaitRegistration),
     Saved(AwaitSaved),
     Callback(AwaitCallback),
+    DeviceCode(AwaitDeviceCode),
+    DevicePause(AwaitPause),
+    DeviceAnswer(AwaitAnswer),
+    Provider(AwaitProvider),
+    Exchange(AwaitExchange),
     Token(AwaitToken),
     Finished,
 }
@@ -45,16 +53,24 @@ impl Connect {
     /// # Errors
     /// When the login has come to nothing; the machine is used up then.
     pub fn on(self, input: Input, now: Timestamp, entropy: &mut dyn Entropy) -> Result<(Self, Step), Failed> {
+        let mut fresh = Fresh { now, entropy };
+        let fresh = &mut fresh;
         let next = match (self.0, input) {
             (State::Resource(waiting), Input::Answer(answer)) => waiting.on(answer),
-            (State::Server(waiting), Input::Answer(answer)) => waiting.on(answer),
-            (State::StoredClient(waiting), Input::Client(stored)) => waiting.on(stored, now, entropy),
-            (State::Port(waiting), Input::PortHeld { redirect_uri }) => waiting.on(&redirect_uri, entropy),
+            (State::Server(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
+            (State::StoredClient(waiting), Input::Client(stored)) => waiting.on(stored, fresh),
+            (State::Port(waiting), Input::PortHeld { redirect_uri }) => waiting.on(&redirect_uri, fresh.entropy),
             (State::Registration(waiting), Input::Answer(answer)) => waiting.on(answer),
-            (State::Saved(waiting), Input::ClientSaved) => waiting.on(entropy),
-            (State::Callback(waiting), Input::Callback { query }) => waiting.on(&query, now),
+            (State::Saved(waiting), Input::ClientSaved) => waiting.on(fresh),
+            (State::Callback(waiting), Input::Callback { query }) => waiting.on(&query, fresh),
             (State::Callback(waiting), Input::TimeUp) => Err(waiting.time_up()),
-            (State::Token(waiting), Input::Answer(answer)) => waiting.on(answer, now),
+            (State::DeviceCode(waiting), Input::Answer(answer)) => waiting.on(answer, now),
+            (State::DevicePause(waiting), Input::Waited) => waiting.on(fresh),
+            (State::DevicePause(waiting), Input::TimeUp) => Err(waiting.time_up()),
+            (State::DeviceAnswer(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
+            (State::Provider(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
+            (State::Exchange(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
+            (State::Token(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
             _ => Err(Failed::new(
                 Code::OutOfOrder,
                 "the login was given an input that it does not wait for",

@@ -5,7 +5,7 @@ mod server;
 
 use doorward_types::{ScopeSet, metadata::ValidatedMetadata};
 
-use crate::start::Flow;
+use crate::{ProofKey, start::Flow};
 
 pub(crate) use resource::AwaitResource;
 pub(crate) use server::AwaitServer;
@@ -22,4 +22,6 @@ pub(crate) struct Found {
     pub(crate) listed: ScopeSet,
     /// What is asked for.
     pub(crate) scope: Option<ScopeSet>,
+    /// What the tokens are to be bound to.
+    pub(crate) key: Option<ProofKey>,
 }

@@ -1,185 +1,156 @@
-//! The code becomes tokens.
+//! What was allowed becomes tokens.
 
-use std::time::Duration;
-
-use base64ct::{Base64, Encoding};
 use doorward_types::{
-    ScopeSet, Timestamp, json,
-    messages::{ErrorResponse, TokenResponse},
-    metadata::ValidatedMetadata,
-    outbound::{FetchFailed, Inbound, Outbound, Reach},
+    ScopeSet, Timestamp,
+    messages::TokenResponse,
+    outbound::{FetchFailed, Inbound, Outbound},
+    redirect::RedirectUri,
 };
-use http::{HeaderValue, header};
-use url::{Url, form_urlencoded};
 
 use crate::{
-    AuthMethod, Code, Connected, Failed, RegisteredClient, Registration, Step, StoredTokens,
+    Code, Connected, Failed, ProofKey, RegisteredClient, Registration, Step, StoredTokens,
     authorization::{self, Pending},
     callback::CheckedCode,
     connect::State,
-    failed::{no_answer, place},
+    discovery::Found,
+    failed::place,
     registration,
+    store::Got,
+    target::Dpop,
+    token_request::{Fresh, Parameters, TokenRequest, Told, expiry},
 };
 
-/// A form for an endpoint of the authorization server, with the client's proof of itself by its registered method.
-///
-/// Source: OAuth 2.1 section 2.4.1, RFC 6749 section 2.3.1.
-pub(crate) fn authenticated(
-    endpoint: &Url,
-    server: &ValidatedMetadata,
-    client: &RegisteredClient,
-    parameters: &[(&str, &str)],
-    reach: Reach,
-) -> Result<Outbound, Failed> {
-    let credentials = client.at(server).map_err(|wrong| {
-        Failed::new(
-            Code::IssuerChanged,
-            "the client's credentials belong to another authorization server",
-            wrong.to_string(),
-            "log in again",
-        )
-    })?;
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(parameters);
-    let secret = credentials.secret.as_ref().map_or("", |secret| secret.expose());
-    let authorization = match credentials.auth_method {
-        AuthMethod::None => {
-            form.append_pair("client_id", credentials.client_id.as_str());
-            None
+impl TokenRequest {
+    /// A request for the tokens of this login.
+    pub(crate) fn of(found: &Found, client: RegisteredClient, parameters: Parameters) -> Self {
+        Self {
+            server: found.server.clone(),
+            client,
+            key: found.key.clone(),
+            only_bound: found.flow.target.dpop == Dpop::Always,
+            reach: found.flow.target.reach,
+            parameters,
+            nonce: None,
+            is_again: false,
         }
-        AuthMethod::ClientSecretPost => {
-            form.append_pair("client_id", credentials.client_id.as_str()).append_pair("client_secret", secret);
-            None
-        }
-        AuthMethod::ClientSecretBasic => {
-            let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = format!("{}:{}", encode(credentials.client_id.as_str()), encode(secret));
-            Some(format!("Basic {}", Base64::encode_string(pair.as_bytes())))
-        }
-    };
-    let body = form.finish().into_bytes();
-    let request = Outbound::post(endpoint.clone(), "application/x-www-form-urlencoded", body, reach);
-    Ok(match authorization {
-        None => request,
-        Some(value) => request.with_secret_header(
-            header::AUTHORIZATION,
-            HeaderValue::try_from(value).expect("base64 makes a header value"),
-        ),
-    })
+    }
 }
 
-/// The request that redeems a code. It takes the checked code by value, so that none goes out unchecked or twice.
+/// Redeems a code. It takes the checked code by value, so that none goes out unchecked or twice.
 ///
 /// Source: OAuth 2.1 section 4.1.3, RFC 8707 section 2.2.
-pub(crate) fn code_request(pending: &Pending, code: CheckedCode) -> Result<Outbound, Failed> {
-    let parameters = [
+pub(crate) fn redeem(pending: Pending, code: CheckedCode, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+    let parameters = Parameters::new(&[
         ("grant_type", "authorization_code"),
         ("code", code.expose()),
         ("redirect_uri", pending.redirect_uri.as_str()),
         ("code_verifier", pending.verifier.expose()),
         ("resource", &pending.found.audience),
-    ];
-    let server = &pending.found.server;
-    authenticated(server.token_endpoint(), server, &pending.client, &parameters, pending.found.flow.target.reach)
+    ]);
+    let request = TokenRequest::of(&pending.found, pending.client, parameters);
+    let step = Step::Send(request.outbound(fresh)?);
+    let again = pending.stored.then_some(pending.redirect_uri);
+    let login = Login { found: pending.found, again, got: Got::Code };
+    Ok((State::Token(AwaitToken::new(login, request)), step))
 }
 
-/// What a token endpoint answered.
-pub(crate) enum TokenAnswer {
-    /// Tokens, of type Bearer.
-    Tokens(TokenResponse),
-    /// A refusal in the protocol's words.
-    Refused(ErrorResponse),
+/// A login that waits for its tokens.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) found: Box<Found>,
+    /// With which redirect URI the client may be registered anew, when the server has forgotten it.
+    pub(crate) again: Option<RedirectUri>,
+    pub(crate) got: Got,
 }
 
-/// Reads the answer of a token endpoint.
-///
-/// # Errors
-/// When there is none, when the server has a problem of its own, or when the answer makes no sense.
-pub(crate) fn read(endpoint: &Url, answer: Result<Inbound, FetchFailed>) -> Result<TokenAnswer, Failed> {
-    let what = "the authorization server gave no token";
-    let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
-    let status = answer.status;
-    let at = place(endpoint);
-    if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
-        let why = format!("{at} answered {status}");
-        return Err(Failed::new(Code::ServerFault, what, why, "the server has a problem of its own; try again later"));
+impl Login {
+    /// One without a person, whose client nobody but the provider can give.
+    pub(crate) fn unattended(found: Box<Found>, got: Got) -> Self {
+        Self { found, again: None, got }
     }
-    // Some servers refuse with 200.
-    if let Ok(error) = json::parse_as::<ErrorResponse>(&answer.body) {
-        return Ok(TokenAnswer::Refused(error));
-    }
-    let bad = |why: String| Failed::new(Code::BadTokenAnswer, what, why, "ask the operator of the server");
-    if status != http::StatusCode::OK {
-        return Err(bad(format!("{at} answered {status} without a reason")));
-    }
-    let tokens = TokenResponse::parse(&answer.body).map_err(|why| bad(format!("{at}: {why}")))?;
-    if !tokens.token_type.eq_ignore_ascii_case("bearer") {
-        let kind: String = tokens.token_type.chars().take(40).collect();
-        return Err(bad(format!("{at} issued a token of type {kind:?}, and only Bearer is understood")));
-    }
-    Ok(TokenAnswer::Tokens(tokens))
-}
 
-/// When a token expires that was issued now.
-pub(crate) fn expiry(tokens: &TokenResponse, now: Timestamp) -> Option<Timestamp> {
-    tokens.expires_in.map(|seconds| now.plus(Duration::from_secs(seconds)))
+    /// The finished login.
+    pub(crate) fn finished(
+        self,
+        client: RegisteredClient,
+        tokens: TokenResponse,
+        key: Option<ProofKey>,
+        now: Timestamp,
+    ) -> (State, Step) {
+        let found = *self.found;
+        let granted: Option<ScopeSet> = tokens.scope.clone().or_else(|| found.scope.clone());
+        let connected = Connected {
+            notes: found.flow.notes,
+            tokens: StoredTokens {
+                resource: found.flow.target.resource,
+                account: found.flow.target.account,
+                audience: found.audience,
+                server: found.server,
+                client,
+                got: self.got,
+                expires_at: expiry(&tokens, now),
+                issued_at: now,
+                access_token: tokens.access_token,
+                proof_key: key,
+                // The client can ask for itself again, so that one more secret to keep is of no use.
+                refresh_token: tokens.refresh_token.filter(|_| self.got != Got::ClientCredentials),
+                requested: found.scope,
+                granted,
+                generation: 0,
+            },
+        };
+        (State::Finished, Step::Done(Box::new(connected)))
+    }
 }
 
 /// Whether the client may be registered anew: once, and only when an earlier login registered it by itself.
-pub(crate) fn may_register_again(pending: &Pending) -> bool {
-    pending.stored && pending.client.registration() == Registration::Dynamic
+pub(crate) fn may_register_again(stored: bool, client: &RegisteredClient) -> bool {
+    stored && client.registration() == Registration::Dynamic
 }
 
 /// Waits for the tokens.
 #[derive(Debug)]
 pub(crate) struct AwaitToken {
-    pending: Pending,
+    login: Login,
+    request: TokenRequest,
 }
 
 impl AwaitToken {
-    pub(crate) fn new(pending: Pending) -> Self {
-        Self { pending }
+    pub(crate) fn new(login: Login, request: TokenRequest) -> Self {
+        Self { login, request }
     }
 
-    pub(crate) fn on(self, answer: Result<Inbound, FetchFailed>, now: Timestamp) -> Result<(State, Step), Failed> {
-        let pending = self.pending;
-        let endpoint = pending.found.server.token_endpoint();
-        match read(endpoint, answer)? {
-            TokenAnswer::Tokens(tokens) => Ok((State::Finished, Step::Done(Box::new(connected(pending, tokens, now))))),
-            TokenAnswer::Refused(error) if error.error == "invalid_client" && may_register_again(&pending) => {
-                registration::register_again(pending.found, pending.redirect_uri)
-            }
-            TokenAnswer::Refused(error) => {
-                let code = if error.error == "invalid_client" { Code::ClientUnknown } else { Code::TokenRefused };
-                Err(Failed::new(
-                    code,
-                    "the authorization server refused to give a token",
-                    format!("{} answered {}", place(endpoint), authorization::words(&error)),
-                    "try again; if it happens again ask the operator of the server",
-                ))
-            }
+    pub(crate) fn on(
+        self,
+        answer: Result<Inbound, FetchFailed>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<(State, Step), Failed> {
+        let Self { login, request } = self;
+        let (endpoint, client) = (request.server.token_endpoint().clone(), request.client.clone());
+        match request.on(answer, fresh)? {
+            Told::Tokens(tokens, key) => Ok(login.finished(client, tokens, key, fresh.now)),
+            Told::Again(request, outbound) => Ok(again(Self::new(login, *request), outbound)),
+            Told::Refused(error) if error.error == "invalid_client" => match login.again {
+                Some(redirect_uri) if may_register_again(true, &client) => {
+                    registration::register_again(login.found, redirect_uri)
+                }
+                _ => Err(refused(Code::ClientUnknown, &endpoint, &error)),
+            },
+            Told::Refused(error) => Err(refused(Code::TokenRefused, &endpoint, &error)),
         }
     }
 }
 
-fn connected(pending: Pending, tokens: TokenResponse, now: Timestamp) -> Connected {
-    let found = *pending.found;
-    let granted: Option<ScopeSet> = tokens.scope.clone().or_else(|| found.scope.clone());
-    Connected {
-        notes: found.flow.notes,
-        tokens: StoredTokens {
-            resource: found.flow.target.resource,
-            account: found.flow.target.account,
-            audience: found.audience,
-            server: found.server,
-            client: pending.client,
-            expires_at: expiry(&tokens, now),
-            issued_at: now,
-            access_token: tokens.access_token,
-            refresh_token: tokens.refresh_token,
-            requested: found.scope,
-            granted,
-            generation: 0,
-        },
-    }
+fn again(waiting: AwaitToken, outbound: Outbound) -> (State, Step) {
+    (State::Token(waiting), Step::Send(outbound))
+}
+
+/// The token endpoint's refusal.
+pub(crate) fn refused(code: Code, endpoint: &url::Url, error: &doorward_types::messages::ErrorResponse) -> Failed {
+    Failed::new(
+        code,
+        "the authorization server refused to give a token",
+        format!("{} answered {}", place(endpoint), authorization::words(error)),
+        "try again; if it happens again ask the operator of the server",
+    )
 }

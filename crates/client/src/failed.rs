@@ -96,6 +96,8 @@ codes! {
     AuthorizationRefused = "CL-304", Refused;
     /// The port that the browser would come back to is taken, blocked, or answered by somebody else.
     PortUnusable = "CL-305", Error;
+    /// The authorization server has no sign-in by a code for another device.
+    NoDeviceFlow = "CL-306", Refused;
 
     /// The token endpoint refused.
     TokenRefused = "CL-401", Refused;
@@ -107,6 +109,12 @@ codes! {
     ClientUnknown = "CL-404", Refused;
     /// The server asks for more rights again and again.
     TooManyStepUps = "CL-405", Refused;
+    /// The tokens are not bound to a key, and were to be.
+    NotBound = "CL-406", Refused;
+    /// There is no assertion that this server would take.
+    NoAssertion = "CL-407", Refused;
+    /// The identity provider refused.
+    ProviderRefused = "CL-408", Refused;
 
     /// The authorization server did not confirm that the tokens were revoked.
     NotRevoked = "CL-501", Refused;

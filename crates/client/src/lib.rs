@@ -13,21 +13,30 @@
 //!         Step::HoldPort(wanted) => Input::PortHeld { redirect_uri: listener.hold(wanted).await? },
 //!         Step::OpenBrowser(page) => { browser.open(&page.url); listener.next_callback_or_time_up().await }
 //!         Step::KeepWaiting { .. } => listener.next_callback_or_time_up().await,
+//!         Step::ShowDeviceCode(code) => { show(&code); sleep(code.wait).await; Input::Waited }
+//!         Step::Wait(time) => { sleep(time).await; Input::Waited }
 //!         Step::Done(connected) => break connected,
 //!     };
 //!     (connect, step) = connect.on(input, now(), &mut entropy)?;
 //! }
 //! ```
 
+mod assertion;
 mod authorization;
 mod bearer;
 mod bound;
 mod callback;
+mod client_credentials;
 mod connect;
+mod device;
 mod discovery;
 mod document;
+mod dpop;
+mod enterprise;
 mod exchange;
 mod failed;
+mod grant;
+mod proof;
 mod refresh;
 mod registration;
 mod revoke;
@@ -40,17 +49,19 @@ pub mod store;
 pub mod target;
 #[cfg(test)]
 mod tests;
+mod token_request;
 
-pub use bearer::BearerFor;
+pub use bearer::{BearerFor, next_nonce};
 pub use bound::{
     AuthMethod, ClientCredentials, ClientRecord, IssuerBound, RegisteredClient, Registration, WrongIssuer,
 };
 pub use callback::CheckedCallback;
 pub use connect::Connect;
 pub use failed::{Code, Exit, Failed};
+pub use proof::{Occasion, ProofKey};
 pub use refresh::{Refresh, Refreshed};
 pub use revoke::Revoke;
 pub use scope::StepUps;
 pub use step::{Connected, Input, Note, Step};
-pub use store::{CredentialStore, Key, SaveFailed, StoreFault, StoredTokens, TokensRecord};
+pub use store::{CredentialStore, Got, Key, SaveFailed, StoreFault, StoredTokens, TokensRecord};
 pub use target::Target;

@@ -1,8 +1,7 @@
 //! How this client comes to an identifier at the authorization server.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use doorward_types::{
-    ClientId, Entropy, Secret, Timestamp, json,
+    ClientId, Secret, Timestamp, json,
     messages::{ClientMetadata, ErrorResponse, RegistrationResponse},
     metadata::ValidatedMetadata,
     outbound::{FetchFailed, Inbound, Outbound},
@@ -11,11 +10,13 @@ use doorward_types::{
 
 use crate::{
     AuthMethod, ClientCredentials, Code, Failed, IssuerBound, Note, RegisteredClient, Registration, Step,
-    authorization::{self, AwaitPort},
+    authorization,
     connect::State,
     discovery::Found,
     failed::{no_answer, place},
-    target::PreRegistered,
+    grant,
+    target::{Grant, PreRegistered},
+    token_request::Fresh,
 };
 
 /// The redirect URI of a client that was registered without saying one.
@@ -25,9 +26,12 @@ const USUAL_REDIRECT: &str = "http://127.0.0.1/callback";
 /// metadata document; else dynamic registration.
 ///
 /// Source: MCP 2026-07-28 authorization, "Client Registration Approaches".
-pub(crate) fn choose(found: Found) -> Result<(State, Step), Failed> {
+pub(crate) fn choose(found: Found, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
     if let Some(client) = pre_registered(&found)? {
-        return AwaitPort::known(Box::new(found), client, false);
+        return grant::with(Box::new(found), client, false, fresh);
+    }
+    if matches!(found.flow.target.grant, Grant::ClientCredentials) {
+        return Err(grant::client_missing(&found));
     }
     let issuer = found.server.issuer().clone();
     Ok((State::StoredClient(AwaitStoredClient { found: Box::new(found) }), Step::LoadClient { issuer }))
@@ -60,13 +64,22 @@ fn pre_registered(found: &Found) -> Result<Option<RegisteredClient>, Failed> {
     Ok(Some(IssuerBound::new(issuer.clone(), given(client, &found.server)?)))
 }
 
-fn given(client: &PreRegistered, server: &ValidatedMetadata) -> Result<ClientCredentials, Failed> {
-    let auth_method = match (client.auth_method, &client.secret) {
-        (Some(method), _) => method,
-        (None, None) => AuthMethod::None,
-        (None, Some(_)) => with_secret(server),
+pub(crate) fn given(client: &PreRegistered, server: &ValidatedMetadata) -> Result<ClientCredentials, Failed> {
+    let auth_method = match (client.auth_method, &client.key, &client.secret) {
+        (Some(method), ..) => method,
+        (None, Some(_), _) => AuthMethod::PrivateKeyJwt,
+        (None, None, Some(_)) => with_secret(server),
+        (None, None, None) => AuthMethod::None,
     };
-    if auth_method != AuthMethod::None && client.secret.is_none() {
+    if auth_method == AuthMethod::PrivateKeyJwt && client.key.is_none() {
+        return Err(Failed::new(
+            Code::NoRegistration,
+            "the client identifier that was given needs its private key",
+            format!("its authentication method is {}", auth_method.as_str()),
+            "give the key too",
+        ));
+    }
+    if auth_method.needs_secret() && client.secret.is_none() {
         return Err(Failed::new(
             Code::NoRegistration,
             "the client identifier that was given needs its secret",
@@ -76,15 +89,16 @@ fn given(client: &PreRegistered, server: &ValidatedMetadata) -> Result<ClientCre
     }
     Ok(ClientCredentials {
         client_id: client.client_id.clone(),
-        secret: client.secret.clone().filter(|_| auth_method != AuthMethod::None),
+        secret: client.secret.clone().filter(|_| auth_method.needs_secret()),
         secret_expires_at: None,
+        key: client.key.clone().filter(|_| auth_method == AuthMethod::PrivateKeyJwt),
         auth_method,
         registration: Registration::PreRegistered,
         redirect_uri: client.redirect_uri.clone().unwrap_or_else(usual_redirect),
     })
 }
 
-fn usual_redirect() -> RedirectUri {
+pub(crate) fn usual_redirect() -> RedirectUri {
     RedirectUri::parse(USUAL_REDIRECT).expect("the usual redirect URI is one")
 }
 
@@ -108,16 +122,12 @@ pub(crate) struct AwaitStoredClient {
 }
 
 impl AwaitStoredClient {
-    pub(crate) fn on(
-        self,
-        stored: Option<RegisteredClient>,
-        now: Timestamp,
-        entropy: &mut dyn Entropy,
-    ) -> Result<(State, Step), Failed> {
+    pub(crate) fn on(self, stored: Option<RegisteredClient>, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
         let Self { found } = self;
         // A store that answers with another server's client changes nothing: that client is not for here.
-        if let Some(client) = stored.filter(|client| client.at(&found.server).is_ok() && !client.is_expired(now)) {
-            return AwaitPort::known(found, client, true);
+        if let Some(client) = stored.filter(|client| client.at(&found.server).is_ok() && !client.is_expired(fresh.now))
+        {
+            return grant::with(found, client, true, fresh);
         }
         let document = found.flow.target.metadata_document.as_ref();
         if let Some(document) = document.filter(|_| found.server.document().client_id_metadata_document_supported) {
@@ -125,25 +135,19 @@ impl AwaitStoredClient {
                 client_id: document.url.clone(),
                 secret: None,
                 secret_expires_at: None,
+                key: None,
                 auth_method: AuthMethod::None,
                 registration: Registration::MetadataDocument,
                 redirect_uri: document.redirect_uri.clone(),
             };
             let client = IssuerBound::new(found.server.issuer().clone(), credentials);
-            return AwaitPort::known(found, client, false);
+            return grant::with(found, client, false, fresh);
         }
         if found.server.registration_endpoint().is_some() {
-            return AwaitPort::unregistered(found, &random_path(entropy));
+            return grant::unregistered(found, fresh);
         }
         Err(no_registration(&found))
     }
-}
-
-/// A path that no page can guess, so that only the real answer finds the listener.
-fn random_path(entropy: &mut dyn Entropy) -> String {
-    let mut bytes = [0; 16];
-    entropy.fill(&mut bytes);
-    format!("/callback/{}", Base64UrlUnpadded::encode_string(&bytes))
 }
 
 fn no_registration(found: &Found) -> Failed {
@@ -174,7 +178,7 @@ pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Result<(
         redirect_uris: vec![redirect_uri.to_string()],
         client_name: Some(found.flow.target.client_name.clone()),
         token_endpoint_auth_method: Some(wanted_method(&found.server)?.as_str().to_owned()),
-        grant_types: Some(vec!["authorization_code".into(), "refresh_token".into()]),
+        grant_types: Some(grant_types(&found.server)),
         response_types: Some(vec!["code".into()]),
         application_type: Some("native".into()),
         scope: (!scope.is_empty()).then(|| scope.to_string()),
@@ -185,6 +189,13 @@ pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Result<(
     let body = serde_json::to_vec(&metadata).expect("strings serialise");
     let request = Outbound::post(endpoint, "application/json", body, found.flow.target.reach);
     Ok((State::Registration(AwaitRegistration { found, redirect_uri }), Step::Send(request)))
+}
+
+/// The grants to ask for. Where the server can let another device in, one registration is good for both ways.
+fn grant_types(server: &ValidatedMetadata) -> Vec<String> {
+    const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+    let device = server.document().grant_types_supported.iter().any(|grant| grant == DEVICE);
+    ["authorization_code", "refresh_token"].into_iter().chain(device.then_some(DEVICE)).map(str::to_owned).collect()
 }
 
 /// The method to ask for: none where the server takes public clients, or does not say what it takes.
@@ -260,7 +271,10 @@ fn read(server: &ValidatedMetadata, redirect_uri: &RedirectUri, body: &[u8]) -> 
         (None, Some(_)) => with_secret(server),
         (None, None) => AuthMethod::None,
     };
-    if auth_method != AuthMethod::None && secret.is_none() {
+    if auth_method == AuthMethod::PrivateKeyJwt {
+        return Err("it registered private_key_jwt, and no key was registered".into());
+    }
+    if auth_method.needs_secret() && secret.is_none() {
         return Err(format!("it registered {} and gave no secret", auth_method.as_str()));
     }
     Ok(ClientCredentials {
@@ -270,6 +284,7 @@ fn read(server: &ValidatedMetadata, redirect_uri: &RedirectUri, body: &[u8]) -> 
             .filter(|at| *at != 0 && secret.is_some())
             .map(Timestamp::from_unix),
         secret,
+        key: None,
         auth_method,
         registration: Registration::Dynamic,
         redirect_uri: redirect_uri.clone(),
@@ -304,8 +319,8 @@ pub(crate) struct AwaitSaved {
 }
 
 impl AwaitSaved {
-    pub(crate) fn on(self, entropy: &mut dyn Entropy) -> Result<(State, Step), Failed> {
-        authorization::open(self.found, self.client, self.redirect_uri, false, entropy)
+    pub(crate) fn on(self, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+        grant::registered(self.found, self.client, self.redirect_uri, fresh)
     }
 }
 

@@ -1,12 +1,16 @@
 //! Giving tokens back.
 
 use doorward_types::{
-    json,
+    Entropy, Timestamp, json,
     messages::ErrorResponse,
     outbound::{FetchFailed, Inbound, Outbound, Reach},
 };
 
-use crate::{Code, Failed, StoredTokens, authorization, exchange, failed::no_answer};
+use crate::{
+    Code, Failed, StoredTokens, authorization,
+    failed::no_answer,
+    token_request::{Fresh, Parameters, authenticated},
+};
 
 /// Requests that give tokens back: the refresh token first, since it could make new access tokens.
 #[derive(Debug)]
@@ -21,15 +25,21 @@ impl Revoke {
     /// # Errors
     /// When the client's credentials are another server's.
     /// Source: RFC 7009 section 2.1.
-    pub fn start(tokens: &StoredTokens, reach: Reach) -> Result<Option<Self>, Failed> {
+    pub fn start(
+        tokens: &StoredTokens,
+        reach: Reach,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Self>, Failed> {
         let Some(endpoint) = tokens.server.revocation_endpoint() else { return Ok(None) };
         let refresh = tokens.refresh_token.as_ref().map(|token| (token.expose(), "refresh_token"));
+        let mut fresh = Fresh { now, entropy };
         let requests = refresh
             .into_iter()
             .chain([(tokens.access_token.expose(), "access_token")])
             .map(|(token, hint)| {
-                let parameters = [("token", token), ("token_type_hint", hint)];
-                exchange::authenticated(endpoint, &tokens.server, &tokens.client, &parameters, reach)
+                let parameters = Parameters::new(&[("token", token), ("token_type_hint", hint)]);
+                authenticated(endpoint, &tokens.server, &tokens.client, &parameters, reach, &mut fresh)
             })
             .collect::<Result<_, _>>()?;
         Ok(Some(Self { requests }))

@@ -1,6 +1,9 @@
 //! A world made of answers: it does each step of the machine as a script says, and remembers what was done.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use doorward_types::{
     Entropy, Timestamp,
@@ -12,8 +15,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    Connect, Connected, Failed, Input, RegisteredClient, Step, Target,
-    step::{HoldPort, NotTaken, OpenBrowser, PortChoice},
+    Connect, Connected, Failed, Input, Occasion, RegisteredClient, Step, StoredTokens, Target,
+    step::{HoldPort, NotTaken, OpenBrowser, PortChoice, ShowDeviceCode},
 };
 
 pub(crate) const MCP: &str = "https://mcp.example/mcp";
@@ -73,6 +76,13 @@ pub(crate) struct World {
     pub(crate) held: Vec<HoldPort>,
     pub(crate) opened: Vec<Url>,
     pub(crate) not_taken: Vec<NotTaken>,
+    /// The codes that a person was shown.
+    pub(crate) shown: Vec<ShowDeviceCode>,
+    /// How long was waited each time.
+    pub(crate) waits: Vec<Duration>,
+    /// How often is waited at most.
+    pub(crate) patience: u32,
+    pub(crate) now: Timestamp,
     /// The kinds of step in their order.
     pub(crate) order: Vec<&'static str>,
 }
@@ -106,6 +116,10 @@ impl World {
             held: Vec::new(),
             opened: Vec::new(),
             not_taken: Vec::new(),
+            shown: Vec::new(),
+            waits: Vec::new(),
+            patience: 1000,
+            now: NOW,
             order: Vec::new(),
         }
     }
@@ -148,7 +162,8 @@ impl World {
             if let Step::Done(connected) = step {
                 return Ok(*connected);
             }
-            (connect, step) = connect.on(self.perform(step), NOW, &mut entropy)?;
+            let input = self.perform(step);
+            (connect, step) = connect.on(input, self.now, &mut entropy)?;
         }
     }
 
@@ -193,8 +208,29 @@ impl World {
                 self.not_taken.push(why);
                 self.next_callback()
             }
+            Step::ShowDeviceCode(code) => {
+                self.order.push("show");
+                self.pass(code.wait);
+                self.shown.push(*code);
+                self.waited()
+            }
+            Step::Wait(time) => {
+                self.order.push("wait");
+                self.pass(time);
+                self.waited()
+            }
             Step::Done(_) => unreachable!("the run ends before"),
         }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.waits.push(time);
+        self.now = self.now.plus(time);
+    }
+
+    fn waited(&mut self) -> Input {
+        self.patience -= 1;
+        if self.patience == 0 { Input::TimeUp } else { Input::Waited }
     }
 
     fn next_callback(&mut self) -> Input {
@@ -227,6 +263,14 @@ impl World {
     pub(crate) fn sent_to(&self, url: &str) -> Vec<&Sent> {
         self.sent.iter().filter(|sent| sent.url == url).collect()
     }
+}
+
+/// The `Authorization` header of a request to the tokens' server.
+pub(crate) fn shown(tokens: &StoredTokens) -> HeaderValue {
+    let url = tokens.resource.url();
+    let mut entropy = Counting(9);
+    let mut occasion = Occasion { method: &Method::POST, url: &url, nonce: None, now: NOW, entropy: &mut entropy };
+    tokens.bearer().headers_for(&tokens.resource, &mut occasion).unwrap()[header::AUTHORIZATION].clone()
 }
 
 /// An answer with a JSON body.

@@ -11,13 +11,16 @@ use crate::{Code, Failed, Note, Step, Target, connect::State, discovery::AwaitRe
 pub(crate) struct Flow {
     pub(crate) target: Target,
     pub(crate) challenged: Option<ScopeSet>,
+    /// Whether the MCP server says that it takes only tokens that are bound to a key.
+    pub(crate) wants_bound: bool,
     pub(crate) notes: Vec<Note>,
 }
 
 pub(crate) fn start(target: Target, headers: Option<&HeaderMap>) -> Result<(State, Step), Failed> {
     let named = headers.and_then(challenge::bearer).and_then(|c| c.get("resource_metadata").map(str::to_owned));
     let challenged = headers.and_then(scope::of_challenge);
-    let mut flow = Flow { target, challenged, notes: Vec::new() };
+    let wants_bound = headers.is_some_and(challenge::wants_bound);
+    let mut flow = Flow { target, challenged, wants_bound, notes: Vec::new() };
     // A text that is no URL at all says nothing; the well-known places are asked as if it were not there.
     match named.and_then(|text| Url::parse(&text).ok()) {
         Some(url) => {

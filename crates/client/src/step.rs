@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_types::{
-    Issuer, ResourceId, ScopeSet,
+    Issuer, ResourceId, ScopeSet, Timestamp,
     outbound::{FetchFailed, Inbound, Outbound},
 };
 use url::Url;
@@ -34,6 +34,11 @@ pub enum Step {
         /// When set: how much longer to wait at most.
         at_most: Option<Duration>,
     },
+    /// Show this to the person, wait as long as it says, and answer with [`Input::Waited`], or with [`Input::TimeUp`] when
+    /// nobody may be waited for any longer.
+    ShowDeviceCode(Box<ShowDeviceCode>),
+    /// Wait this long, then answer with [`Input::Waited`], or with [`Input::TimeUp`].
+    Wait(Duration),
     /// The login is complete. Save the tokens, use them once, and only then tell the person that all is well.
     Done(Box<Connected>),
 }
@@ -76,6 +81,25 @@ pub struct OpenBrowser {
     pub scope: Option<ScopeSet>,
 }
 
+/// What a person needs to sign in somewhere else.
+///
+/// Source: RFC 8628 section 3.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShowDeviceCode {
+    /// The page to open: https, or http on this computer.
+    pub verification_uri: Url,
+    /// What to type there.
+    pub user_code: String,
+    /// The same page with the code in it, for a link or a picture that a telephone reads. The person still compares the code.
+    pub complete: Option<Url>,
+    /// Until when the code is good.
+    pub expires: Timestamp,
+    /// The authorization server.
+    pub issuer: Issuer,
+    /// How long to wait before the first question.
+    pub wait: Duration,
+}
+
 /// Why a request to the callback was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTaken {
@@ -108,6 +132,8 @@ pub enum Input {
         /// The query as it was received.
         query: String,
     },
+    /// [`Step::ShowDeviceCode`] or [`Step::Wait`] is done: the time has passed.
+    Waited,
     /// Nobody came in time.
     TimeUp,
 }

@@ -10,7 +10,7 @@ use doorward_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{BearerFor, ClientRecord, RegisteredClient};
+use crate::{BearerFor, ClientRecord, ProofKey, RegisteredClient};
 
 /// What one set of tokens is filed under.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +26,21 @@ pub struct Key {
     pub account: Option<String>,
 }
 
+/// How tokens were got, which says how they are renewed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Got {
+    /// A person allowed it in a browser on this computer.
+    #[default]
+    Code,
+    /// A person allowed it somewhere else.
+    Device,
+    /// The client asked for itself. It can ask again at any time.
+    ClientCredentials,
+    /// An assertion about a person or a workload was shown.
+    Assertion,
+}
+
 /// The tokens of one login, and all that is needed to renew or revoke them without asking anybody.
 #[derive(Clone, Debug)]
 pub struct StoredTokens {
@@ -39,8 +54,12 @@ pub struct StoredTokens {
     pub server: ValidatedMetadata,
     /// The client that the tokens were issued to.
     pub client: RegisteredClient,
+    /// How they were got.
+    pub got: Got,
     /// The access token.
     pub access_token: Secret<secret::AccessToken>,
+    /// The key that the tokens are bound to; with one the access token is of type DPoP, else of type Bearer.
+    pub proof_key: Option<ProofKey>,
     /// When it expires, if the server said so.
     pub expires_at: Option<Timestamp>,
     /// When it was issued.
@@ -68,7 +87,17 @@ impl StoredTokens {
 
     /// The access token for use at its server.
     pub fn bearer(&self) -> BearerFor {
-        BearerFor::new(self.resource.clone(), self.access_token.clone())
+        BearerFor::new(self.resource.clone(), self.access_token.clone(), self.proof_key.clone())
+    }
+
+    /// The type of the access token, `Bearer` or `DPoP`.
+    pub fn token_type(&self) -> &'static str {
+        if self.proof_key.is_some() { "DPoP" } else { "Bearer" }
+    }
+
+    /// Whether a new access token can be had without a person and without anything that is not stored.
+    pub fn can_be_renewed(&self) -> bool {
+        self.refresh_token.is_some() || self.got == Got::ClientCredentials
     }
 
     /// Whether the access token has expired, or will within `ahead`. One without a known end never does.
@@ -93,7 +122,10 @@ impl StoredTokens {
                 ..AuthorizationServerMetadata::default()
             },
             client: self.client.to_stored(),
+            got: self.got,
             access_token: self.access_token.expose().to_owned(),
+            token_type: self.token_type().to_owned(),
+            proof_key: self.proof_key.as_ref().map(ProofKey::to_stored),
             expires_at: self.expires_at,
             issued_at: self.issued_at,
             refresh_token: self.refresh_token.as_ref().map(|token| token.expose().to_owned()),
@@ -109,13 +141,24 @@ impl StoredTokens {
     /// Says what cannot be, without any value.
     pub fn from_stored(record: TokensRecord) -> Result<Self, String> {
         let client = RegisteredClient::from_stored(record.client)?;
-        let server = record.server.validate(client.issuer()).map_err(|e| e.to_string())?;
+        let server = match record.got {
+            Got::Code => record.server.validate(client.issuer()),
+            Got::Device | Got::ClientCredentials | Got::Assertion => record.server.validate_for_tokens(client.issuer()),
+        };
+        let server = server.map_err(|e| e.to_string())?;
+        let proof_key = record.proof_key.as_deref().map(ProofKey::from_stored).transpose()?;
+        // A token that lost its key must not be shown as one that needs none.
+        if record.token_type.eq_ignore_ascii_case("dpop") != proof_key.is_some() {
+            return Err("the stored token and its key do not belong together".into());
+        }
         Ok(Self {
             resource: record.resource,
             account: record.account,
             audience: record.audience,
             server,
             client,
+            got: record.got,
+            proof_key,
             access_token: Secret::parse(record.access_token).map_err(|e| e.to_string())?,
             expires_at: record.expires_at,
             issued_at: record.issued_at,
@@ -136,7 +179,13 @@ pub struct TokensRecord {
     audience: String,
     server: AuthorizationServerMetadata,
     client: ClientRecord,
+    #[serde(default)]
+    got: Got,
     access_token: String,
+    #[serde(default = "bearer")]
+    token_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
     issued_at: Timestamp,
@@ -147,6 +196,11 @@ pub struct TokensRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     granted: Option<ScopeSet>,
     generation: u64,
+}
+
+/// The type of tokens that were stored before there was another.
+fn bearer() -> String {
+    "Bearer".to_owned()
 }
 
 /// The store cannot be read or written. The message names the place and the reason, never a secret.

@@ -1,7 +1,8 @@
 //! What the user wants to connect to, and how.
 
 use doorward_types::{
-    ClientId, Issuer, ResourceId, ScopeSet, Secret, outbound::Reach, redirect::RedirectUri, secret, web_url,
+    ClientId, Issuer, ResourceId, ScopeSet, Secret, jose::ClientKey, outbound::Reach, redirect::RedirectUri, secret,
+    web_url,
 };
 
 use crate::{AuthMethod, Code, Failed};
@@ -19,6 +20,10 @@ pub struct Target {
     pub clients: Vec<PreRegistered>,
     /// The client ID metadata document that stands for this program.
     pub metadata_document: Option<MetadataDocument>,
+    /// How a token is got.
+    pub grant: Grant,
+    /// Whether tokens are bound to a key.
+    pub dpop: Dpop,
     /// Exactly these scopes, whatever the server suggests.
     pub scope: Option<ScopeSet>,
     /// What was asked for before; it is asked for again, so that a step-up loses nothing.
@@ -31,6 +36,55 @@ pub struct Target {
     pub lenient: Lenient,
 }
 
+/// How a token is got.
+#[derive(Clone, Debug, Default)]
+pub enum Grant {
+    /// A person signs in with a browser that comes back to this computer.
+    #[default]
+    Code,
+    /// A person signs in with a browser anywhere and types a code.
+    Device,
+    /// The client asks for itself, without a person. It must have come from the provider, with a secret or a key.
+    ClientCredentials,
+    /// Somebody whom the authorization server trusts says who it is: a workload's own identity. Of several assertions the
+    /// one for this server that has not expired is shown.
+    Assertion(Vec<Secret<secret::Assertion>>),
+    /// The organisation's identity provider decides.
+    Enterprise(Box<Enterprise>),
+}
+
+/// An organisation's identity provider, and who the person is there.
+#[derive(Clone, Debug)]
+pub struct Enterprise {
+    /// The identity provider.
+    pub issuer: Issuer,
+    /// This program as the identity provider knows it.
+    pub client: PreRegistered,
+    /// What the identity provider said when the person signed in there.
+    pub id_token: Secret<secret::Assertion>,
+}
+
+impl Grant {
+    /// Whether a person has to be there.
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Code | Self::Device)
+    }
+}
+
+/// Whether tokens are bound to a key, so that a copy of them is good for nothing.
+///
+/// Source: RFC 9449.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dpop {
+    /// Where the MCP server says that it wants it, and the authorization server can do it.
+    #[default]
+    WhenAsked,
+    /// Always; a token that is not bound is refused.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// A client that the user got from the provider.
 #[derive(Clone, Debug)]
 pub struct PreRegistered {
@@ -41,6 +95,8 @@ pub struct PreRegistered {
     pub client_id: ClientId,
     /// The secret, if it has one.
     pub secret: Option<Secret<secret::ClientSecret>>,
+    /// The key that it signs its assertions with, if it has one.
+    pub key: Option<ClientKey>,
     /// How it proves itself; chosen from what the server lists when `None`.
     pub auth_method: Option<AuthMethod>,
     /// Its registered redirect URI, on loopback. With a port in it, exactly that port is used. `None` means
@@ -88,6 +144,8 @@ impl Target {
             account: None,
             clients: Vec::new(),
             metadata_document: None,
+            grant: Grant::default(),
+            dpop: Dpop::default(),
             scope: None,
             requested_before: None,
             known_issuer: None,

@@ -36,9 +36,29 @@ pub fn parse_all(headers: &HeaderMap) -> Vec<Challenge> {
     out
 }
 
-/// The first `Bearer` challenge of an answer.
+/// The first `Bearer` challenge of an answer, or, where there is none, the first `DPoP` challenge, which has the same
+/// parameters.
+///
+/// Source: RFC 6750 section 3, RFC 9449 section 7.1.
 pub fn bearer(headers: &HeaderMap) -> Option<Challenge> {
-    parse_all(headers).into_iter().find(|challenge| challenge.scheme == "bearer")
+    let all = parse_all(headers);
+    let first = |scheme: &str| all.iter().find(|challenge| challenge.scheme == scheme).cloned();
+    first("bearer").or_else(|| first("dpop"))
+}
+
+/// Whether an answer asks for tokens that are bound to a key and for no others.
+pub fn wants_bound(headers: &HeaderMap) -> bool {
+    let all = parse_all(headers);
+    let has = |scheme: &str| all.iter().any(|challenge| challenge.scheme == scheme);
+    has("dpop") && !has("bearer")
+}
+
+/// Whether an answer asks for the same request with its nonce in the proof.
+///
+/// Source: RFC 9449 section 9.
+pub fn wants_nonce(headers: &HeaderMap) -> bool {
+    let asks = |challenge: &Challenge| challenge.scheme == "dpop" && challenge.get("error") == Some("use_dpop_nonce");
+    parse_all(headers).iter().any(asks)
 }
 
 fn parse_into(text: &str, out: &mut Vec<Challenge>) {

@@ -110,33 +110,48 @@ pub enum MetadataRefusal {
     NoAuthorizationServer,
 }
 
-/// An authorization server's metadata that was checked: its issuer is the one that was asked for, S256 is
-/// listed, and every endpoint is https (or on this machine, when the issuer is too). Endpoints come from
-/// here and from nowhere else.
+/// An authorization server's metadata that was checked: its issuer is the one that was asked for, every endpoint is https
+/// (or on this machine, when the issuer is too), and where a person is sent S256 is listed. Endpoints come from here and
+/// from nowhere else.
 #[derive(Clone, Debug)]
 pub struct ValidatedMetadata {
     issuer: Issuer,
-    authorization_endpoint: Url,
+    authorization_endpoint: Option<Url>,
     token_endpoint: Url,
     registration_endpoint: Option<Url>,
     revocation_endpoint: Option<Url>,
+    device_authorization_endpoint: Option<Url>,
     document: AuthorizationServerMetadata,
 }
 
 impl AuthorizationServerMetadata {
-    /// Checks the document against the issuer for which it was fetched.
+    /// Checks the document against the issuer for which it was fetched, for a login with a code.
     ///
     /// # Errors
     /// Says what is wrong with it, with the evidence.
     /// Source: RFC 8414 section 3.3, MCP 2026-07-28 authorization, "Authorization Code Protection".
     pub fn validate(self, expected: &Issuer) -> Result<ValidatedMetadata, MetadataRefusal> {
-        if self.issuer != expected.as_str() {
-            return Err(MetadataRefusal::Issuer { expected: expected.to_string(), found: shorten(&self.issuer) });
-        }
-        let methods = self.code_challenge_methods_supported.as_deref();
-        if !methods.unwrap_or_default().iter().any(|method| method == "S256") {
+        if self.issuer == expected.as_str() && !self.lists_s256() {
+            let methods = self.code_challenge_methods_supported.as_deref();
             let found = methods.map_or_else(|| "nothing at all".to_owned(), |methods| shorten(&format!("{methods:?}")));
             return Err(MetadataRefusal::NoS256(found));
+        }
+        let valid = self.validate_for_tokens(expected)?;
+        match &valid.authorization_endpoint {
+            Some(_) => Ok(valid),
+            None => Err(MetadataRefusal::Missing("authorization_endpoint")),
+        }
+    }
+
+    /// The same for grants that need no code, so that nothing has to be protected with PKCE. A server that does not list
+    /// S256 gets no authorization endpoint here.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, with the evidence.
+    /// Source: RFC 8414 sections 2 and 3.3.
+    pub fn validate_for_tokens(self, expected: &Issuer) -> Result<ValidatedMetadata, MetadataRefusal> {
+        if self.issuer != expected.as_str() {
+            return Err(MetadataRefusal::Issuer { expected: expected.to_string(), found: shorten(&self.issuer) });
         }
         let local = web_url::is_loopback(&expected.url());
         let read = |name: &'static str, text: &Option<String>| -> Result<Option<Url>, MetadataRefusal> {
@@ -147,18 +162,22 @@ impl AuthorizationServerMetadata {
             }
             Ok(Some(url))
         };
-        let authorization_endpoint = read("authorization_endpoint", &self.authorization_endpoint)?
-            .ok_or(MetadataRefusal::Missing("authorization_endpoint"))?;
+        let authorization_endpoint = read("authorization_endpoint", &self.authorization_endpoint)?;
         let token_endpoint =
             read("token_endpoint", &self.token_endpoint)?.ok_or(MetadataRefusal::Missing("token_endpoint"))?;
         Ok(ValidatedMetadata {
             issuer: expected.clone(),
-            authorization_endpoint,
+            authorization_endpoint: authorization_endpoint.filter(|_| self.lists_s256()),
             token_endpoint,
             registration_endpoint: read("registration_endpoint", &self.registration_endpoint)?,
             revocation_endpoint: read("revocation_endpoint", &self.revocation_endpoint)?,
+            device_authorization_endpoint: read("device_authorization_endpoint", &self.device_authorization_endpoint)?,
             document: self,
         })
+    }
+
+    fn lists_s256(&self) -> bool {
+        self.code_challenge_methods_supported.iter().flatten().any(|method| method == "S256")
     }
 }
 
@@ -167,9 +186,9 @@ impl ValidatedMetadata {
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
     }
-    /// Where the person is sent.
-    pub fn authorization_endpoint(&self) -> &Url {
-        &self.authorization_endpoint
+    /// Where the person is sent, if the server protects that with PKCE (S256).
+    pub fn authorization_endpoint(&self) -> Option<&Url> {
+        self.authorization_endpoint.as_ref()
     }
     /// Where codes and refresh tokens are exchanged.
     pub fn token_endpoint(&self) -> &Url {
@@ -182,6 +201,10 @@ impl ValidatedMetadata {
     /// Where tokens are given back, if they can be.
     pub fn revocation_endpoint(&self) -> Option<&Url> {
         self.revocation_endpoint.as_ref()
+    }
+    /// Where a device asks to be let in, if it can.
+    pub fn device_authorization_endpoint(&self) -> Option<&Url> {
+        self.device_authorization_endpoint.as_ref()
     }
     /// All other members.
     pub fn document(&self) -> &AuthorizationServerMetadata {

@@ -61,7 +61,7 @@ kinds! {
     /// The secret part of a `request_uri` (RFC 9126 section 2.2).
     RequestReference = "request reference", "dwp_", 256;
     /// A device code (RFC 8628 section 3.2).
-    DeviceCode = "device code", "dwd_", 256;
+    DeviceCode = "device code", "dwd_", 4096;
     /// What a person types to say which device to let in (RFC 8628 section 6.1): not generated like the others.
     UserCode = "user code", "", 64;
     /// An identity provider's assertion about a person and a client (RFC 7523 section 2.1).

@@ -67,6 +67,7 @@ impl AwaitResource {
             Document::Found(document) => match self.check(&document) {
                 Ok((servers, note)) => {
                     self.flow.notes.extend(note);
+                    self.flow.wants_bound |= document.dpop_bound_access_tokens_required;
                     let listed = scope::readable(document.scopes_supported.iter().map(String::as_str));
                     return AwaitServer::first(self.flow, document.resource, listed, servers);
                 }

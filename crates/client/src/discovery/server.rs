@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use doorward_types::{
     Issuer, ScopeSet,
-    metadata::{AuthorizationServerMetadata, MetadataRefusal},
+    metadata::{AuthorizationServerMetadata, MetadataRefusal, ValidatedMetadata},
     outbound::{FetchFailed, Inbound, Outbound},
     web_url,
 };
@@ -15,9 +15,12 @@ use crate::{
     Code, Failed, Note, Step,
     connect::State,
     document::{self, Document},
+    dpop,
     failed::place,
     registration, scope,
     start::Flow,
+    target::Grant,
+    token_request::Fresh,
 };
 
 /// Waits for the metadata of an authorization server.
@@ -69,7 +72,11 @@ impl AwaitServer {
         (State::Server(self), step)
     }
 
-    pub(crate) fn on(mut self, answer: Result<Inbound, FetchFailed>) -> Result<(State, Step), Failed> {
+    pub(crate) fn on(
+        mut self,
+        answer: Result<Inbound, FetchFailed>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<(State, Step), Failed> {
         let what = "the authorization server's metadata";
         match document::read::<AuthorizationServerMetadata>(what, &self.url, answer)? {
             Document::Absent(why) => self.absent.push(why),
@@ -81,7 +88,7 @@ impl AwaitServer {
                     "ask the operator of the server",
                 ));
             }
-            Document::Found(document) => match document.validate(&self.issuer) {
+            Document::Found(document) => match self.check(document) {
                 Ok(server) => {
                     let Self { mut flow, audience, listed, .. } = self;
                     if let Some(from) = flow.target.known_issuer.clone().filter(|known| known != server.issuer()) {
@@ -89,7 +96,8 @@ impl AwaitServer {
                     }
                     let lists = &server.document().scopes_supported;
                     let scope = scope::choose(&flow.target, flow.challenged.as_ref(), &listed, lists);
-                    return registration::choose(Found { flow, audience, server, listed, scope });
+                    let key = dpop::choose(&flow, &server)?;
+                    return registration::choose(Found { flow, audience, server, listed, scope, key }, fresh);
                 }
                 Err(refusal) => {
                     let failed = explain(&self.url, &refusal);
@@ -98,6 +106,14 @@ impl AwaitServer {
             },
         }
         self.next()
+    }
+
+    /// Only a login with a code has to be protected with PKCE.
+    fn check(&self, document: AuthorizationServerMetadata) -> Result<ValidatedMetadata, MetadataRefusal> {
+        match self.flow.target.grant {
+            Grant::Code => document.validate(&self.issuer),
+            _ => document.validate_for_tokens(&self.issuer),
+        }
     }
 
     /// Goes on to the next place, and after the last one to the next issuer.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Code, Refresh, Revoke, StoredTokens,
-    scripted::{ISSUER, MCP, NOW, World, answer},
+    scripted::{Counting, ISSUER, MCP, NOW, World, answer, shown},
 };
 
 const TOKEN: &str = "https://as.example/token";
@@ -21,7 +21,7 @@ fn a_login_ends_with_tokens_for_this_server() {
     let key = tokens.key();
     assert_eq!((key.issuer.as_str(), key.resource.as_str(), key.client_id.as_str()), (ISSUER, MCP, "dyn-1"));
     assert_eq!(key.account.as_deref(), Some("work"));
-    assert_eq!(tokens.bearer().header_for(&tokens.resource).unwrap(), "Bearer at-1");
+    assert_eq!(shown(&tokens), "Bearer at-1");
     assert_eq!(tokens.expires_at, Some(Timestamp::from_unix(NOW.as_unix() + 600)));
     assert_eq!(tokens.refresh_token.as_ref().unwrap().expose(), "rt-1");
     assert_eq!(tokens.granted.as_ref().unwrap().to_string(), "a b");
@@ -69,9 +69,9 @@ fn no_request_with_a_secret_follows_a_redirect() {
     let mut world = World::usual();
     let tokens = world.run().unwrap().tokens;
     assert!(world.sent.iter().all(|sent| (sent.redirects == Redirects::Refuse) == (sent.method == "POST")));
-    let (_, request) = Refresh::start(tokens.clone(), None, world.target.reach).unwrap();
+    let (_, request) = Refresh::start(tokens.clone(), None, world.target.reach, NOW, &mut Counting(1)).unwrap();
     assert_eq!(request.redirects, Redirects::Refuse);
-    let revoke = Revoke::start(&tokens, world.target.reach).unwrap().unwrap();
+    let revoke = Revoke::start(&tokens, world.target.reach, NOW, &mut Counting(1)).unwrap().unwrap();
     assert!(revoke.requests.iter().all(|request| request.redirects == Redirects::Refuse));
 }
 

@@ -8,8 +8,8 @@ use doorward_types::{
 use serde_json::{Value, json};
 
 use crate::{
-    Code, Refresh, Refreshed, Revoke, StoredTokens,
-    scripted::{ISSUER, MCP, NOW, World, answer, server, with},
+    Code, Failed, Refresh, Refreshed, Revoke, StoredTokens,
+    scripted::{Counting, ISSUER, MCP, NOW, World, answer, server, shown, with},
     target::PreRegistered,
 };
 
@@ -25,8 +25,12 @@ fn form(request: &Outbound) -> Form {
     Form::parse(&request.body).unwrap()
 }
 
+fn start(tokens: StoredTokens, narrower: Option<ScopeSet>) -> Result<(Refresh, Outbound), Failed> {
+    Refresh::start(tokens, narrower, Reach::Public, NOW, &mut Counting(1))
+}
+
 fn refresh(tokens: StoredTokens, answer: Result<Inbound, FetchFailed>) -> Refreshed {
-    Refresh::start(tokens, None, Reach::Public).unwrap().0.on(answer, NOW)
+    start(tokens, None).unwrap().0.on(answer, NOW, &mut Counting(2))
 }
 
 fn ok(body: &Value) -> Result<Inbound, FetchFailed> {
@@ -36,7 +40,7 @@ fn ok(body: &Value) -> Result<Inbound, FetchFailed> {
 #[test]
 fn a_refresh_names_the_resource_and_no_scope() {
     // proves: MCP-AUTH-073, MCP-AUTH-119
-    let (_, request) = Refresh::start(tokens(), None, Reach::Public).unwrap();
+    let (_, request) = start(tokens(), None).unwrap();
     assert_eq!(request.url.as_str(), "https://as.example/token");
     let sent = form(&request);
     assert_eq!(sent.names().collect::<Vec<_>>(), ["grant_type", "refresh_token", "resource", "client_id"]);
@@ -51,7 +55,7 @@ fn a_refresh_names_the_resource_and_no_scope() {
 fn scopes_are_sent_only_when_they_are_fewer() {
     for (wanted, sent) in [("a", Some("a")), ("a b", None), ("a c", None), ("c", None)] {
         let wanted = ScopeSet::parse(wanted).unwrap();
-        let (_, request) = Refresh::start(tokens(), Some(wanted), Reach::Public).unwrap();
+        let (_, request) = start(tokens(), Some(wanted)).unwrap();
         assert_eq!(form(&request).get("scope"), sent);
     }
 }
@@ -72,7 +76,7 @@ fn a_refresh_renews_what_came_and_keeps_the_rest() {
     assert_eq!(new.refresh_token.as_ref().unwrap().expose(), "rt-1");
     assert_eq!(new.granted.as_ref().unwrap().to_string(), "a b");
     assert_eq!(new.expires_at, None);
-    assert_eq!(new.bearer().header_for(&new.resource).unwrap(), "Bearer at-2");
+    assert_eq!(shown(&new), "Bearer at-2");
 }
 
 #[test]
@@ -119,6 +123,7 @@ fn a_forgotten_client_is_told_apart() {
         issuer: None,
         client_id: doorward_types::ClientId::parse("mine").unwrap(),
         secret: None,
+        key: None,
         auth_method: None,
         redirect_uri: None,
     }];
@@ -132,14 +137,14 @@ fn without_a_refresh_token_a_person_is_needed() {
     // proves: MCP-AUTH-122
     let mut tokens = tokens();
     tokens.refresh_token = None;
-    let failed = Refresh::start(tokens, None, Reach::Public).unwrap_err();
+    let failed = start(tokens, None).unwrap_err();
     assert_eq!((failed.code(), failed.exit() as u8), (Code::LoginNeeded, 3));
 }
 
 #[test]
 fn both_tokens_are_given_back_and_the_answer_is_read() {
     let tokens = tokens();
-    let revoke = Revoke::start(&tokens, Reach::Public).unwrap().unwrap();
+    let revoke = Revoke::start(&tokens, Reach::Public, NOW, &mut Counting(3)).unwrap().unwrap();
     let sent: Vec<_> = revoke.requests.iter().map(form).collect();
     assert_eq!(
         sent.iter().map(|form| (form.get("token"), form.get("token_type_hint"))).collect::<Vec<_>>(),
@@ -155,5 +160,5 @@ fn both_tokens_are_given_back_and_the_answer_is_read() {
     let mut world = World::usual();
     let silent = with(server(ISSUER), json!({ "revocation_endpoint": null }));
     world.document("https://as.example/.well-known/oauth-authorization-server", silent);
-    assert!(Revoke::start(&world.run().unwrap().tokens, Reach::Public).unwrap().is_none());
+    assert!(Revoke::start(&world.run().unwrap().tokens, Reach::Public, NOW, &mut Counting(3)).unwrap().is_none());
 }

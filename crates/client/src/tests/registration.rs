@@ -17,6 +17,7 @@ fn stored(issuer: &str, id: &str) -> RegisteredClient {
         client_id: ClientId::parse(id).unwrap(),
         secret: None,
         secret_expires_at: None,
+        key: None,
         auth_method: AuthMethod::None,
         registration: Registration::Dynamic,
         redirect_uri: RedirectUri::parse("http://127.0.0.1:40000/callback/abc").unwrap(),
@@ -29,6 +30,7 @@ fn given(issuer: Option<&str>, id: &str) -> PreRegistered {
         issuer: issuer.map(|issuer| Issuer::parse(issuer).unwrap()),
         client_id: ClientId::parse(id).unwrap(),
         secret: None,
+        key: None,
         auth_method: None,
         redirect_uri: None,
     }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 pub(crate) use super::ladder::Manner;
 use super::{
     browser::{self, Way},
-    fail,
+    device, fail,
     ladder::Paste,
     listener::{Callback, Listener},
     pages::Page,
@@ -174,6 +174,11 @@ impl Visit<'_> {
                 let until = at_most.map_or(self.until, |most| self.until.min(Instant::now() + most));
                 self.at.wait(until, self.manner).await
             }
+            Step::ShowDeviceCode(code) => {
+                device::show(&code);
+                device::wait(code.wait, self.until).await
+            }
+            Step::Wait(time) => device::wait(time, self.until).await,
             Step::Done(_) => unreachable!("the loop ends with it"),
         })
     }

@@ -48,7 +48,7 @@ pub(super) fn describe(tokens: &StoredTokens) -> Value {
         "account": tokens.account,
         "scopes": tokens.granted,
         "expires_at": tokens.expires_at,
-        "renewable": tokens.refresh_token.is_some(),
+        "renewable": tokens.can_be_renewed(),
     })
 }
 
@@ -61,7 +61,7 @@ pub(super) fn scopes(tokens: &StoredTokens) -> String {
 
 /// When the access token ends, and whether that matters.
 pub(super) fn expiry(tokens: &StoredTokens, now: Timestamp) -> String {
-    let renewed = if tokens.refresh_token.is_some() { ", renewed by itself" } else { ", then log in again" };
+    let renewed = if tokens.can_be_renewed() { ", renewed by itself" } else { ", then log in again" };
     match tokens.expires_at {
         None => "the server did not say".to_owned(),
         Some(at) if at <= now => match tokens.refresh_token {

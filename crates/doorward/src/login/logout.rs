@@ -12,7 +12,7 @@ use super::{
     account, fail,
     place::{self, Place},
 };
-use crate::{cli, failure::Failure, output};
+use crate::{cli, entropy::SystemEntropy, failure::Failure, output, serve::now};
 
 /// How long another process may take to finish its refresh.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -120,7 +120,7 @@ pub(super) async fn end(place: &Place, target: &Target, tokens: &StoredTokens) -
 }
 
 async fn tell_server(place: &Place, target: &Target, tokens: &StoredTokens) -> Told {
-    let revoke = match Revoke::start(tokens, target.reach) {
+    let revoke = match Revoke::start(tokens, target.reach, now(), &mut SystemEntropy) {
         Ok(Some(revoke)) => revoke,
         Ok(None) => return Told::NoWay,
         Err(failed) => return Told::Not(failed),

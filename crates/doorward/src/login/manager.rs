@@ -233,7 +233,7 @@ impl Shared {
             return Ok(None);
         };
         let credential = self.adopt(tokens.clone(), None);
-        if !is_ending(&tokens) || tokens.refresh_token.is_none() {
+        if !is_ending(&tokens) || !tokens.can_be_renewed() {
             return Ok(Some(credential));
         }
         let has_ended = tokens.expires_within(Duration::ZERO, now());
@@ -278,7 +278,7 @@ impl Shared {
             let lives = !stored.expires_within(Duration::ZERO, now());
             let is_new = lives && refreshed.is_some_and(|at| at.elapsed() < FRESH);
             if !is_new
-                && stored.refresh_token.is_some()
+                && stored.can_be_renewed()
                 && let Some(new) = self.refresh(stored).await?
             {
                 return Ok(Some(self.adopt_renewed(new)));
@@ -343,7 +343,7 @@ impl Shared {
     ) -> Result<Credential, Failed> {
         let resource = &self.target.resource;
         let person_needed = |but: &str| fail::person_needed(resource, &format!("{}; {but}", asks.why), &asks.command);
-        if self.manner.way == Way::Nobody {
+        if self.manner.way == Way::Nobody && target.grant.needs_a_person() {
             return Err(person_needed("nobody can look at a browser here"));
         }
         let turn = turn::take(&self.place, resource, &self.manner).await?;
@@ -355,7 +355,7 @@ impl Shared {
         let window = self.place.window(resource);
         // Whoever was waited for died over its page, and nobody will answer there.
         let opener_died = turn.waited && window.is_open();
-        if let Some(ago) = window.opened_lately().filter(|_| !opener_died) {
+        if let Some(ago) = window.opened_lately().filter(|_| !opener_died && target.grant.needs_a_person()) {
             let but = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
             return Err(person_needed(&but));
         }

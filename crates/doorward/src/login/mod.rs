@@ -2,6 +2,7 @@
 
 mod account;
 mod browser;
+mod device;
 mod fail;
 mod flow;
 mod holder;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_client::{BearerFor, Code, Failed, Target};
+use doorward_client::{BearerFor, Code, Failed, Occasion, Target, next_nonce};
 use doorward_types::{Revision, challenge};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::json;
 
 use super::{fail, place::Place};
+use crate::{entropy::SystemEntropy, serve::now};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,18 +38,35 @@ pub(super) async fn send(place: &Place, target: &Target, bearer: Option<&BearerF
         "io.modelcontextprotocol/clientInfo": {"name": "doorward", "version": env!("CARGO_PKG_VERSION")},
     });
     let call = json!({"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": {"_meta": meta}});
-    let mut request = Request::post(target.resource.url().as_str())
-        .header(header::ACCEPT, "application/json, text/event-stream")
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("mcp-protocol-version", version)
-        .header("mcp-method", "server/discover")
-        .body(Bytes::from(call.to_string()))
-        .expect("a parsed URL and fixed headers make a request");
-    if let Some(value) = bearer.and_then(|bearer| bearer.header_for(&target.resource)) {
-        request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::clone(&value));
+    let url = target.resource.url();
+    let body = Bytes::from(call.to_string());
+    let request = |nonce: Option<&str>| {
+        let mut request = Request::post(url.as_str())
+            .header(header::ACCEPT, "application/json, text/event-stream")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("mcp-protocol-version", version)
+            .header("mcp-method", "server/discover")
+            .body(body.clone())
+            .expect("a parsed URL and fixed headers make a request");
+        let mut occasion =
+            Occasion { method: &Method::POST, url: &url, nonce, now: now(), entropy: &mut SystemEntropy };
+        let shown = bearer.and_then(|bearer| bearer.headers_for(&target.resource, &mut occasion));
+        request.headers_mut().extend(shown.unwrap_or_default());
+        request
+    };
+    let send = async |request| {
+        let answer = place.fetcher.stream(request, target.reach, PATIENCE).await;
+        answer.map_err(|failed| fail::unreachable(&target.resource, &failed))
+    };
+    let mut answer = send(request(None)).await?;
+    if answer.status() == StatusCode::UNAUTHORIZED
+        && bearer.is_some_and(BearerFor::is_bound)
+        && challenge::wants_nonce(answer.headers())
+        && let Some(nonce) = next_nonce(answer.headers())
+    {
+        let again = request(Some(nonce));
+        answer = send(again).await?;
     }
-    let answer = place.fetcher.stream(request, target.reach, PATIENCE).await;
-    let answer = answer.map_err(|failed| fail::unreachable(&target.resource, &failed))?;
     Ok(Answer { status: answer.status(), headers: answer.headers().clone() })
 }
 

@@ -7,7 +7,7 @@ use doorward_fetch::Reach;
 use doorward_store::Attempt;
 
 use super::{fail, manager::is_ending, place::Place};
-use crate::serve::now;
+use crate::{entropy::SystemEntropy, serve::now};
 
 /// How long one process may keep the others from refreshing: longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
@@ -54,13 +54,20 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     let generation = present.generation;
     // Of one generation, those in hand may be newer: see [`Renewed::unsaved`].
     let present = if generation == tokens.generation { tokens } else { present };
-    let (refresh, request) = match Refresh::start(present, None, reach) {
+    let (mut refresh, mut request) = match Refresh::start(present, None, reach, now(), &mut SystemEntropy) {
         Ok(started) => started,
         Err(failed) if failed.code() == Code::LoginNeeded => return Ok(None),
         Err(failed) => return Err(failed),
     };
     tracing::info!(resource = key.resource.as_str(), "refreshing the access token");
-    match refresh.on(place.fetcher.send(request).await, now()) {
+    let refreshed = loop {
+        match refresh.on(place.fetcher.send(request).await, now(), &mut SystemEntropy) {
+            Refreshed::Again(next, again) => (refresh, request) = (*next, again),
+            other => break other,
+        }
+    };
+    match refreshed {
+        Refreshed::Again(..) => unreachable!("it is not what the loop ends with"),
         Refreshed::New(mut new) => {
             new.generation = generation;
             keep(place, *new).await

@@ -15,7 +15,7 @@ pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failu
     let Some(before) = stored else {
         return Err(account::missing(&place, &target, "there is no login at this server").await.into());
     };
-    if before.refresh_token.is_none() {
+    if !before.can_be_renewed() {
         return Err(fail::log_in_as(&target, "the server gave no refresh token, so only a new login renews it").into());
     }
     let Some(renewed) = refresh::run(&place, before.clone(), target.reach).await? else {

@@ -28,16 +28,25 @@ pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure
         let why = "the access token has expired, and there is no refresh token to renew it with";
         return Err(fail::log_in_as(&target, why).into());
     }
-    let header = credential.bearer.header_for(&resource).ok_or_else(|| {
+    if credential.bearer.resource() != &resource {
+        let next = format!("doorward login --force {resource}");
         let why = "the stored login is for another server";
-        Failed::new(Code::OutOfOrder, "the token cannot be printed", why, format!("doorward login --force {resource}"))
-    })?;
-    let header = header.to_str().unwrap_or_default();
-    let token = header.trim_start_matches("Bearer ");
+        return Err(Failed::new(Code::OutOfOrder, "the token cannot be printed", why, next).into());
+    }
+    if tokens.proof_key.is_some() && !json {
+        return Err(Failed::new(
+            Code::NotBound,
+            "this token is good for nothing by itself",
+            "it is bound to a key that stays here (DPoP), and each request needs a new proof of that key",
+            format!("let doorward connect {resource} make the requests; --json prints the token all the same"),
+        )
+        .into());
+    }
+    let token = tokens.access_token.expose();
     if json {
         let object = json!({
             "access_token": token,
-            "token_type": "Bearer",
+            "token_type": tokens.token_type(),
             "expires_at": tokens.expires_at,
             "scope": tokens.granted.as_ref().map(ToString::to_string),
             "url": resource,
@@ -45,7 +54,7 @@ pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure
         });
         output::data(&object.to_string());
     } else if flags.header {
-        output::data(&format!("Authorization: {header}"));
+        output::data(&format!("Authorization: {} {token}", tokens.token_type()));
     } else {
         output::data(token);
     }

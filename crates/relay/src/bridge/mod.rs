@@ -17,6 +17,7 @@ mod http_sse;
 mod incoming;
 mod link;
 mod listen;
+mod possession;
 mod renew;
 mod resume;
 mod route;

@@ -15,13 +15,14 @@ use doorward_client::{Code, Failed};
 use doorward_fetch::Fetcher;
 use doorward_types::{ResourceId, challenge, outbound::FetchFailed};
 use futures_util::Stream;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::{sync::mpsc, time::Instant};
 use url::Url;
 
 use super::{
     bearer::{BearerSource, Credential, Why},
     http_sse::{self, Pipe},
+    possession::Possession,
     settings::{BridgeSettings, Transport},
 };
 
@@ -73,6 +74,7 @@ pub(super) struct Wire {
     url: Url,
     /// The connection to a server of 2024-11-05.
     pipe: Mutex<Option<Arc<Pipe>>>,
+    possession: Possession,
     source: Arc<dyn BearerSource>,
     fetcher: Fetcher,
     /// Whether the server has ever answered.
@@ -94,6 +96,7 @@ impl Wire {
             settings,
             url: upstream.url(),
             pipe: Mutex::default(),
+            possession: Possession::default(),
             resource: upstream,
             source,
             fetcher,
@@ -249,20 +252,35 @@ impl Wire {
         credential: Option<&Credential>,
         within: Duration,
     ) -> Result<Response<Body>, NoAnswer> {
+        let mut is_again = false;
+        loop {
+            let request = self.request(url, outgoing, credential)?;
+            let answer = self.fetcher.stream(request, self.settings.reach, within).await;
+            let answer = answer.map_err(NoAnswer::Fetch)?;
+            // A request without the nonce that the server wants did not run.
+            if self.possession.wants_again(answer.status(), answer.headers(), credential) && !is_again {
+                is_again = true;
+                continue;
+            }
+            return Ok(answer.map(|body| Box::pin(body) as Body));
+        }
+    }
+
+    fn request(
+        &self,
+        url: &Url,
+        outgoing: &Outgoing,
+        credential: Option<&Credential>,
+    ) -> Result<Request<Bytes>, NoAnswer> {
         let mut request = Request::builder().method(outgoing.method.clone()).uri(url.as_str());
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&outgoing.headers);
             if let Some(credential) = credential {
-                let value = credential.bearer.header_for(&self.resource);
-                let value = value.ok_or_else(|| NoAnswer::NotAuthorized(self.foreign_token()))?;
-                headers.insert(AUTHORIZATION, value);
+                let shown = self.possession.headers(credential, &self.resource, &outgoing.method, url);
+                headers.extend(shown.ok_or_else(|| NoAnswer::NotAuthorized(self.foreign_token()))?);
             }
         }
-        let request = request
-            .body(outgoing.body.clone())
-            .map_err(|error| NoAnswer::Fetch(FetchFailed::Other(error.to_string())))?;
-        let answer = self.fetcher.stream(request, self.settings.reach, within).await;
-        Ok(answer.map_err(NoAnswer::Fetch)?.map(|body| Box::pin(body) as Body))
+        request.body(outgoing.body.clone()).map_err(|error| NoAnswer::Fetch(FetchFailed::Other(error.to_string())))
     }
 
     async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, NoAnswer> {

@@ -1,0 +1,250 @@
+//! A person signs in somewhere else: they are shown a code and a page, and the server is asked until they have answered.
+
+use std::time::Duration;
+
+use doorward_types::{
+    Secret, Timestamp, json,
+    metadata::ValidatedMetadata,
+    outbound::{FetchFailed, Inbound},
+    secret, web_url,
+};
+use serde::Deserialize;
+use url::Url;
+
+use crate::{
+    Code, Failed, RegisteredClient, Step,
+    bearer::next_nonce,
+    connect::State,
+    discovery::Found,
+    exchange::{self, Login, may_register_again},
+    failed::{no_answer, place},
+    registration,
+    step::ShowDeviceCode,
+    store::Got,
+    token_request::{self, Fresh, Parameters, TokenRequest, Told},
+};
+
+/// How long to wait between two questions when the server does not say.
+const USUAL_INTERVAL: Duration = Duration::from_secs(5);
+/// How much longer after each `slow_down`.
+const SLOWER: Duration = Duration::from_secs(5);
+/// The longest pause, however often the server did not answer.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The longest that a code is waited for, whatever the server says.
+const MOST_LIFE: Duration = Duration::from_secs(60 * 60);
+/// The most characters of a code that a person is asked to type.
+const MOST_CODE: usize = 40;
+
+/// Asks for a code to show to the person.
+///
+/// Source: RFC 8628 section 3.1, RFC 8707 section 2.
+pub(crate) fn ask(
+    found: Box<Found>,
+    client: RegisteredClient,
+    stored: bool,
+    fresh: &mut Fresh<'_>,
+) -> Result<(State, Step), Failed> {
+    let Some(endpoint) = found.server.device_authorization_endpoint().cloned() else {
+        return Err(Failed::new(
+            Code::NoDeviceFlow,
+            "the authorization server has no sign-in by a code for another device",
+            format!("{} names no device_authorization_endpoint", found.server.issuer()),
+            "log in where a browser can come back to this computer",
+        ));
+    };
+    let scope = found.scope.as_ref().map(ToString::to_string);
+    let parameters = Parameters::new(&[("resource", found.audience.as_str())]).and("scope", scope.as_deref());
+    let reach = found.flow.target.reach;
+    let request = token_request::authenticated(&endpoint, &found.server, &client, &parameters, reach, fresh)?;
+    Ok((State::DeviceCode(AwaitDeviceCode { found, client, stored, endpoint }), Step::Send(request)))
+}
+
+/// Waits for the code.
+#[derive(Debug)]
+pub(crate) struct AwaitDeviceCode {
+    found: Box<Found>,
+    client: RegisteredClient,
+    stored: bool,
+    endpoint: Url,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    device_code: String,
+    user_code: String,
+    #[serde(alias = "verification_url")]
+    verification_uri: String,
+    verification_uri_complete: Option<String>,
+    expires_in: f64,
+    interval: Option<f64>,
+}
+
+impl AwaitDeviceCode {
+    pub(crate) fn on(self, answer: Result<Inbound, FetchFailed>, now: Timestamp) -> Result<(State, Step), Failed> {
+        let what = "the authorization server gave no code for another device";
+        let Self { found, client, stored, endpoint } = self;
+        let answer = answer.map_err(|failed| no_answer(what, &endpoint, &failed))?;
+        if let Some(error) = token_request::refusal(what, &endpoint, &answer)? {
+            let forgotten = matches!(error.error.as_str(), "invalid_client" | "unauthorized_client");
+            if forgotten && may_register_again(stored, &client) {
+                return registration::register_again(found, registration::usual_redirect());
+            }
+            let code = if error.error == "invalid_client" { Code::ClientUnknown } else { Code::AuthorizationRefused };
+            return Err(exchange::refused(code, &endpoint, &error));
+        }
+        let (shown, device_code, interval) = read(&found.server, &answer.body, now).map_err(|why| {
+            let why = format!("{}: {why}", place(&endpoint));
+            Failed::new(Code::BadTokenAnswer, what, why, "ask the operator of the server")
+        })?;
+        let parameters = Parameters::new(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", device_code.expose()),
+            ("resource", &found.audience),
+        ]);
+        let shown = ShowDeviceCode { wait: interval, ..shown };
+        let expires = shown.expires;
+        let request = TokenRequest::of(&found, client, parameters);
+        let login = Login { found, again: None, got: Got::Device };
+        let waiting = Polling { login, request, interval, pause: interval, expires };
+        Ok((State::DevicePause(AwaitPause(waiting)), Step::ShowDeviceCode(Box::new(shown))))
+    }
+}
+
+/// Reads the answer; what a person is shown is what they could type, and only a web page is opened.
+///
+/// Source: RFC 8628 section 3.2.
+fn read(
+    server: &ValidatedMetadata,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(ShowDeviceCode, Secret<secret::DeviceCode>, Duration), String> {
+    let answer: Answer = json::parse_as(body).map_err(|error| error.to_string())?;
+    let local = web_url::is_loopback(&server.issuer().url());
+    let page = |text: &str| {
+        let url = web_url::parse(text).map_err(|error| error.to_string())?;
+        if web_url::is_loopback(&url) && !local {
+            return Err("its page is on this computer".to_owned());
+        }
+        Ok(url)
+    };
+    let code = answer.user_code.trim();
+    if code.is_empty() || code.len() > MOST_CODE || !code.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+        return Err("its user_code is nothing that a person could type".into());
+    }
+    let seconds = |value: f64| Duration::try_from_secs_f64(value).ok();
+    let life = seconds(answer.expires_in).filter(|life| !life.is_zero()).ok_or("its expires_in is no time")?;
+    let interval = answer.interval.and_then(seconds).filter(|pause| !pause.is_zero()).unwrap_or(USUAL_INTERVAL);
+    let verification_uri = page(&answer.verification_uri).map_err(|why| format!("its verification_uri: {why}"))?;
+    // What is only a convenience is left out when it leads elsewhere.
+    let complete = answer.verification_uri_complete.and_then(|text| page(&text).ok());
+    let shown = ShowDeviceCode {
+        complete: complete.filter(|complete| complete.origin() == verification_uri.origin()),
+        verification_uri,
+        user_code: code.to_owned(),
+        expires: now.plus(life.min(MOST_LIFE)),
+        issuer: server.issuer().clone(),
+        wait: interval,
+    };
+    let device_code = Secret::parse(answer.device_code).map_err(|error| error.to_string())?;
+    Ok((shown, device_code, interval))
+}
+
+/// What is kept while the person is waited for.
+#[derive(Debug)]
+pub(crate) struct Polling {
+    login: Login,
+    request: TokenRequest,
+    /// The least time between two questions.
+    interval: Duration,
+    /// How long to wait now: longer than the interval after questions that were not answered.
+    pause: Duration,
+    expires: Timestamp,
+}
+
+/// Waits until the server may be asked again.
+#[derive(Debug)]
+pub(crate) struct AwaitPause(Polling);
+
+/// Waits for the server's answer.
+#[derive(Debug)]
+pub(crate) struct AwaitAnswer(Polling);
+
+impl AwaitPause {
+    pub(crate) fn on(self, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+        let Self(waiting) = self;
+        if waiting.expires <= fresh.now {
+            return Err(waiting.time_up());
+        }
+        let step = Step::Send(waiting.request.outbound(fresh)?);
+        Ok((State::DeviceAnswer(AwaitAnswer(waiting)), step))
+    }
+
+    pub(crate) fn time_up(self) -> Failed {
+        self.0.time_up()
+    }
+}
+
+impl AwaitAnswer {
+    /// Source: RFC 8628 section 3.5.
+    pub(crate) fn on(
+        self,
+        answer: Result<Inbound, FetchFailed>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<(State, Step), Failed> {
+        let Self(mut waiting) = self;
+        let (client, endpoint) = (waiting.request.client.clone(), waiting.request.server.token_endpoint().clone());
+        let no_answer = answer.is_err() || answer.as_ref().is_ok_and(|answer| is_fault(answer.status));
+        if no_answer {
+            // What the question came to is unknown, and the code is still good.
+            waiting.pause = (waiting.pause * 2).min(LONGEST.max(waiting.interval));
+            return Ok(waiting.wait());
+        }
+        let nonce = answer.as_ref().ok().and_then(|answer| next_nonce(&answer.headers)).map(str::to_owned);
+        let error = match waiting.request.clone().on(answer, fresh)? {
+            Told::Tokens(tokens, key) => return Ok(waiting.login.finished(client, tokens, key, fresh.now)),
+            Told::Again(request, outbound) => {
+                waiting.request = *request;
+                return Ok((State::DeviceAnswer(Self(waiting)), Step::Send(outbound)));
+            }
+            Told::Refused(error) => error,
+        };
+        match error.error.as_str() {
+            "authorization_pending" => {}
+            "slow_down" => waiting.interval += SLOWER,
+            "expired_token" => return Err(waiting.time_up()),
+            "access_denied" => {
+                return Err(Failed::new(
+                    Code::Denied,
+                    "access was denied in the browser",
+                    format!("{} answered access_denied", place(&endpoint)),
+                    "log in again to allow it",
+                ));
+            }
+            "invalid_client" => return Err(exchange::refused(Code::ClientUnknown, &endpoint, &error)),
+            _ => return Err(exchange::refused(Code::TokenRefused, &endpoint, &error)),
+        }
+        waiting.pause = waiting.interval;
+        waiting.request = waiting.request.anew(nonce);
+        Ok(waiting.wait())
+    }
+}
+
+fn is_fault(status: http::StatusCode) -> bool {
+    status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS
+}
+
+impl Polling {
+    fn wait(self) -> (State, Step) {
+        let step = Step::Wait(self.pause);
+        (State::DevicePause(AwaitPause(self)), step)
+    }
+
+    fn time_up(&self) -> Failed {
+        Failed::new(
+            Code::LoginTimedOut,
+            "nobody finished the login in the browser in time",
+            format!("the code of {} has expired", self.request.server.issuer()),
+            "try again, and finish the login in the browser",
+        )
+    }
+}
