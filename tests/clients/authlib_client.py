@@ -157,4 +157,5 @@ def main():
     say(done=done)
 
 
-main()
+if __name__ == "__main__":
+    main()

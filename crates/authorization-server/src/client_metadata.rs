@@ -162,7 +162,7 @@ impl Described {
         let redirect_uris = redirect_uris(policy, members, by_browser)?;
         check_response_types(members, by_browser)?;
         let application_type = application_type(members, &redirect_uris)?;
-        check_uris(members)?;
+        check_uris(policy, members)?;
         let method = method(members)?;
         if method == Some(Method::None) && members.get("client_secret").is_some() {
             return Err(MetadataRefusal::metadata(
@@ -359,11 +359,18 @@ fn software_id(members: &Members) -> Refused<Option<String>> {
 
 /// The members that are URLs. None of them is ever fetched when a client registers; what is not a public https address
 /// is not kept either, so that no page or tool leads to it later. An empty one counts as absent: some apps send it so.
-fn check_uris(members: &Members) -> Refused<()> {
+///
+/// Keys may be on this computer while this server is: somebody is developing, as with documents.
+fn check_uris(policy: &Policy, members: &Members) -> Refused<()> {
     const NAMES: [&str; 7] =
         ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri", "sector_identifier_uri", "initiate_login_uri"];
+    let developing = web_url::is_loopback(&policy.issuer.url());
+    let is_here = |url: &Url| url.scheme() == "https" && web_url::is_loopback(url);
     for name in NAMES {
         if let Some(uri) = members.text(name)?.filter(|uri| !uri.is_empty()) {
+            if developing && name == "jwks_uri" && web_url::parse(uri).is_ok_and(|url| is_here(&url)) {
+                continue;
+            }
             public_url(uri)
                 .map_err(|rule| MetadataRefusal::Metadata(format!("{name} {} cannot be used: {rule}", shorten(uri))))?;
         }

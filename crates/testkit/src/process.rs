@@ -3,6 +3,7 @@
 //! Helpers panic with a sentence when the world is not as a test needs it; what a test examines is returned.
 //! Every process is killed with all its children when its handle goes out of scope.
 
+mod authority;
 mod browser;
 mod gateway;
 mod opener;
@@ -15,6 +16,7 @@ use std::{
     sync::LazyLock,
 };
 
+pub use authority::{Authority, Certificate};
 pub use browser::Browser;
 pub use gateway::{Gateway, GatewayOptions, Node};
 pub use opener::Opener;

@@ -240,6 +240,19 @@ fn a_public_document_holds_no_secret() {
         elsewhere["jwks_uri"] = json!(uri);
         assert_eq!(judge_document(&elsewhere).is_ok(), good, "CIMD-17: {uri}");
     }
+    // Where this server is on loopback, somebody is developing.
+    let policy = Policy::new(Issuer::parse("http://localhost:8420").unwrap());
+    let url = DocumentUrl::parse(URL).unwrap();
+    for (uri, good) in [
+        ("https://localhost:8443/jwks", true),
+        ("https://127.0.0.1/jwks", true),
+        ("http://localhost/jwks", false),
+        ("https://a.localhost/jwks", false),
+        ("https://10.0.0.1/jwks", false),
+    ] {
+        elsewhere["jwks_uri"] = json!(uri);
+        assert_eq!(read(&policy, &url, &json_answer(&elsewhere), at(0)).is_ok(), good, "CIMD-17: {uri}");
+    }
     elsewhere["jwks"] = json!({"keys": [key]});
     assert!(judge_document(&elsewhere).is_err());
 }

@@ -1,6 +1,6 @@
 //! The flags of `doorward serve`.
 
-use std::{ffi::OsString, net::SocketAddr};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -32,6 +32,10 @@ pub(crate) struct Serve {
     /// by, and nothing else.
     #[arg(long, env = "DOORWARD_TRUSTED_PROXY", value_name = "ADDRESS[/BITS]", value_delimiter = ',')]
     pub(crate) trusted_proxy: Vec<Network>,
+    /// Trust the certificates in this PEM file too, beside the system's, where the gateway reads over https: the keys of
+    /// identity providers, documents that describe apps, and their keys. For a company's own certificate authority.
+    #[arg(long, env = "DOORWARD_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) state: State,
     #[command(flatten)]

@@ -13,6 +13,7 @@ mod revoked;
 mod start_page;
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -62,6 +63,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     let name = flags.name.clone().unwrap_or_else(|| command::name_of(&flags.command));
     let described = Resource { id: resource.clone(), name: name.clone(), scopes: Permission::all_scopes() };
     let policy = policy::build(&flags.clients, &flags.lifetimes, &issuer, described, policy::is_behind_proxy())?;
+    let http = reach_out(flags.ca.as_deref())?;
     let mut settings = settings(&flags)?;
     settings.allowed_hosts.clone_from(&allowed_hosts);
     settings.allowed_origins = address::allowed_origins(&issuer, &flags.allow_origin)?;
@@ -86,7 +88,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     let gateway = Arc::new(Gateway::new(settings, guard.clone(), now));
 
     let setup = setup_token(&state).await?;
-    let site = site(&name, policy, &store, &keys, &gateway, allowed_hosts);
+    let site = site(&name, policy, &store, &keys, &gateway, allowed_hosts, http);
     let router = router(site, gateway.clone());
     start_page::show(
         &start_page::Started {
@@ -150,6 +152,24 @@ fn settings(flags: &cli::Serve) -> Result<Settings, Box<Failure>> {
     Ok(settings)
 }
 
+/// What fetches documents and keys. Nothing is made before something is asked for. Without documents it is still there for
+/// the key sets of clients that were added and of enterprises.
+fn reach_out(ca: Option<&Path>) -> Result<Arc<dyn Http>, Box<Failure>> {
+    let refuse = |file: &Path, why: &dyn std::fmt::Display| {
+        Failure::new(
+            "CFG-10",
+            Exit::Configuration,
+            format!("the certificates in {} cannot be used", file.display()),
+            why,
+            "give a file with one or more certificates in PEM, each from BEGIN CERTIFICATE to END CERTIFICATE",
+        )
+    };
+    let extra_roots = ca.map(|file| std::fs::read(file).map_err(|error| refuse(file, &error))).transpose()?;
+    let fetcher = doorward_fetch::Fetcher::new(doorward_fetch::Options { extra_roots, ..Default::default() })
+        .map_err(|invalid| refuse(ca.unwrap_or(Path::new("")), &invalid))?;
+    Ok(Arc::new(fetcher))
+}
+
 fn site(
     name: &str,
     policy: Policy,
@@ -157,11 +177,8 @@ fn site(
     keys: &Arc<SharedKeys>,
     gateway: &Arc<Gateway>,
     allowed_hosts: Vec<String>,
+    http: Arc<dyn Http>,
 ) -> Arc<Site> {
-    // Nothing is made before something is asked for, and then only public addresses are reached. Without documents it is
-    // still there for the key sets of clients that were added and of enterprises.
-    let fetcher = doorward_fetch::Fetcher::new(doorward_fetch::Options::default()).ok();
-    let http = fetcher.map(|fetcher| Arc::new(fetcher) as Arc<dyn Http>);
     Arc::new(Site {
         policy: Arc::new(policy),
         name: name.to_owned(),
@@ -173,7 +190,7 @@ fn site(
         entropy: entropy::system,
         passwords: doorward_web::Passwords::default(),
         limits: doorward_web::Limits::default(),
-        http,
+        http: Some(http),
         strangers: Arc::default(),
         providers: Providers::default(),
     })

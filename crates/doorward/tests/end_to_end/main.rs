@@ -4,12 +4,16 @@
 mod bridge;
 mod child;
 mod command_line;
+mod documents;
+mod enterprise;
 mod first_contact;
 mod foreign_clients;
 mod libraries;
 mod network;
 mod official_suite;
 mod pages;
+mod robots;
 mod servers;
 mod strange_servers;
+mod web_site;
 mod world;
