@@ -168,7 +168,7 @@ impl std::fmt::Debug for RedirectBack {
 
 #[cfg(test)]
 mod tests {
-    use doorward_testkit::url_text;
+    use doorward_testkit::{redirect_uris, url_text};
     use proptest::prelude::*;
 
     use super::*;
@@ -183,60 +183,7 @@ mod tests {
         // proves: REDIR-01, REDIR-02, REDIR-03, REDIR-04, REDIR-05, REDIR-06, REDIR-07, REDIR-08, REDIR-09, BCP-01
         // proves: R9700-01, MCP-AUTH-083
         assert!(matches(CALLBACK, CALLBACK));
-        for requested in [
-            "https://evil.tld/",
-            "https://a.example.evil.tld/cb",
-            "https://a.example@evil.tld/cb",
-            "https://a.example:pw@evil.tld/cb",
-            "https://evil.tld\\@a.example/cb",
-            "https://a.example%40evil.tld/cb",
-            "https://user@a.example/cb",
-            "https://a.example/cb#x",
-            "https://a.example/cb#",
-            "https://a.example/cb%23x",
-            "https://a.example/cb/../evil",
-            "https://a.example/cb/../cb",
-            "https://a.example/cb/%2e%2e/evil",
-            "https://a.example/cb/..%2fevil",
-            "https://a.example/cb;/../evil",
-            "https://a.example/cb/.",
-            "https://a.example//cb",
-            "https://a.example/cb/",
-            "https://a.example/cb/39Y8n",
-            "HTTPS://A.EXAMPLE/cb",
-            "https://A.example/cb",
-            "https://a.example/CB",
-            "hTTps://a.example/cb",
-            "https://a.example:443/cb",
-            "https://a.example:/cb",
-            "https://a.example:0443/cb",
-            "https://a.example:8443/cb",
-            "https://a.example/c%62",
-            "https://a.example/cb%00",
-            "https://a.example/cb%0d%0aX: y",
-            "https://a.example/cb\r\nX: y",
-            "https://a.example/cb%09",
-            "https://a.example/cb%c0%af",
-            "https://a.example/cb%ed%a0%80",
-            "https://a.example/cb?",
-            "https://a.example/cb?x=1",
-            "https://a.example/cb?code=ATT",
-            " https://a.example/cb",
-            "https://a.example/cb ",
-            "https://a.example/cb\t",
-            "https://a.exam\tple/cb",
-            "https://a.example/cb\n",
-            "https://a.example/cb\u{200b}",
-            "\u{feff}https://a.example/cb",
-            "https://a.example/\u{202e}cb",
-            "https://a\u{ff0e}example/cb",
-            "https://a\u{3002}example/cb",
-            "https://\u{430}.example/cb",
-            "http://a.example/cb",
-            "//a.example/cb",
-            "/cb",
-            "",
-        ] {
+        for requested in redirect_uris::NOT_THE_CALLBACK.iter().chain(&[""]) {
             assert!(!matches(CALLBACK, requested), "{requested:?}");
         }
         assert!(!matches("https://xn--bcher-kva.example/cb", "https://bücher.example/cb"));
@@ -247,48 +194,15 @@ mod tests {
     fn of_a_loopback_uri_the_port_is_free_and_nothing_else() {
         // proves: REDIR-06, REDIR-10, REDIR-11, REDIR-12, REDIR-13, OA21-04
         for registered in ["http://127.0.0.1/cb", "http://127.0.0.1:33418/cb"] {
-            for good in ["", ":1", ":80", ":1024", ":33418", ":65535"] {
-                assert!(matches(registered, &format!("http://127.0.0.1{good}/cb")), "{good}");
+            for port in redirect_uris::LOOPBACK_PORTS {
+                assert!(matches(registered, &format!("http://127.0.0.1{port}/cb")), "{port}");
             }
-            for bad in
-                [":", ":0", ":65536", ":-1", ":0x50", ":\u{ff18}0", ":080", ":+80", ":80 ", ":1:2", ":99999999999"]
-            {
-                assert!(!matches(registered, &format!("http://127.0.0.1{bad}/cb")), "{bad}");
-            }
-            for bad in [
-                "http://127.0.0.1:80/cb/",
-                "http://127.0.0.1:80/CB",
-                "http://127.0.0.1:80/cb?x",
-                "http://127.0.0.1:80/cb#",
-                "http://127.0.0.1:80/x/../cb",
-                "http://127.0.0.1:80@evil.tld/cb",
-                "http://u@127.0.0.1:80/cb",
-                "http://localhost/cb",
-                "http://[::1]/cb",
-                "http://127.0.0.2/cb",
-                "http://127.1/cb",
-                "http://2130706433/cb",
-                "http://0x7f.1/cb",
-                "http://0177.0.0.1/cb",
-                "http://0.0.0.0/cb",
-                "http://[::ffff:127.0.0.1]/cb",
-                "http://127.0.0.1.evil.tld/cb",
-                "https://127.0.0.1/cb",
-                "HTTP://127.0.0.1/cb",
-            ] {
+            for bad in redirect_uris::NOT_THE_LOOPBACK.iter().chain(&["http://localhost/cb"]) {
                 assert!(!matches(registered, bad), "{bad}");
             }
         }
         assert!(matches("http://localhost/cb", "http://localhost:7/cb"));
-        for bad in [
-            "http://127.0.0.1/cb",
-            "http://LOCALHOST/cb",
-            "http://localhost.evil.tld/cb",
-            "http://localhost:80@evil/cb",
-            "http://localhost./cb",
-            "http://testlocalhost/cb",
-            "http://foo.localhost/cb",
-        ] {
+        for bad in redirect_uris::NOT_LOCALHOST.iter().chain(&["http://127.0.0.1/cb"]) {
             assert!(!matches("http://localhost/cb", bad), "{bad}");
         }
         assert!(matches("http://[::1]/cb", "http://[::1]:7/cb"));

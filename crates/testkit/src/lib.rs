@@ -10,6 +10,7 @@ mod entropy;
 pub mod postgres;
 #[cfg(feature = "process")]
 pub mod process;
+pub mod redirect_uris;
 pub mod url_text;
 
 pub use clock::VirtualClock;
