@@ -1,9 +1,20 @@
 //! Requests that nobody would write: whatever comes, it is answered, and never as a fault of ours.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
 use axum::body::Body;
 use doorward_testkit::{SeededEntropy, url_text};
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
-use serde_json::json;
+use doorward_types::{
+    jose::SigningKey,
+    outbound::{FetchFailed, Http, Inbound, Outbound},
+};
+use doorward_web::Strangers;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use serde_json::{Value, json};
 
 use crate::{
     app::{App, Tokens},
@@ -16,6 +27,8 @@ const PATHS: &[&str] = &[
     "/oauth/authorize",
     "/oauth/token",
     "/oauth/register",
+    "/oauth/register/dwcl_x",
+    "/oauth/register/%00%ff",
     "/oauth/revoke",
     "/oauth/introspect",
     "/oauth/par",
@@ -30,6 +43,7 @@ const PATHS: &[&str] = &[
     "/apps/revoke",
     "/assets/style.css",
     "/healthz",
+    "/readyz",
     "/.well-known/oauth-protected-resource",
     "/.well-known/oauth-protected-resource/mcp",
     "/.well-known/oauth-authorization-server",
@@ -86,6 +100,12 @@ const NAMES: &[&str] = &[
     "token_endpoint_auth_method",
     "client_name",
     "application_type",
+    "client_assertion_type",
+    "jwks",
+    "jwks_uri",
+    "client_uri",
+    "scope",
+    "software_id",
 ];
 const HEADERS: &[&str] = &[
     "authorization",
@@ -170,8 +190,8 @@ impl Draw {
         text
     }
 
-    fn json(&mut self) -> Vec<u8> {
-        let mut body = json!({"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"});
+    /// A right description of a client with a few things wrong.
+    fn json(&mut self, mut body: Value) -> Vec<u8> {
         for _ in 0..self.below(4) {
             let name = self.one(NAMES);
             body[name] = match self.below(7) {
@@ -193,8 +213,128 @@ impl Draw {
     }
 }
 
-async fn run(seed: u64, rounds: usize) {
-    let world = World::at(LOCAL).await;
+fn description() -> Value {
+    json!({"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"})
+}
+
+/// Web sites of apps, of which many answer with something else than the description of the app.
+struct Sites {
+    draw: Mutex<Draw>,
+    jwks: Value,
+}
+
+const JWKS: &str = "https://app.example/jwks";
+
+#[async_trait]
+impl Http for Sites {
+    async fn send(&self, request: Outbound) -> Result<Inbound, FetchFailed> {
+        tokio::task::yield_now().await;
+        let mut draw = self.draw.lock().unwrap();
+        let status = match draw.below(16) {
+            0 => return Err(FetchFailed::Timeout(request.timeout)),
+            1 => return Err(FetchFailed::Forbidden("10.0.0.1".into())),
+            2 => draw.one(&["201", "204", "206", "301", "304", "404", "500", "599"]).parse().unwrap(),
+            _ => StatusCode::OK,
+        };
+        let mut headers = HeaderMap::new();
+        let kinds = ["application/json", "application/json", "application/json", "application/x+json", "text/html", ""];
+        headers.insert("content-type", HeaderValue::from_static(draw.one(&kinds)));
+        let lives = ["max-age=3600", "max-age=99999999999999999999", "max-age=-1", "no-store", "max-age=\"", ",,=,"];
+        headers.insert("cache-control", HeaderValue::from_static(draw.one(&lives)));
+        if request.url.as_str() == JWKS {
+            let body = if draw.below(2) == 0 { self.jwks.to_string().into_bytes() } else { draw.json(json!({})) };
+            return Ok(Inbound { status, headers, body });
+        }
+        let mut right = description();
+        right["client_id"] = json!(request.url.as_str());
+        match draw.below(4) {
+            0 => right["jwks_uri"] = json!(JWKS),
+            1 => right["jwks"] = self.jwks.clone(),
+            _ => {}
+        }
+        if draw.below(3) == 0 {
+            right["token_endpoint_auth_method"] = json!("private_key_jwt");
+        }
+        let body = match draw.below(6) {
+            0 => draw.bytes(12_000),
+            1..3 => draw.json(right),
+            _ => right.to_string().into_bytes(),
+        };
+        Ok(Inbound { status, headers, body })
+    }
+}
+
+/// Every route of the router with its methods, as its source names them.
+fn routes() -> Vec<(&'static str, &'static str)> {
+    let source = include_str!("../../src/lib.rs");
+    let mut found = Vec::new();
+    for part in source.split(".route(\"").skip(1) {
+        let (path, rest) = part.split_once("\", ").unwrap();
+        let handlers = rest.lines().next().unwrap();
+        for (call, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("delete(", "DELETE")] {
+            if handlers.starts_with(call) || handlers.contains(&format!(".{call}")) {
+                found.push((path, method));
+            }
+        }
+    }
+    assert!(found.len() >= 28, "the source is not read as it should be: {found:?}");
+    found
+}
+
+/// Whether a route is the one that answers for this path.
+fn answers(route: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (route.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(part), Some(rest)) if part.starts_with("{*") => return !rest.is_empty(),
+            (Some(part), Some(given)) if part == given || (part.starts_with('{') && !given.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// A client whose registration is read, changed and deleted all the time.
+struct Victim {
+    id: String,
+    token: String,
+}
+
+impl Victim {
+    async fn register(world: &World) -> Self {
+        let body = world.register(json!({})).await.json();
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Self { id: text("client_id"), token: text("registration_access_token") }
+    }
+
+    /// A request for its registration that is nearly right.
+    fn request(&self, draw: &mut Draw) -> Request<Body> {
+        let method = draw.one(&["GET", "PUT", "PUT", "PUT", "PUT", "DELETE"]);
+        let id = if draw.below(8) == 0 { url_text::encode(&draw.value()) } else { self.id.clone() };
+        let token = if draw.below(6) == 0 { draw.value() } else { self.token.clone() };
+        let mut right = description();
+        right["client_id"] = json!(self.id);
+        let body = draw.json(right);
+        let mut request = Request::builder().method(method).uri(format!("/oauth/register/{id}"));
+        if let Ok(bearer) = HeaderValue::from_bytes(format!("Bearer {token}").as_bytes()) {
+            request = request.header("authorization", bearer);
+        }
+        let kind = if draw.below(8) == 0 { "text/plain" } else { "application/json" };
+        request.header("host", "localhost:8420").header("content-type", kind).body(Body::from(body)).unwrap()
+    }
+}
+
+/// Sends noise; returns which methods of which routes it drove.
+async fn run(seed: u64, rounds: usize) -> BTreeSet<(&'static str, &'static str)> {
+    let jwks = json!({"keys": [SigningKey::generate().public_jwk()]});
+    let draw =
+        Draw { entropy: SeededEntropy::new(seed + 1000), values: vec![JWKS.into(), CALLBACK.into(), "none".into()] };
+    let sites = Arc::new(Sites { draw: Mutex::new(draw), jwks });
+    let unlimited = Strangers::limited(1_000_000, 1_000_000);
+    let world = World::with(LOCAL, |policy| policy.client_documents = true, Some(sites), unlimited).await;
+    for name in ["ann", "bob"] {
+        world.add_account(name).await;
+    }
     let app = App::new(&world).await;
     let confidential = App::registered(&world, json!({"token_endpoint_auth_method": "client_secret_basic"})).await;
     let mut person = world.browser();
@@ -283,12 +423,50 @@ async fn run(seed: u64, rounds: usize) {
         ("/oauth/token", redeem.map(owned).into()),
         ("/oauth/revoke", [("token", "x"), ("client_id", &app.id)].map(owned).into()),
         ("/oauth/introspect", [("token", "x"), ("client_id", &app.id)].map(owned).into()),
+        ("/oauth/par", url_text::parameters(&query)),
+        ("/oauth/device_authorization", [("client_id", app.id.as_str()), ("scope", "mcp:read")].map(owned).into()),
+        ("/device", [("user_code", "BCDF-GHJK")].map(owned).into()),
+        ("/sign-in", [("name", "ann"), ("password", "x")].map(owned).into()),
         ("/consent", consent.with(&[("answer", "allow")])),
         ("/apps/revoke", html::forms(apps.text()).into_iter().find(|form| form.get("grant").is_some()).unwrap().fields),
     ];
     let mut draw = Draw { entropy: SeededEntropy::new(seed), values };
-    let mut seen = std::collections::BTreeSet::new();
+    let (mut seen, mut driven) = (BTreeSet::new(), BTreeSet::new());
+    let (mut managed, mut documented) = (BTreeSet::new(), BTreeSet::new());
+    let mut victim = Victim::register(&world).await;
     for round in 0..rounds {
+        if draw.below(10) == 0 {
+            let request = victim.request(&mut draw);
+            driven.extend(
+                routes()
+                    .into_iter()
+                    .filter(|(route, method)| request.method() == *method && answers(route, request.uri().path())),
+            );
+            let answer = world.ask(request).await;
+            managed.insert(answer.status.as_u16());
+            if answer.status == 204 {
+                victim = Victim::register(&world).await;
+            } else if let Some(token) = (answer.status == 200)
+                .then(|| answer.json()["registration_access_token"].as_str().map(str::to_owned))
+                .flatten()
+            {
+                victim.token = token;
+            }
+            continue;
+        }
+        if draw.below(10) == 0 {
+            let id = format!("https://app.example/{}", draw.below(rounds / 4));
+            let form = draw.form(&[("grant_type", "refresh_token"), ("refresh_token", "x")].map(owned));
+            let answer = if draw.below(3) == 0 {
+                let fields = url_text::form(&[("client_id", id.as_str())]);
+                let kind = [("content-type", "application/x-www-form-urlencoded")];
+                world.send(Method::POST, "/oauth/token", &kind, format!("{fields}&{form}")).await
+            } else {
+                world.get(&app.request(&[("client_id", Some(&id))])).await
+            };
+            documented.insert(answer.status.as_u16());
+            continue;
+        }
         let at = draw.below(right.len());
         let (known, fields) = &right[at];
         let mut path = match draw.below(20) {
@@ -301,12 +479,13 @@ async fn run(seed: u64, rounds: usize) {
         }
         let Ok(uri) = Uri::try_from(&path) else { continue };
         let (body, kind) = match draw.below(5) {
-            0 => (draw.json(), "application/json"),
+            0 => (draw.json(description()), "application/json"),
             1 => (draw.bytes(3000), "application/octet-stream"),
             2 => (Vec::new(), ""),
             _ => (draw.form(fields).into_bytes(), "application/x-www-form-urlencoded"),
         };
         let method = Method::from_bytes(draw.one(METHODS).as_bytes()).unwrap();
+        driven.extend(routes().into_iter().filter(|(route, known)| method == *known && answers(route, uri.path())));
         let mut request = Request::builder().method(method).uri(uri).body(Body::from(body)).unwrap();
         let headers = request.headers_mut();
         headers.insert("host", HeaderValue::from_static("localhost:8420"));
@@ -333,20 +512,31 @@ async fn run(seed: u64, rounds: usize) {
     for status in [200, 204, 303, 400, 401, 403, 404, 405, 415, 421] {
         assert!(seen.contains(&status), "no {status} in {seen:?}: the generator does not reach what it should");
     }
+    for (name, wanted, seen) in
+        [("management", &[200, 204, 400, 401][..], &managed), ("documents", &[303, 400, 401][..], &documented)]
+    {
+        assert!(wanted.iter().all(|status| seen.contains(status)), "{name}: {seen:?}");
+    }
     let mut bob = world.browser();
     let page = bob.consent_as("bob", &app.request(&[])).await;
     let code = bob.answer(&page, "allow").await.sent_back("code").unwrap();
     Tokens::of(&app.redeem(&code, &[]).await);
     // Nobody became more than they were.
     let clients = world.table("clients").await;
-    assert!(clients.iter().all(|row| row.contains("origin='dynamic'")));
+    let (documents, others): (Vec<_>, Vec<_>) = clients.iter().partition(|row| row.contains("origin='document'"));
+    assert!(documents.len() > 3 && documents.iter().all(|row| row.contains("id='https://app.example/")));
+    assert!(others.iter().all(|row| row.contains("origin='dynamic'")));
     assert_eq!(world.table("accounts").await.len(), 2);
+    driven
 }
 
 #[tokio::test]
 async fn noise_is_answered_and_changes_nothing_it_may_not() {
     // proves: INV-8, HTTP-18, INV-3
+    let mut driven = BTreeSet::new();
     for seed in 1..=3 {
-        run(seed, 2000).await;
+        driven.extend(run(seed, 2500).await);
     }
+    let missing: Vec<_> = routes().into_iter().filter(|route| !driven.contains(route)).collect();
+    assert!(missing.is_empty(), "the generator does not drive {missing:?}");
 }
