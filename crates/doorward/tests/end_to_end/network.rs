@@ -27,7 +27,7 @@ fn proxy() -> (String, Receiver<String>) {
 }
 
 fn login(person: &Person, flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
-    let mut command = person.doorward_alone(&["login", "https://mcp.example.invalid/mcp"]);
+    let mut command = person.doorward(&["login", "https://mcp.example.invalid/mcp"]);
     command.args(flags).envs(variables.iter().copied());
     let mut running = Running::start(&mut command);
     running.close_input();
