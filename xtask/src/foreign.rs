@@ -21,6 +21,7 @@ pub(crate) fn install() -> Vec<Missing> {
         ("Chromium and its driver", browser()),
         ("curl", curl()),
         ("PostgreSQL", postgres()),
+        ("GNOME's keychain", keychain()),
         ("npm packages", npm("tests/npm")),
         ("the conformance suite", npm("tests/conformance")),
         ("PyPI packages", pypi()),
@@ -47,6 +48,14 @@ fn curl() -> Result<()> {
 fn postgres() -> Result<()> {
     let debian_has_it = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut versions| versions.next().is_some());
     if shell::find("initdb").is_some() || debian_has_it { Ok(()) } else { debian(&["postgresql"]) }
+}
+
+/// A Secret Service and a bus to reach it: tests start both for themselves.
+fn keychain() -> Result<()> {
+    if ["gnome-keyring-daemon", "dbus-daemon"].iter().all(|program| shell::find(program).is_some()) {
+        return Ok(());
+    }
+    debian(&["gnome-keyring", "dbus"])
 }
 
 fn npm(at: &str) -> Result<()> {

@@ -5,6 +5,7 @@ mod client;
 mod ladder;
 mod network;
 mod serve;
+mod storage;
 mod units;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) use client::*;
 pub(crate) use ladder::*;
 pub(crate) use network::*;
 pub(crate) use serve::*;
+pub(crate) use storage::ClientDir;
 
 /// OAuth for MCP servers: put it in front of one, or connect a host to one.
 #[derive(Debug, Parser)]

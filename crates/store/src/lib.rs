@@ -5,11 +5,13 @@ mod cells;
 mod connection;
 #[cfg(test)]
 mod crash;
+mod custody;
 mod database;
 mod driver;
 mod engine;
 mod envelope;
 mod failpoint;
+mod keychain;
 mod named_lock;
 mod open;
 mod postgres;
@@ -26,6 +28,7 @@ mod wallet;
 mod watch;
 mod writer;
 
+pub use custody::Custody;
 pub use engine::{BackupError, DatabaseUrl, Engine, InvalidDatabaseUrl, Place, open};
 pub use named_lock::{Attempt, Held, Holder, NamedLock};
 pub use open::OpenError;

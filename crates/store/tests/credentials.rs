@@ -11,7 +11,7 @@ use std::{
 };
 
 use doorward_client::{CredentialStore, SaveFailed};
-use doorward_store::SealedFile;
+use doorward_store::{Custody, SealedFile};
 use logins::{Login, content};
 use tempfile::TempDir;
 
@@ -38,12 +38,12 @@ fn aside(directory: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_login_comes_back_as_it_was_saved() {
     let (_keep, path) = place();
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     let login = Login { account: Some("work".into()), ..Login::new("one") };
     let (tokens, key) = (login.tokens(), login.key());
     assert!(store.load(&key).await.unwrap().is_none() && store.list().await.unwrap().is_empty());
     assert_eq!(store.save(&tokens, 0).await.unwrap(), 1);
-    for store in [&store, &SealedFile::open(&path).await.unwrap()] {
+    for store in [&store, &SealedFile::open(&path, Custody::Plain).await.unwrap()] {
         let loaded = store.load(&key).await.unwrap().unwrap();
         assert_eq!((loaded.generation, content(&loaded)), (1, content(&tokens)));
     }
@@ -54,7 +54,10 @@ async fn a_login_comes_back_as_it_was_saved() {
 async fn nobody_overwrites_what_they_have_not_seen() {
     // proves: KEY-02
     let (_keep, path) = place();
-    let (winner, loser) = (SealedFile::open(&path).await.unwrap(), SealedFile::open(&path).await.unwrap());
+    let (winner, loser) = (
+        SealedFile::open(&path, Custody::Plain).await.unwrap(),
+        SealedFile::open(&path, Custody::Plain).await.unwrap(),
+    );
     let (old, new) = (Login::new("old").tokens(), Login::new("new").tokens());
     let key = old.key();
     assert_eq!(winner.save(&old, 1).await, Err(SaveFailed::Conflict));
@@ -73,7 +76,7 @@ async fn nobody_overwrites_what_they_have_not_seen() {
 async fn a_removed_login_stays_removed() {
     // proves: KEY-11
     let (_keep, path) = place();
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     let (old, refreshed, again) = (Login::new("old"), Login::new("refreshed").tokens(), Login::new("again").tokens());
     assert_eq!(store.save(&old.tokens(), 0).await, Ok(1));
     assert!(store.remove(&old.key(), 1).await.unwrap());
@@ -91,7 +94,7 @@ async fn a_removed_login_stays_removed() {
 async fn each_issuer_resource_client_and_account_has_its_own_entry() {
     // proves: KEY-08
     let (_keep, path) = place();
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     let logins = [
         Login::new("base"),
         Login { issuer: "https://other.example".into(), issued_at: 1_795_000_009, ..Login::new("issuer") },
@@ -119,7 +122,7 @@ async fn each_issuer_resource_client_and_account_has_its_own_entry() {
 #[tokio::test]
 async fn a_client_is_kept_for_its_issuer() {
     let (_keep, path) = place();
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     let first = Login::new("x").client();
     let second = Login { client_id: "client-2".into(), ..Login::new("x") }.client();
     let elsewhere = Login { issuer: "https://other.example".into(), ..Login::new("x") }.client();
@@ -144,7 +147,7 @@ async fn the_files_are_private_and_sealed() {
     // proves: KEY-06
     let (keep, _) = place();
     let path = keep.path().join("a/doorward");
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     let login = Login::new("canary");
     store.save(&login.tokens(), 0).await.unwrap();
     store.save_client(&login.client()).await.unwrap();
@@ -169,10 +172,10 @@ async fn what_others_could_read_or_change_is_refused_with_the_way_out() {
     // proves: KEY-06
     let (keep, path) = place();
     let login = Login::new("one");
-    SealedFile::open(&path).await.unwrap().save(&login.tokens(), 0).await.unwrap();
+    SealedFile::open(&path, Custody::Plain).await.unwrap().save(&login.tokens(), 0).await.unwrap();
     let names = ["credentials.sealed", "credentials.key", "credentials.lock"];
     let refused = async |help: &str| {
-        let saved = match SealedFile::open(&path).await {
+        let saved = match SealedFile::open(&path, Custody::Plain).await {
             Ok(store) => store.save(&login.tokens(), 1).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -216,16 +219,16 @@ async fn what_others_could_read_or_change_is_refused_with_the_way_out() {
         }
     }
     // None of it touched what was there.
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     assert_eq!(store.save(&login.tokens(), 1).await, Ok(2));
     assert!(aside(&path).is_empty() && store.take_warnings().is_empty());
 
     let link = keep.path().join("link");
     symlink(&path, &link).unwrap();
-    assert!(SealedFile::open(&link).await.unwrap_err().to_string().contains("symbolic link"));
+    assert!(SealedFile::open(&link, Custody::Plain).await.unwrap_err().to_string().contains("symbolic link"));
     let file = keep.path().join("file");
     fs::write(&file, "x").unwrap();
-    assert!(SealedFile::open(&file).await.is_err() && fs::read(&file).unwrap() == b"x");
+    assert!(SealedFile::open(&file, Custody::Plain).await.is_err() && fs::read(&file).unwrap() == b"x");
 }
 
 #[tokio::test]
@@ -234,7 +237,7 @@ async fn a_damaged_file_is_put_aside_and_logging_in_works_again() {
     let (_keep, path) = place();
     let sealed = path.join("credentials.sealed");
     let login = Login::new("one");
-    SealedFile::open(&path).await.unwrap().save(&login.tokens(), 0).await.unwrap();
+    SealedFile::open(&path, Custody::Plain).await.unwrap().save(&login.tokens(), 0).await.unwrap();
     let sound = fs::read(&sealed).unwrap();
     let mut flipped = sound.clone();
     flipped[60] ^= 1;
@@ -248,7 +251,7 @@ async fn a_damaged_file_is_put_aside_and_logging_in_works_again() {
         vec![0; 4096],
     ];
     for (n, damaged) in damages.iter().enumerate() {
-        let store = SealedFile::open(&path).await.unwrap();
+        let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
         fs::write(&sealed, damaged).unwrap();
         assert!(store.load(&login.key()).await.unwrap().is_none());
         let warnings = store.take_warnings();
@@ -269,7 +272,7 @@ async fn a_damaged_file_is_put_aside_and_logging_in_works_again() {
 async fn a_file_of_a_gigabyte_is_not_read() {
     // proves: KEY-05
     let (_keep, path) = place();
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     for name in ["credentials.sealed", "credentials.key"] {
         let file = fs::File::create(path.join(name)).unwrap();
         file.set_len(1 << 30).unwrap();
@@ -286,7 +289,7 @@ async fn another_or_a_lost_key_is_noticed() {
     for key in [None, Some(vec![7; 32]), Some(vec![7; 31]), Some(vec![])] {
         let (_keep, path) = place();
         let login = Login::new("one");
-        let store = SealedFile::open(&path).await.unwrap();
+        let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
         store.save(&login.tokens(), 0).await.unwrap();
         match key {
             None => fs::remove_file(path.join("credentials.key")).unwrap(),
@@ -295,7 +298,7 @@ async fn another_or_a_lost_key_is_noticed() {
         assert!(store.load(&login.key()).await.unwrap().is_none());
         assert_eq!(store.take_warnings().len(), 1);
         assert_eq!(store.save(&login.tokens(), 0).await, Ok(1));
-        let again = SealedFile::open(&path).await.unwrap();
+        let again = SealedFile::open(&path, Custody::Plain).await.unwrap();
         assert!(again.load(&login.key()).await.unwrap().is_some() && again.take_warnings().is_empty());
     }
 }
@@ -304,13 +307,13 @@ async fn another_or_a_lost_key_is_noticed() {
 async fn a_newer_file_is_left_alone() {
     // proves: KEY-05
     let (_keep, path) = place();
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     let sealed = path.join("credentials.sealed");
-    fs::write(&sealed, "doorward credentials v2\nxyz").unwrap();
+    fs::write(&sealed, "doorward credentials v3\nxyz").unwrap();
     set_mode(&sealed, 0o600);
     let error = store.save(&Login::new("one").tokens(), 0).await.unwrap_err().to_string();
     assert!(error.contains("newer version"), "{error}");
-    assert_eq!(fs::read(&sealed).unwrap(), b"doorward credentials v2\nxyz");
+    assert_eq!(fs::read(&sealed).unwrap(), b"doorward credentials v3\nxyz");
 }
 
 #[tokio::test]
@@ -318,7 +321,7 @@ async fn what_a_crash_left_half_written_is_ignored() {
     // proves: KEY-04
     let (_keep, path) = place();
     let login = Login::new("one");
-    let store = SealedFile::open(&path).await.unwrap();
+    let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     store.save(&login.tokens(), 0).await.unwrap();
     for name in ["credentials.sealed.new", "credentials.key.new"] {
         fs::write(path.join(name), "half").unwrap();

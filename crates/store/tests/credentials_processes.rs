@@ -10,7 +10,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use actor::{Actor, ready};
 use doorward_client::{CredentialStore as _, SaveFailed};
-use doorward_store::{Attempt, NamedLock, SealedFile};
+use doorward_store::{Attempt, Custody, NamedLock, SealedFile};
 use logins::Login;
 
 /// What a child does. It is no test by itself.
@@ -28,7 +28,7 @@ async fn child() {
 }
 
 async fn save_until_it_ends(place: &Path) {
-    let store = SealedFile::open(place).await.unwrap();
+    let store = SealedFile::open(place, Custody::Plain).await.unwrap();
     let mut login = Login::new("x");
     let mut generation = store.load(&login.key()).await.unwrap().map_or(0, |tokens| tokens.generation);
     loop {
@@ -60,7 +60,7 @@ async fn kill_9_leaves_the_old_or_the_new() {
             saved = later;
         }
         let saved: u64 = saved.parse().unwrap();
-        let store = SealedFile::open(&place).await.unwrap();
+        let store = SealedFile::open(&place, Custody::Plain).await.unwrap();
         let generation = store.load(&key).await.unwrap().unwrap().generation;
         assert!(generation == saved || generation == saved + 1, "{generation} after {saved}");
         assert!(store.take_warnings().is_empty());
@@ -85,7 +85,7 @@ async fn a_full_disk_leaves_the_old() {
     actor.end();
     let fault = fault.unwrap();
     assert!(saved > 10 && fault.contains("credentials.sealed"), "{saved}: {fault}");
-    let store = SealedFile::open(&place).await.unwrap();
+    let store = SealedFile::open(&place, Custody::Plain).await.unwrap();
     let key = Login::new("x").key();
     assert_eq!(store.load(&key).await.unwrap().unwrap().generation, saved);
     assert!(!place.join("credentials.sealed.new").exists() && store.take_warnings().is_empty());
@@ -96,7 +96,7 @@ const EACH: u64 = 20;
 
 /// Adds to one row and to a row of its own, over and over; after a conflict it reads again.
 async fn count(place: &Path, seed: u64) {
-    let store = SealedFile::open(place).await.unwrap();
+    let store = SealedFile::open(place, Custody::Plain).await.unwrap();
     ready();
     let own = Login { account: Some(format!("account {seed}")), ..Login::new("own") };
     for login in [Login::new("shared"), own] {
@@ -127,7 +127,7 @@ async fn no_process_loses_what_another_wrote() {
         actor.hear("counted");
         actor.end();
     }
-    let store = SealedFile::open(&place).await.unwrap();
+    let store = SealedFile::open(&place, Custody::Plain).await.unwrap();
     let shared = store.load(&Login::new("shared").key()).await.unwrap().unwrap();
     assert_eq!(shared.generation, COUNTERS * EACH);
     let all = store.list().await.unwrap();
@@ -139,7 +139,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// What a bridge does when its token has expired: lock, read again, refresh only if nobody else did.
 async fn refresh_once(place: &Path) {
-    let store = SealedFile::open(place).await.unwrap();
+    let store = SealedFile::open(place, Custody::Plain).await.unwrap();
     let login = Login::new("x");
     let seen = store.load(&login.key()).await.unwrap().unwrap().generation;
     ready();
@@ -160,7 +160,7 @@ async fn of_8_processes_one_refreshes() {
     // proves: KEY-01
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("doorward");
-    let store = SealedFile::open(&place).await.unwrap();
+    let store = SealedFile::open(&place, Custody::Plain).await.unwrap();
     store.save(&Login::new("x").tokens(), 0).await.unwrap();
     for round in 1..4 {
         let mut actors: Vec<_> = (0..8).map(|_| Actor::start("refresh", &place, 0)).collect();

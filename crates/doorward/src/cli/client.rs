@@ -1,23 +1,11 @@
 //! What the commands of a person at MCP servers take.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::{
     ladder::{Account, Elsewhere, SignIn},
-    network::Network,
+    storage::ClientDir,
 };
-
-/// Where a person's logins lie, and how they are made.
-#[derive(Debug, Default, Args)]
-pub(crate) struct ClientDir {
-    /// Where logins lie [default: the doorward folder of the user's state directory].
-    #[arg(long, alias = "data-dir", env = "DOORWARD_CLIENT_DIR", value_name = "DIR")]
-    pub(crate) client_dir: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) network: Network,
-}
 
 #[derive(Debug, Args)]
 #[command(

@@ -2,6 +2,7 @@
 
 mod account;
 mod browser;
+mod custody;
 mod device;
 mod fail;
 mod flow;

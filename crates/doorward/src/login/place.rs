@@ -7,7 +7,7 @@ use doorward_fetch::Fetcher;
 use doorward_store::SealedFile;
 use doorward_types::ResourceId;
 
-use super::{fail, window::Window};
+use super::{custody, fail, window::Window};
 use crate::{
     cli,
     failure::{Exit, Failure},
@@ -28,7 +28,13 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) async fn open(flags: &cli::ClientDir) -> Result<Self, Box<Failure>> {
         let folder = folder(flags)?;
-        let store = SealedFile::open(&folder).await.map_err(|fault| fail::store(&fault))?;
+        let store = SealedFile::open(&folder, custody::of(flags)?).await.map_err(|fault| fail::store(&fault))?;
+        if flags.plain_credentials {
+            tracing::warn!(
+                "the logins in {} lie in plain files, as was asked for: whoever can read them can use them",
+                folder.display()
+            );
+        }
         let fetcher = network::fetcher(&flags.network)?;
         let place = Self { store, fetcher, folder };
         place.warn();

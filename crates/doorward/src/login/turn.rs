@@ -22,8 +22,10 @@ pub(super) struct Turn {
 /// Waits for whoever is logging in at this server.
 ///
 /// # Errors
-/// When they take longer than they may.
+/// When they take longer than they may, or when no login could be kept.
 pub(super) async fn take(place: &Place, resource: &ResourceId, manner: &Manner) -> Result<Turn, Failed> {
+    // What comes of it must find a place: better known now than after the person signed in.
+    place.store.prepare().await.map_err(|fault| fail::store(&fault))?;
     let lease = manner.patience + MARGIN;
     let lock = place.store.login_lock(resource);
     let first = lock.try_acquire(lease).await.map_err(|fault| fail::store(&fault))?;

@@ -23,6 +23,13 @@ impl Actor {
         Self::run(Command::new(env::current_exe().unwrap()).args(Self::arguments()), role, place, seed)
     }
 
+    /// As [`start`](Self::start), with more in its environment.
+    pub fn start_with(environment: &[(&str, String)], role: &str, place: &Path, seed: u64) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(Self::arguments()).envs(environment.iter().map(|(name, value)| (name, value)));
+        Self::run(&mut command, role, place, seed)
+    }
+
     /// As [`start`](Self::start), in a process that may write no file beyond so many KiB: a disk that is full.
     pub fn start_on_a_small_disk(kib: u64, role: &str, place: &Path, seed: u64) -> Self {
         let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");

@@ -124,8 +124,7 @@ impl World {
 
     /// The store as another process opens it.
     pub(super) async fn place(&self) -> Place {
-        let client_dir = Some(self.folder.path().join("client"));
-        Place::open(&ClientDir { client_dir, ..ClientDir::default() }).await.unwrap()
+        Place::open(&self.client_flags()).await.unwrap()
     }
 
     /// The tokens of one more process, at whose side this browser is.
@@ -163,8 +162,12 @@ impl World {
 
     /// `doorward token` for this server.
     pub(super) fn token_command(&self) -> cli::Token {
-        let client = ClientDir { client_dir: Some(self.folder.path().join("client")), ..ClientDir::default() };
+        let client = self.client_flags();
         cli::Token { url: self.url(), header: false, account: cli::Account::default(), client }
+    }
+
+    fn client_flags(&self) -> ClientDir {
+        ClientDir::plain(self.folder.path().join("client"))
     }
 
     /// Takes the store away from everybody.

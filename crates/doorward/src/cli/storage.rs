@@ -1,0 +1,40 @@
+//! Where a person's logins lie.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::network::Network;
+
+/// Where a person's logins lie, and how they are made.
+#[derive(Debug, Args)]
+pub(crate) struct ClientDir {
+    /// Where logins lie [default: the doorward folder of the user's state directory].
+    #[arg(long, alias = "data-dir", env = "DOORWARD_CLIENT_DIR", value_name = "DIR")]
+    pub(crate) client_dir: Option<PathBuf>,
+    /// Seal the logins under the passphrase in this file [default: under a key in the system's keychain].
+    #[arg(long, env = "DOORWARD_PASSPHRASE_FILE", value_name = "FILE", conflicts_with = "plain_credentials")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Keep the logins so that whoever can read your files can use them.
+    #[arg(long, env = "DOORWARD_PLAIN_CREDENTIALS", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) plain_credentials: bool,
+    /// How long the system's keychain may take, in seconds; it may want to be unlocked.
+    #[arg(long, env = "DOORWARD_KEYCHAIN_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "SECONDS")]
+    pub(crate) keychain_seconds: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+#[cfg(test)]
+impl ClientDir {
+    /// Plain files in this folder.
+    pub(crate) fn plain(folder: PathBuf) -> Self {
+        Self {
+            client_dir: Some(folder),
+            passphrase_file: None,
+            plain_credentials: true,
+            keychain_seconds: 30,
+            network: Network::default(),
+        }
+    }
+}
