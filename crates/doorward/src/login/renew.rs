@@ -55,7 +55,7 @@ pub(super) fn words(before: &StoredTokens, after: &StoredTokens) -> Vec<String> 
         other => format!("{other} (before: {})", list::scopes(before)),
     };
     let token = match is_replaced(before, after) {
-        true => "replaced by the server",
+        true => "was replaced by the server",
         false => "stays the same",
     };
     vec![

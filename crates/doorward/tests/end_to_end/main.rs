@@ -14,6 +14,7 @@ mod official_suite;
 mod pages;
 mod robots;
 mod servers;
+mod signing_in;
 mod strange_servers;
 mod web_site;
 mod world;
