@@ -17,9 +17,11 @@ finds the way by itself, and says on stderr what it waits for and how long (--ti
 1. It takes hold of a port on this computer, tries whether it can be reached, and opens the sign-in page in your browser
    ($BROWSER, or the desktop's own). The browser comes back to that port. Where there is no browser the page's address is
    printed.
-2. A browser on another computer ends on a page that cannot be reached. Paste that page's address into the terminal, or
+2. Where that cannot be (the port is blocked, or the browser is at the other end of an SSH connection), a code is shown
+   that is typed on any other device, if the server can do that. --device says beforehand that this is what you want.
+3. A browser on another computer ends on a page that cannot be reached. Paste that page's address into the terminal, or
    make the port reachable with the ssh -L command that is shown. --paste says beforehand that this is what you want.
-3. Where nobody is there (no terminal, no desktop, no BROWSER), nothing waits: the exit code is 3 within a second, and the
+4. Where nobody is there (no terminal, no desktop, no BROWSER), nothing waits: the exit code is 3 within a second, and the
    message holds the command to type in a terminal.
 
 A port that is taken, blocked or answered by another program is recognised. The program is named, and the next way is

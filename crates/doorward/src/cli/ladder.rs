@@ -24,13 +24,16 @@ pub(crate) struct SignIn {
     /// How long the sign-in may take, in seconds.
     #[arg(long, env = "DOORWARD_TIMEOUT", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3000), value_name = "SECONDS")]
     pub(crate) timeout: u64,
+    /// Sign in on any other device, by typing a code there, where the server can do that.
+    #[arg(long, env = "DOORWARD_DEVICE")]
+    pub(crate) device: bool,
 }
 
 /// Signing in where the browser is on another computer.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Elsewhere {
     /// Sign in on another computer, and paste the address at which its browser ends.
-    #[arg(long, env = "DOORWARD_PASTE")]
+    #[arg(long, env = "DOORWARD_PASTE", conflicts_with = "device")]
     pub(crate) paste: bool,
 }
 

@@ -63,6 +63,11 @@ pub(crate) fn may_open(url: &Url) -> bool {
 pub(crate) fn show(way: &Way, url: &Url) {
     output::tell("To sign in, open this page in a browser:");
     output::tell(&format!("  {url}"));
+    open(way, url);
+}
+
+/// Opens it where that is possible.
+pub(crate) fn open(way: &Way, url: &Url) {
     match way {
         Way::Command(words) => start(words, url),
         Way::Desktop => open_on_desktop(url),

@@ -5,7 +5,8 @@ use std::{pin::pin, time::Duration};
 use doorward_client::{
     Code, Connect, Connected, CredentialStore as _, Failed, Input, Note, RegisteredClient, Registration, SaveFailed,
     Step, StoredTokens, Target,
-    step::{HoldPort, OpenBrowser, PortChoice},
+    step::{HoldPort, OpenBrowser, PortChoice, ShowDeviceCode},
+    target::Grant,
 };
 use doorward_fetch::{Outbound, Reach, Redirects};
 use doorward_types::ResourceId;
@@ -16,7 +17,7 @@ pub(crate) use super::ladder::Manner;
 use super::{
     browser::{self, Way},
     device, fail,
-    ladder::Paste,
+    ladder::{Paste, Rung},
     listener::{Callback, Listener},
     pages::Page,
     paste::Typed,
@@ -48,7 +49,9 @@ pub(crate) async fn log_in(
     let (until, reach) = (Instant::now() + manner.patience, target.reach);
     let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None };
     let resource = target.resource.clone();
-    let mut visit = Visit { place, manner, window: &window, at, stored: None, until, reach, resource };
+    let rung = Rung::Browser;
+    let mut visit =
+        Visit { place, manner, window: &window, at, stored: None, until, reach, resource, rung, shown: false };
     let outcome = visit.run(target, challenge).await;
     match &outcome {
         Ok(_) => window.done(),
@@ -69,6 +72,10 @@ struct Visit<'a> {
     until: Instant,
     reach: Reach,
     resource: ResourceId,
+    /// The way that is tried at present.
+    rung: Rung,
+    /// Whether the person was shown anything.
+    shown: bool,
 }
 
 /// Where the answer can come to.
@@ -82,10 +89,7 @@ struct At {
 
 impl Visit<'_> {
     async fn run(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<StoredTokens, Failed> {
-        let connected = match self.walk(target.clone(), challenge).await? {
-            Some(connected) => connected,
-            None => self.walk(target.clone(), challenge).await?.ok_or_else(fail::forgotten_again)?,
-        };
+        let connected = self.climb(target.clone(), challenge).await?;
         let tokens = self.save(connected).await?;
         if let Err(probe::NotLetIn { refused, failed }) = probe::try_token(self.place, &target, &tokens.bearer()).await
         {
@@ -96,6 +100,47 @@ impl Visit<'_> {
             return Err(failed);
         }
         Ok(tokens)
+    }
+
+    /// Tries one way after the other, as long as what stops one need not stop the next.
+    async fn climb(&mut self, mut target: Target, challenge: Option<&HeaderMap>) -> Result<Connected, Failed> {
+        if !target.grant.needs_a_person() {
+            return self.connect(target, challenge).await;
+        }
+        let mut first = None;
+        for rung in self.manner.rungs() {
+            self.rung = rung;
+            target.grant = if rung == Rung::Device { Grant::Device } else { Grant::Code };
+            let failed = match self.connect(target.clone(), challenge).await {
+                Ok(connected) => return Ok(connected),
+                Err(failed) => failed,
+            };
+            let another_may_do = match rung {
+                Rung::Browser => failed.code() == Code::PortUnusable,
+                // As long as the person was shown nothing.
+                Rung::Device => !self.shown && failed.exit() == doorward_client::Exit::Refused,
+                Rung::Pasted => false,
+            };
+            if !another_may_do {
+                return Err(failed);
+            }
+            tracing::info!(code = failed.code().as_str(), "{}: {}", failed.what(), failed.why());
+            if rung == Rung::Browser {
+                output::tell(&format!("{}: {}.", failed.what(), failed.why()));
+            }
+            // That there is no other way is no news; why the likely one is closed is.
+            if first.is_none() || failed.code() == Code::PortUnusable {
+                first = Some(failed);
+            }
+        }
+        Err(first.expect("there is a way to try"))
+    }
+
+    async fn connect(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<Connected, Failed> {
+        match self.walk(target.clone(), challenge).await? {
+            Some(connected) => Ok(connected),
+            None => self.walk(target, challenge).await?.ok_or_else(fail::forgotten_again),
+        }
     }
 
     /// Goes through the steps. `None` when the stored client turned out to be forgotten: it is no more, and another
@@ -175,10 +220,10 @@ impl Visit<'_> {
                 self.at.wait(until, self.manner).await
             }
             Step::ShowDeviceCode(code) => {
-                device::show(&code);
-                device::wait(code.wait, self.until).await
+                self.show_code(&code);
+                self.pause(code.wait).await
             }
-            Step::Wait(time) => device::wait(time, self.until).await,
+            Step::Wait(pause) => self.pause(pause).await,
             Step::Done(_) => unreachable!("the loop ends with it"),
         })
     }
@@ -199,7 +244,7 @@ impl Visit<'_> {
             }
             Err(failed) => failed,
         };
-        if self.manner.paste == Paste::No {
+        if self.rung != Rung::Pasted {
             return Err(failed);
         }
         output::tell(&format!("{}: {}.", failed.what(), failed.why()));
@@ -225,6 +270,7 @@ impl Visit<'_> {
             ));
         }
         self.window.opening();
+        self.shown = true;
         output::tell(&format!("Signing in to {} at {}", page.resource, page.issuer));
         if let Some(scope) = &page.scope {
             output::tell(&format!("  asking for {scope}"));
@@ -236,6 +282,27 @@ impl Visit<'_> {
             self.at.typed = Some(Typed::start());
         }
         Ok(())
+    }
+
+    /// Shows a code for another device; on this one, too, where the person did not ask for another and a browser is here.
+    fn show_code(&mut self, code: &ShowDeviceCode) {
+        self.window.opening();
+        self.shown = true;
+        let here = !self.manner.device && matches!(self.manner.way, Way::Command(_) | Way::Desktop);
+        device::tell(&self.resource, code);
+        let page = code.complete.as_ref().unwrap_or(&code.verification_uri);
+        if here && browser::may_open(page) {
+            browser::open(&self.manner.way, page);
+        }
+        let time = self.manner.patience.min(code.expires.since(now()));
+        output::tell(&format!("Waiting {} for the code to be typed there.", words(time)));
+    }
+
+    /// Waits before the server is asked again.
+    async fn pause(&self, pause: Duration) -> Input {
+        let end = Instant::now() + pause;
+        tokio::time::sleep_until(end.min(self.until)).await;
+        if end >= self.until { Input::TimeUp } else { Input::Waited }
     }
 
     /// Saves the tokens in place of what is there: a person has just made them.

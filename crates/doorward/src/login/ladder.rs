@@ -16,6 +16,17 @@ pub(crate) enum Paste {
     Wanted,
 }
 
+/// One way of signing in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rung {
+    /// A browser that comes back to a port of this computer.
+    Browser,
+    /// A code that is typed on any device.
+    Device,
+    /// A browser that ends where nobody is; its address is pasted.
+    Pasted,
+}
+
 /// How a person takes part in a login.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
@@ -27,6 +38,8 @@ pub(crate) struct Manner {
     pub(crate) paste: Paste,
     /// How this computer is reached from theirs, as `user@host`, when that is known.
     pub(crate) reached_as: Option<Reached>,
+    /// Whether they want a code for another device and nothing else.
+    pub(crate) device: bool,
 }
 
 /// This computer as another one sees it over SSH.
@@ -40,8 +53,13 @@ pub(crate) struct Reached {
 impl Manner {
     /// As a command that a host has started: its input is not a person's.
     pub(crate) fn of_host(flags: &cli::SignIn) -> Self {
-        let patience = Duration::from_secs(flags.timeout);
-        Self { way: browser::way(flags.browser), patience, paste: Paste::No, reached_as: reached() }
+        let (patience, device) = (Duration::from_secs(flags.timeout), flags.device);
+        let way = match browser::way(flags.browser) {
+            // Whoever asks for a code reads it somewhere: in a host's log, if need be.
+            Way::Nobody if device && flags.browser.is_none() => Way::Print,
+            way => way,
+        };
+        Self { way, patience, paste: Paste::No, reached_as: reached(), device }
     }
 
     /// As a command that a person has typed.
@@ -57,13 +75,30 @@ impl Manner {
 
     /// With nobody there at all.
     pub(crate) fn nobody() -> Self {
-        Self { way: Way::Nobody, patience: Duration::ZERO, paste: Paste::No, reached_as: None }
+        Self { way: Way::Nobody, patience: Duration::ZERO, paste: Paste::No, reached_as: None, device: false }
     }
 
     /// With a browser that is started, and nothing else.
     #[cfg(test)]
     pub(crate) fn with(way: Way, patience: Duration) -> Self {
         Self { way, patience, ..Self::nobody() }
+    }
+
+    /// The ways to try, in this order: each is left only for a reason that another might not meet.
+    pub(super) fn rungs(&self) -> Vec<Rung> {
+        if self.device {
+            return vec![Rung::Device];
+        }
+        if self.paste == Paste::Wanted {
+            return vec![Rung::Pasted];
+        }
+        // A browser at the other end of an SSH connection does not reach a port here.
+        let far_away = self.way == Way::Print && self.reached_as.is_some();
+        let mut rungs = if far_away { vec![Rung::Device, Rung::Browser] } else { vec![Rung::Browser, Rung::Device] };
+        if self.paste != Paste::No {
+            rungs.push(Rung::Pasted);
+        }
+        rungs
     }
 
     /// What is said below the page's address, where the browser may be on another computer.
@@ -125,6 +160,25 @@ mod tests {
         assert_eq!(usual.forward(9), "ssh -N -L 9:127.0.0.1:9 2001:db8::2");
         for bad in ["", "a b", "1 2 $(id) 22", "1 2 192.0.2.1 x"] {
             assert_eq!(reached_by(bad, None), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_ways_are_tried_in_the_order_in_which_they_are_likely_to_work() {
+        // proves: BRW-04
+        use Rung::{Browser, Device, Pasted};
+        let far = || reached_by("192.0.2.9 50000 203.0.113.5 22", None);
+        for (way, paste, reached_as, device, rungs) in [
+            (Way::Desktop, Paste::Offered, None, false, &[Browser, Device, Pasted][..]),
+            (Way::Desktop, Paste::Offered, far(), false, &[Browser, Device, Pasted]),
+            (Way::Print, Paste::Offered, far(), false, &[Device, Browser, Pasted]),
+            (Way::Print, Paste::Offered, None, false, &[Browser, Device, Pasted]),
+            (Way::Print, Paste::No, far(), false, &[Device, Browser]),
+            (Way::Print, Paste::Wanted, far(), false, &[Pasted]),
+            (Way::Desktop, Paste::No, None, true, &[Device]),
+        ] {
+            let manner = Manner { way, paste, reached_as, device, ..Manner::nobody() };
+            assert_eq!(manner.rungs(), rungs, "{manner:?}");
         }
     }
 

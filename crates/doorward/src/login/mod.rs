@@ -62,7 +62,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         report(&tokens, true, json);
         return Ok(());
     }
-    if manner.way == Way::Nobody && manner.paste != Paste::Wanted {
+    if manner.way == Way::Nobody && manner.paste != Paste::Wanted && target.grant.needs_a_person() {
         let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
         return Err(fail::log_in_as(&target, why).into());
     }

@@ -109,6 +109,32 @@ async fn two_accounts_are_pasted_shown_renewed_and_ended() {
     assert_eq!(person.run(&["refresh", url]).0, Some(3));
 }
 
+#[tokio::test]
+async fn a_code_that_is_typed_on_another_device_lets_this_one_in() {
+    // proves: BRW-04
+    let world = World::new(&[]);
+    world.gateway.add_user(NAME, PASSWORD);
+    let (person, url) = (Person::new(), world.gateway.mcp_url());
+    for (answer, code) in [("deny", 5), ("allow", 0)] {
+        let mut login = Running::start(&mut person.doorward_alone(&["login", "--device", url]));
+        let said = login.errors_until(PATIENCE, |text| text.contains("Waiting "));
+        let after = |words: &str| {
+            let (_, rest) = said.split_once(words).unwrap_or_else(|| panic!("{words} is missing in {said}"));
+            rest.lines().nth(1).unwrap().trim().to_owned()
+        };
+        let (page, typed) = (after("open this page on any device:"), after("type this code there:"));
+        let mut visitor = Visitor::new(world.gateway.public_url());
+        let mut seen = visitor.open(&page).await;
+        if seen.has_form("sign-in") {
+            seen = visitor.submit(&seen, "sign-in", &[("name", NAME), ("password", PASSWORD)]).await;
+        }
+        let seen = visitor.submit(&seen, "device", &[("user_code", &typed)]).await;
+        visitor.submit(&seen, "consent", &[("answer", answer)]).await;
+        assert_eq!(login.wait(PATIENCE).code(), Some(code), "{}", login.errors());
+    }
+    assert_eq!(post(url, Some(&person.token(&world.gateway)), "tools/list", json!({})).await.status, 200);
+}
+
 #[test]
 fn with_nobody_there_it_says_at_once_what_to_type() {
     // proves: BRW-04
