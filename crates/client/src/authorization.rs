@@ -172,6 +172,10 @@ fn url(pending: &Pending, page: &Url) -> Url {
         ("state", pending.state.expose()),
         ("resource", &found.audience),
     ];
+    // OpenID Connect Core section 3.1.2.1; others ignore it.
+    if let Some(hint) = &found.flow.target.login_hint {
+        parameters.push(("login_hint", hint));
+    }
     // The code, too, is good only for whoever holds the key.
     if let Some(bound) = &bound {
         parameters.push(("dpop_jkt", bound.as_str()));

@@ -16,6 +16,8 @@ pub struct Target {
     pub client_name: String,
     /// The user's own name for one of several accounts.
     pub account: Option<String>,
+    /// Whom the sign-in page may take the person for, such as an e-mail address.
+    pub login_hint: Option<String>,
     /// Clients that the user got from the provider.
     pub clients: Vec<PreRegistered>,
     /// The client ID metadata document that stands for this program.
@@ -142,6 +144,7 @@ impl Target {
             resource,
             client_name: client_name.into(),
             account: None,
+            login_hint: None,
             clients: Vec::new(),
             metadata_document: None,
             grant: Grant::default(),

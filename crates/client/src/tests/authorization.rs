@@ -35,6 +35,17 @@ fn the_person_is_sent_with_all_that_protects_the_login() {
 }
 
 #[test]
+fn whom_the_page_may_expect_is_told_only_when_the_person_said_so() {
+    let mut world = World::usual();
+    world.run().unwrap();
+    assert_eq!(parameter(&world.opened[0], "login_hint"), None);
+    let mut world = World::usual();
+    world.target.login_hint = Some("ada+x@example.com".into());
+    world.run().unwrap();
+    assert_eq!(parameter(&world.opened[0], "login_hint").as_deref(), Some("ada+x@example.com"));
+}
+
+#[test]
 fn each_login_has_its_own_state_and_verifier() {
     // proves: MCP-AUTH-080
     let start = |seed| {

@@ -35,12 +35,16 @@ pub(crate) struct Elsewhere {
     /// Sign in on another computer, and paste the address at which its browser ends.
     #[arg(long, env = "DOORWARD_PASTE", conflicts_with = "device")]
     pub(crate) paste: bool,
+    /// Whom the sign-in page may take you for, such as an e-mail address.
+    #[arg(long, env = "DOORWARD_LOGIN_HINT", value_name = "WHO")]
+    pub(crate) login_hint: Option<String>,
 }
 
 /// Which of several accounts at one server.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Account {
-    /// Which of several accounts at the server, by a name of your own.
+    /// Which of several accounts at the server, by a name of your own. An e-mail address is also told to the sign-in
+    /// page, so that it need not be typed there.
     #[arg(long, env = "DOORWARD_ACCOUNT", value_name = "NAME", value_parser = account)]
     pub(crate) account: Option<String>,
 }

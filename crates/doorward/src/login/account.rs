@@ -12,6 +12,8 @@ use crate::{cli, failure::Failure};
 pub(crate) async fn target(url: &str, account: &cli::Account) -> Result<Target, Box<Failure>> {
     let mut target = place::target(url).await?;
     target.account.clone_from(&account.account);
+    // A name of the person's own, such as `work`, means nothing to the server.
+    target.login_hint = account.account.clone().filter(|name| name.contains('@'));
     Ok(target)
 }
 

@@ -26,7 +26,7 @@ pub(super) fn tell(resource: &ResourceId, code: &ShowDeviceCode) {
         && let Some(picture) = picture(page.as_str())
     {
         output::tell("A telephone reads the address from here; compare the code before you go on:");
-        picture.lines().for_each(|line| output::tell(line));
+        picture.lines().for_each(output::tell);
     }
 }
 

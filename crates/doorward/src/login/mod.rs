@@ -54,6 +54,7 @@ use ladder::Paste;
 pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure>> {
     let mut target = target(&flags.url, &flags.account).await?;
     target.scope = flags.scope.as_deref().map(scopes).transpose()?;
+    target.login_hint = flags.elsewhere.login_hint.clone().or(target.login_hint);
     let place = Place::open(&flags.client).await?;
     let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);
     if !flags.force

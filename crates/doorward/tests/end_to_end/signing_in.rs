@@ -124,11 +124,11 @@ async fn a_code_that_is_typed_on_another_device_lets_this_one_in() {
         };
         let (page, typed) = (after("open this page on any device:"), after("type this code there:"));
         let mut visitor = Visitor::new(world.gateway.public_url());
-        let mut seen = visitor.open(&page).await;
+        let seen = visitor.open(&page).await;
+        let mut seen = visitor.submit(&seen, "device", &[("user_code", &typed)]).await;
         if seen.has_form("sign-in") {
             seen = visitor.submit(&seen, "sign-in", &[("name", NAME), ("password", PASSWORD)]).await;
         }
-        let seen = visitor.submit(&seen, "device", &[("user_code", &typed)]).await;
         visitor.submit(&seen, "consent", &[("answer", answer)]).await;
         assert_eq!(login.wait(PATIENCE).code(), Some(code), "{}", login.errors());
     }
