@@ -180,6 +180,11 @@ mod tests {
         assert_eq!(once(&with("exp", json!(at(100).as_unix()))).0, id, "the name alone counts, not the rest");
         assert_ne!(once(&with("jti", json!("two"))).0, id);
         assert_ne!(once(&with("jti", json!("one\u{e9} \n"))).0, id);
+        // Another client may use the same name.
+        let theirs = json!({"iss": "dwcl_b", "sub": "dwcl_b", "aud": ISSUER, "exp": at(60), "jti": "one"});
+        let (assertion, client) = (SIGNER.sign("JWT", &theirs), ClientId::parse("dwcl_b").unwrap());
+        let judged = check(&assertion, &keys(), &client, &Issuer::parse(ISSUER).unwrap(), at(0)).unwrap();
+        assert!(matches!(judged, Write::UseOnce { id: other, .. } if other != id));
         assert!(
             judge(&with("iat", Value::Null)).is_ok()
                 && judge(&with("exp", json!(at(60).as_unix() as f64 + 0.5))).is_ok()

@@ -166,6 +166,16 @@ mod tests {
     }
 
     #[test]
+    fn who_exchanged_a_token_does_not_end_the_access_it_rests_on() {
+        // proves: R7009-02, R7009-06
+        let act = Some(doorward_types::jose::Actor { sub: another_client().id.to_string(), act: None });
+        let exchanged = AccessTokenClaims { client_id: another_client().id, act, ..claims() };
+        let token = SIGNER.sign(AccessTokenClaims::TYP, &exchanged);
+        assert_eq!(give_back(&another_client(), &token, None), Err(TokenRefusal::ExchangedToken));
+        assert_eq!(give_back(&client(), &token, None), Err(TokenRefusal::TokenOfAnotherClient));
+    }
+
+    #[test]
     fn a_person_ends_what_is_their_own() {
         // proves: WEB-19
         let ann = owner(browser(1).digest());

@@ -154,6 +154,10 @@ fn another_client_gets_nothing_and_changes_nothing() {
     assert_eq!(untouched(unknown), TokenRefusal::UnknownCode);
     let another = CodeRequest { code: Secret::generate(&mut entropy()), ..request() };
     assert_eq!(untouched(decide(&client(), another, facts(), 1)), TokenRefusal::UnknownCode);
+    // A code that says it is this client's does not open a grant that is not.
+    let mut crossed = facts();
+    crossed.grant.client = another_client().id;
+    assert_eq!(untouched(decide(&client(), request(), crossed, 1)), TokenRefusal::CodeOfAnotherClient);
 }
 
 #[test]

@@ -101,6 +101,14 @@ fn the_client_is_judged_as_it_is_now() {
     for changed in [renamed, widened, Client { authentication: keyed, ..client() }] {
         assert_eq!(open(Some(&changed), &policy()), Err(PageRefusal::ClientChanged));
     }
+    // A request without a picture of its client is still matched again.
+    let mut bare = unseal(&row, &token).unwrap();
+    bare.face = None;
+    let waits = authorize::wait(&token, browser(1).digest(), &bare, at(600), &mut entropy());
+    let reopened =
+        |client: &Client| super::open(&policy(), &waits, &token, &browser(1).digest(), Some(client), at(0)).map(|_| ());
+    assert_eq!(reopened(&client()), Ok(()));
+    assert!(matches!(reopened(&moved), Err(PageRefusal::RedirectUri { .. })), "{:?}", reopened(&moved));
     let used = Client { last_used_at: Some(at(0)), fresh_until: Some(at(9)), ..client() };
     assert_eq!(open(Some(&used), &policy()), Ok(()));
     assert_eq!(open(Some(&Client { expires_at: Some(at(0)), ..client() }), &policy()), Err(PageRefusal::UnknownClient));

@@ -190,6 +190,16 @@ fn who_says_it_to_whom_and_for_whom_must_fit() {
 }
 
 #[test]
+fn one_providers_keys_do_not_speak_for_another() {
+    // proves: EXT-EMA-024, EXT-01
+    let other = Enterprise { issuer: Issuer::parse("https://other.example").unwrap(), jwks_uri: None };
+    let keys = KeySet::new(vec![PROVIDER.verifying_key()]);
+    let policy = Policy { enterprises: vec![enterprise(), other.clone()], ..policy() };
+    let judged = believe(&policy, &caller(), &signed(&good()), &other, &keys, at(NOW));
+    assert_eq!(judged.map(|_| ()), Err(AssertionRefusal::Issuer.into()));
+}
+
+#[test]
 fn an_assertion_is_short_lived() {
     // proves: EXT-03, EXT-EMA-025, R7523-02
     for (iat, exp, good) in [

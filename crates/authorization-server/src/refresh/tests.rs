@@ -10,7 +10,7 @@ use doorward_types::{
 use super::*;
 use crate::{
     TokenError,
-    facts::{Client, Refresh},
+    facts::{Client, GrantId, Refresh},
     fixtures::{
         R1, R2, SIGNER, account, another_client, at, authenticated, client, entropy, form, fresh, grant, holding,
         policy, policy_of_two, scopes, seconds,
@@ -181,6 +181,10 @@ fn a_token_of_another_kind_is_no_refresh_token() {
             assert_eq!(untouched(decision), TokenRefusal::UnknownRefresh);
         }
     }
+    // Nor does a grant count that the token is not of.
+    let mut crossed = facts();
+    crossed.grant.id = GrantId("dwg_other".into());
+    assert_eq!(untouched(decide(&client(), request(), crossed, 1)), TokenRefusal::UnknownRefresh);
 }
 
 #[test]

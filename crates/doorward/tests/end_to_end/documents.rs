@@ -101,7 +101,7 @@ async fn renew(gateway: &Gateway, id: &str, key: &SigningKey, refresh: &str) -> 
 
 #[tokio::test]
 async fn an_app_is_known_by_the_document_on_its_site() {
-    // proves: CIMD-02, CIMD-07, CIMD-08, MCP-AUTH-033, MCP-AUTH-041, MCP-AUTH-054
+    // proves: CID-02, MCP-AUTH-033, MCP-AUTH-041, OA21-01
     let authority = Authority::new();
     let mut site = WebSite::start(&authority.certificate(HERE));
     let id = site.url("/app.json");
@@ -122,7 +122,7 @@ async fn an_app_is_known_by_the_document_on_its_site() {
 
 #[tokio::test]
 async fn an_app_with_keys_on_its_site_proves_itself_until_they_are_withdrawn() {
-    // proves: CIMD-10, CIMD-17, R7523-02, R7523-03, MCP-AUTH-044
+    // proves: CID-10, CIMD-17, R7523-02
     let authority = Authority::new();
     let mut site = WebSite::start(&authority.certificate(HERE));
     let mut gateway = trusting(&authority, &[]);
@@ -160,7 +160,7 @@ async fn an_app_with_keys_on_its_site_proves_itself_until_they_are_withdrawn() {
 
 #[tokio::test]
 async fn what_is_no_good_document_is_refused_and_only_the_log_says_why() {
-    // proves: CIMD-01, CIMD-03, CIMD-05, CIMD-15, CIMD-09, MCP-AUTH-042, MCP-AUTH-050, CID-05
+    // proves: CIMD-03, CIMD-05, CIMD-06, CIMD-07, CIMD-15, CID-05, CID-14, MCP-AUTH-042, MCP-AUTH-050
     // Six seconds: one site drips for longer than the gateway waits.
     let authority = Authority::new();
     let mut site = WebSite::start(&authority.certificate(HERE));
@@ -211,7 +211,7 @@ async fn what_is_no_good_document_is_refused_and_only_the_log_says_why() {
 
 #[tokio::test]
 async fn a_site_without_a_good_certificate_is_not_read() {
-    // proves: CIMD-01, MCP-AUTH-041, MCP-SBP-019
+    // proves: OA21-01, CID-05
     let authority = Authority::new();
     let expired = authority.expired(HERE);
     let gateway = trusting(&authority, &[]);
@@ -241,7 +241,7 @@ async fn a_site_without_a_good_certificate_is_not_read() {
 
 #[tokio::test]
 async fn a_public_gateway_reads_nothing_from_names_that_lead_inside() {
-    // proves: CIMD-01, CIMD-13, INV-11, MCP-SBP-016, MCP-SBP-021, CIMD-15
+    // proves: CIMD-01, CID-13, INV-11, MCP-SBP-016, CIMD-15
     let names = [
         ("one.example", "127.0.0.1"),
         ("two.example", "10.0.0.7"),

@@ -88,8 +88,8 @@ fn add(gateway: &Gateway, name: &str) -> Value {
 
 #[tokio::test]
 async fn a_providers_word_lets_an_app_in_once_and_only_where_it_is_for() {
-    // proves: EXT-EMA-001, EXT-EMA-013, EXT-EMA-014, EXT-EMA-016, EXT-EMA-018, EXT-EMA-021, EXT-EMA-024, EXT-EMA-025
-    // proves: EXT-EMA-026, EXT-EMA-028, EXT-01, EXT-03, IDJAG-06, IDJAG-07
+    // proves: EXT-EMA-013, EXT-EMA-014, EXT-EMA-015, EXT-EMA-016, EXT-EMA-019, EXT-EMA-021, EXT-EMA-024, EXT-EMA-025
+    // proves: EXT-EMA-026, EXT-EMA-028, EXT-01, IDJAG-06, IDJAG-07
     let authority = Authority::new();
     let certificate = authority.certificate(HERE);
     let (mut provider, stranger) = (Provider::start(&certificate), Provider::start(&certificate));
@@ -143,7 +143,7 @@ async fn a_providers_word_lets_an_app_in_once_and_only_where_it_is_for() {
 
 #[tokio::test]
 async fn a_providers_new_key_is_met_and_one_that_it_withdraws_is_good_no_more() {
-    // proves: EXT-EMA-024, JWT-19, R7523-09
+    // proves: EXT-EMA-024, JWT-19
     // Half a minute: so long a gateway waits between two looks at a provider's keys.
     let authority = Authority::new();
     let mut provider = Provider::start(&authority.certificate(HERE));

@@ -47,7 +47,7 @@ fn run(gateway: &Gateway, library: &str, key: bool) -> (Value, String) {
 
 #[test]
 fn three_libraries_get_tokens_for_programs_by_a_secret_and_by_a_key() {
-    // proves: EXT-CC-001, EXT-CC-002, EXT-CC-005, OA21-13, OA21-17, R7523-02, R7523-03, R8414-04, EXT-02
+    // proves: EXT-CC-001, EXT-CC-004, EXT-CC-005, OA21-13, OA21-17, R7523-02
     let gateway = spied(&[], &[]);
     for library in ["openid-client", "oauth4webapi", "authlib"] {
         for key in [false, true] {
