@@ -17,7 +17,9 @@ use doorward_types::{
 use crate::{
     Policy, Resource, TokenRefusal, Write,
     client_auth::{AuthenticatedClient, Presented},
-    facts::{Account, AccountId, Client, ClientAuthentication, ClientOrigin, Grant, GrantId, GrantKind, Session},
+    facts::{
+        Account, AccountId, Client, ClientAuthentication, ClientOrigin, Grant, GrantFacts, GrantId, GrantKind, Session,
+    },
     session::ResourceOwner,
     token::{Decision, Fresh},
 };
@@ -28,6 +30,7 @@ pub(crate) const ISSUER: &str = "https://as.example";
 pub(crate) const R1: &str = "https://as.example/mcp";
 pub(crate) const R2: &str = "https://as.example/other/mcp";
 pub(crate) const CALLBACK: &str = "https://a.example/cb";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub(crate) const CLIENT: &str = "dwcl_test";
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -108,6 +111,23 @@ pub(crate) fn form(parameters: &[(&str, &str)]) -> Form {
     Form::parse(url_text::form(parameters).as_bytes()).unwrap()
 }
 
+/// A good authorization request with some parameters replaced; an empty value takes one out.
+pub(crate) fn authorization_request(changes: &[(&str, &str)]) -> Form {
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", CLIENT),
+        ("redirect_uri", CALLBACK),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("resource", R1),
+        ("scope", "mcp:read"),
+        ("state", "xyz"),
+    ];
+    parameters.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    parameters.extend_from_slice(changes);
+    form(&parameters)
+}
+
 pub(crate) fn verifier() -> CodeVerifier {
     CodeVerifier::generate(&mut SeededEntropy::new(99))
 }
@@ -151,6 +171,27 @@ pub(crate) fn grant() -> Grant {
         expires_at: None,
         last_used_at: None,
         revoked_at: None,
+    }
+}
+
+pub(crate) fn grant_facts() -> GrantFacts {
+    GrantFacts { grant: grant(), account: Some(account()) }
+}
+
+/// A token of the client under the grant of ann, good until 100.
+pub(crate) fn claims() -> AccessTokenClaims {
+    AccessTokenClaims {
+        iss: policy().issuer,
+        sub: account().id.0,
+        aud: grant().resource,
+        client_id: client().id,
+        scope: scopes("mcp:write"),
+        iat: at(0),
+        exp: at(100),
+        jti: "x".into(),
+        gid: grant().id.0,
+        cnf: None,
+        act: None,
     }
 }
 

@@ -116,20 +116,10 @@ pub struct Facts<'a> {
 /// Decides on a request that a browser brings by reference. Nothing of it counts but the reference and the client. It begins
 /// once; loading the page again, or coming back to it, goes on with what was begun, in the same browser.
 ///
+/// # Errors
+/// What the person is told when there is nothing to go on with.
 /// Source: RFC 9126 section 4.
 pub fn begin(
-    policy: &Policy,
-    form: &Form,
-    reference: &Secret<RequestReference>,
-    facts: &Facts<'_>,
-    browser: Digest<SessionToken>,
-    now: Timestamp,
-    entropy: &mut dyn Entropy,
-) -> Begin {
-    begin_or_refuse(policy, form, reference, facts, browser, now, entropy).unwrap_or_else(Begin::Refuse)
-}
-
-fn begin_or_refuse(
     policy: &Policy,
     form: &Form,
     reference: &Secret<RequestReference>,

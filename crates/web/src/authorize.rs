@@ -68,7 +68,8 @@ async fn begin(site: &Site, form: &Form, client: Option<&Client>, browser: &Brow
     let row = site.store.pushed_request(&reference.digest()).await.map_err(away)?;
     let begun = site.store.interaction(&pushed::interaction(&reference).digest()).await.map_err(away)?;
     let facts = pushed::Facts { client, pushed: row.as_ref(), begun: begun.as_ref() };
-    Ok(pushed::begin(&site.policy, form, &reference, &facts, digest, now, &mut *(site.entropy)()))
+    let begun = pushed::begin(&site.policy, form, &reference, &facts, digest, now, &mut *(site.entropy)());
+    Ok(begun.unwrap_or_else(Begin::Refuse))
 }
 
 /// The answer; nothing when the same request was begun in the meantime.

@@ -12,7 +12,7 @@ use crate::{
     Site,
     common::{self, Early},
     peer::Source,
-    token::{authenticated, grant_facts, read_form, refused},
+    token::{authenticated, grant_facts, read_form, refresh_facts, refused},
 };
 
 /// The introspection endpoint: a client asks what a token is worth.
@@ -31,10 +31,7 @@ async fn answer(site: &Site, source: Source, headers: &HeaderMap, body: &[u8]) -
     let form = read_form(headers, body)?;
     let client = authenticated(site, source, headers, &form).await?;
     let request = introspection::read(&form).map_err(|refusal| refused(&refusal))?;
-    let refresh = match request.refresh_digest() {
-        Some(digest) => site.store.refresh(&digest).await.map_err(|fault| common::away_json(&fault))?,
-        None => None,
-    };
+    let refresh = refresh_facts(site, request.refresh_digest()).await?;
     let ring = site.keys.current();
     let keys = ring.verifying();
     let grant = match request.grant(&site.policy, keys) {

@@ -12,7 +12,7 @@ use crate::{
     Site,
     common::{self, Early},
     peer::Source,
-    token::{authenticated, read_form, refused},
+    token::{authenticated, read_form, refresh_facts, refused},
 };
 
 /// The revocation endpoint: a client gives a token back, and its grant ends.
@@ -26,10 +26,7 @@ async fn answer(site: &Site, source: Source, headers: &HeaderMap, body: &[u8]) -
     let form = read_form(headers, body)?;
     let client = authenticated(site, source, headers, &form).await?;
     let request = revocation::read(&form).map_err(|refusal| refused(&refusal))?;
-    let refresh = match request.refresh_digest() {
-        Some(digest) => site.store.refresh(&digest).await.map_err(|fault| common::away_json(&fault))?,
-        None => None,
-    };
+    let refresh = refresh_facts(site, request.refresh_digest()).await?;
     let keys = site.keys.current();
     let now = (site.now)();
     let decided = revocation::revoke(&site.policy, &client, &request, refresh.as_ref(), keys.verifying(), now);

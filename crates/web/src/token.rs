@@ -10,7 +10,7 @@ use doorward_authorization_server::{
     TokenRefusal,
     client_assertion::AssertionRefusal,
     client_auth::{AuthenticatedClient, Presented},
-    facts::Client,
+    facts::{Client, RefreshFacts},
     failed_authentication::failure,
     refresh,
     store::{Committed, StoreFault},
@@ -18,11 +18,13 @@ use doorward_authorization_server::{
     token_request::TokenRequest,
 };
 use doorward_types::{
+    Digest,
     form::Form,
     jose::{
         JwsRefusal,
         dpop::{self, ProvenKey},
     },
+    secret::RefreshToken,
 };
 use url::Url;
 
@@ -168,6 +170,17 @@ async fn not_authenticated(site: &Site, known: Option<&Client>, refusal: &TokenR
         }
     }
     refused(refusal)
+}
+
+/// What is known of a token that has the form of a refresh token.
+pub(crate) async fn refresh_facts(
+    site: &Site,
+    digest: Option<Digest<RefreshToken>>,
+) -> Result<Option<RefreshFacts>, Early> {
+    match digest {
+        Some(digest) => site.store.refresh(&digest).await.map_err(|fault| common::away_json(&fault)),
+        None => Ok(None),
+    }
 }
 
 /// Reads the form of an endpoint that a client authenticates at.

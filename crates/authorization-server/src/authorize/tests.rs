@@ -3,31 +3,15 @@ use doorward_testkit::url_text;
 use super::*;
 use crate::{
     facts::ClientOrigin,
-    fixtures::{CALLBACK, CLIENT, ISSUER, R1, R2, at, browser, client, entropy, form, policy, policy_of_two, scopes},
+    fixtures::{
+        CALLBACK, CHALLENGE, ISSUER, R1, R2, at, authorization_request, browser, client, entropy, policy,
+        policy_of_two, scopes,
+    },
     policy::Ceiling,
 };
 
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-/// A good request with some parameters replaced; an empty value takes one out.
-fn request(changes: &[(&str, &str)]) -> Form {
-    let mut parameters = vec![
-        ("response_type", "code"),
-        ("client_id", CLIENT),
-        ("redirect_uri", CALLBACK),
-        ("code_challenge", CHALLENGE),
-        ("code_challenge_method", "S256"),
-        ("resource", R1),
-        ("scope", "mcp:read"),
-        ("state", "xyz"),
-    ];
-    parameters.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
-    parameters.extend_from_slice(changes);
-    form(&parameters)
-}
-
 fn decide(policy: &Policy, changes: &[(&str, &str)]) -> Begin {
-    begin(policy, &request(changes), Some(&client()), browser(1).digest(), at(0), &mut entropy())
+    begin(policy, &authorization_request(changes), Some(&client()), browser(1).digest(), at(0), &mut entropy())
 }
 
 fn asked(policy: &Policy, changes: &[(&str, &str)]) -> AuthorizationRequest {
@@ -93,7 +77,7 @@ fn nobody_is_sent_anywhere_for_an_unknown_client_or_redirect_uri() {
     {
         assert!(matches!(refused(&[("redirect_uri", "https://evil.tld/"), wrong]), PageRefusal::RedirectUri { .. }));
     }
-    let gone = begin(&policy(), &request(&[]), None, browser(1).digest(), at(0), &mut entropy());
+    let gone = begin(&policy(), &authorization_request(&[]), None, browser(1).digest(), at(0), &mut entropy());
     assert!(matches!(gone, Begin::Refuse(PageRefusal::UnknownClient)));
     let PageRefusal::RedirectUri { requested } = PageRefusal::redirect_uri(&"<\u{202e}\r\n é".repeat(400)) else {
         panic!()
@@ -209,7 +193,7 @@ fn scopes_are_those_of_the_resource_with_what_they_imply() {
 #[test]
 fn nobody_stays_connected_who_did_not_register_for_it() {
     let client = Client { grant_types: vec!["authorization_code".into()], ..client() };
-    let form = request(&[("scope", "mcp:read offline_access")]);
+    let form = authorization_request(&[("scope", "mcp:read offline_access")]);
     let request = read(&policy(), &form, &client, &redirect(&form, &client).unwrap(), at(0)).unwrap();
     assert_eq!((request.scope, request.offline), (scopes("mcp:read"), false));
 }
@@ -219,7 +203,7 @@ fn a_client_gets_no_more_than_its_ceilings() {
     let strangers = Ceiling { scope: Some(scopes("mcp:write")), ..Ceiling::default() };
     let limited = Policy { strangers, ..policy() };
     let scope = |policy: &Policy, client: &Client, asked: &str| {
-        let form = request(&[("scope", asked)]);
+        let form = authorization_request(&[("scope", asked)]);
         read(policy, &form, client, &redirect(&form, client).unwrap(), at(0)).map(|request| request.scope.to_string())
     };
     let registered = |scope: &str, origin| Client { scope: Some(scopes(scope)), origin, ..client() };
@@ -253,7 +237,8 @@ fn where_requests_must_be_pushed_a_plain_one_is_refused() {
     // proves: R9126-05
     assert_eq!(sent_back(&Policy { pushed_only: true, ..policy() }, &[]), "invalid_request");
     let client = Client { pushed_only: true, ..client() };
-    let begun = begin(&policy(), &request(&[]), Some(&client), browser(1).digest(), at(0), &mut entropy());
+    let begun =
+        begin(&policy(), &authorization_request(&[]), Some(&client), browser(1).digest(), at(0), &mut entropy());
     let Begin::Redirect(back) = begun else { panic!("{begun:?}") };
     assert_eq!(back.error(), Some(AuthorizationError::InvalidRequest));
 }
@@ -269,7 +254,8 @@ fn parameters_that_are_not_known_change_nothing() {
 #[test]
 fn a_client_without_the_grant_type_is_told() {
     let client = Client { grant_types: vec!["refresh_token".into()], ..client() };
-    let begin = begin(&policy(), &request(&[]), Some(&client), browser(1).digest(), at(0), &mut entropy());
+    let begin =
+        begin(&policy(), &authorization_request(&[]), Some(&client), browser(1).digest(), at(0), &mut entropy());
     let Begin::Redirect(back) = begin else { panic!() };
     assert_eq!(back.error(), Some(AuthorizationError::UnauthorizedClient));
 }

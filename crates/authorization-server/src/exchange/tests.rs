@@ -4,32 +4,11 @@ use super::*;
 use crate::{
     facts::{Account, Client},
     fixtures::{
-        R1, R2, SIGNER, account, another_client, at, authenticated, authenticated_service, claims_of, client, entropy,
-        form, fresh, grant, holding, issued, policy_of_two, resource, scopes, service, untouched,
+        R1, R2, SIGNER, account, another_client, at, authenticated, authenticated_service, claims, claims_of, client,
+        entropy, form, fresh, grant, grant_facts, holding, issued, policy_of_two, resource, scopes, service, untouched,
     },
     token_request::TokenRequest,
 };
-
-/// A token of the client under the grant of ann, good until 100.
-fn claims() -> AccessTokenClaims {
-    AccessTokenClaims {
-        iss: policy_of_two().issuer,
-        sub: account().id.0,
-        aud: grant().resource,
-        client_id: client().id,
-        scope: scopes("mcp:write"),
-        iat: at(0),
-        exp: at(100),
-        jti: "x".into(),
-        gid: grant().id.0,
-        cnf: None,
-        act: None,
-    }
-}
-
-fn facts() -> GrantFacts {
-    GrantFacts { grant: grant(), account: Some(account()) }
-}
 
 fn asking(claims: &AccessTokenClaims, scope: Option<&str>, targets: &[&str]) -> ExchangeRequest {
     ExchangeRequest {
@@ -66,7 +45,7 @@ fn gateway() -> Client {
 #[test]
 fn a_token_is_exchanged_for_less_and_for_another_resource() {
     // proves: R8693-02, AUD-16, R9068-02
-    let (response, writes) = issued(run(&own(), &asking(&claims(), Some("mcp:read"), &[R2]), Some(facts()), 10));
+    let (response, writes) = issued(run(&own(), &asking(&claims(), Some("mcp:read"), &[R2]), Some(grant_facts()), 10));
     let issued_claims = claims_of(&response);
     assert_eq!((issued_claims.aud.as_str(), &issued_claims.scope), (R2, &scopes("mcp:read")));
     // It is the same person's under the same grant, and lasts no longer than the token it rests on.
@@ -78,7 +57,7 @@ fn a_token_is_exchanged_for_less_and_for_another_resource() {
     let Some(Write::Record(event)) = writes.first() else { panic!("{writes:?}") };
     assert_eq!((event.kind, event.grant.as_ref()), (EventKind::Exchanged, Some(&grant().id)));
     // Nothing named: the same resource, and all that is implied there.
-    let (same, _) = issued(run(&own(), &asking(&claims(), None, &[]), Some(facts()), 10));
+    let (same, _) = issued(run(&own(), &asking(&claims(), None, &[]), Some(grant_facts()), 10));
     assert_eq!((claims_of(&same).aud.as_str(), claims_of(&same).scope), (R1, scopes("mcp:read mcp:write")));
 }
 
@@ -86,16 +65,16 @@ fn a_token_is_exchanged_for_less_and_for_another_resource() {
 fn scopes_never_grow_and_only_our_resources_are_targets() {
     // proves: AUD-16, R8693-03
     for bad in ["mcp:danger", "mcp:write mcp:danger", "*", "offline_access", "mcp:read  mcp:write", "other"] {
-        let refusal = untouched(run(&own(), &asking(&claims(), Some(bad), &[R2]), Some(facts()), 10));
+        let refusal = untouched(run(&own(), &asking(&claims(), Some(bad), &[R2]), Some(grant_facts()), 10));
         assert_eq!(refusal.error(), "invalid_scope", "{bad}");
     }
     for bad in [&["https://evil.example/mcp"][..], &[R1, R2], &["x"], &["https://as.example/mcp/"]] {
-        let refusal = untouched(run(&own(), &asking(&claims(), Some("mcp:read"), bad), Some(facts()), 10));
+        let refusal = untouched(run(&own(), &asking(&claims(), Some("mcp:read"), bad), Some(grant_facts()), 10));
         assert_eq!(refusal.error(), "invalid_target", "{bad:?}");
     }
     let limited = Client { scope: Some(scopes("mcp:read")), ..allowed() };
     let limited = authenticated_service(&limited);
-    let refusal = untouched(run(&limited, &asking(&claims(), Some("mcp:write"), &[R2]), Some(facts()), 10));
+    let refusal = untouched(run(&limited, &asking(&claims(), Some("mcp:write"), &[R2]), Some(grant_facts()), 10));
     assert_eq!(refusal.error(), "invalid_scope");
 }
 
@@ -107,22 +86,23 @@ fn another_resource_is_reached_only_where_the_operator_said_so() {
     for client in [allowed(), gateway()] {
         for refused in [nowhere(client.clone()), wrong(client.clone())] {
             let caller = || authenticated_service(&refused);
-            let refusal = untouched(run(&caller(), &asking(&claims(), None, &[R2]), Some(facts()), 10));
+            let refusal = untouched(run(&caller(), &asking(&claims(), None, &[R2]), Some(grant_facts()), 10));
             assert_eq!(refusal.error(), "invalid_target");
             // For the resource that the person agreed to it gets less, and not more.
             for same in [&[][..], &[R1]] {
                 let (response, _) =
-                    issued(run(&caller(), &asking(&claims(), Some("mcp:read"), same), Some(facts()), 10));
+                    issued(run(&caller(), &asking(&claims(), Some("mcp:read"), same), Some(grant_facts()), 10));
                 assert_eq!(claims_of(&response).aud.as_str(), R1);
             }
         }
-        let there = issued(run(&authenticated_service(&client), &asking(&claims(), None, &[R2]), Some(facts()), 10));
+        let there =
+            issued(run(&authenticated_service(&client), &asking(&claims(), None, &[R2]), Some(grant_facts()), 10));
         assert_eq!(claims_of(&there.0).aud.as_str(), R2);
     }
     // Whatever a token says, it becomes none for more than its grant allows.
     let much = AccessTokenClaims { scope: scopes("mcp:read mcp:write mcp:danger"), ..claims() };
-    let (response, _) = issued(run(&own(), &asking(&much, None, &[R2]), Some(facts()), 10));
-    assert_eq!(claims_of(&response).scope, facts().grant.scope);
+    let (response, _) = issued(run(&own(), &asking(&much, None, &[R2]), Some(grant_facts()), 10));
+    assert_eq!(claims_of(&response).scope, grant_facts().grant.scope);
 }
 
 #[test]
@@ -161,7 +141,7 @@ fn only_a_live_token_of_ours_is_exchanged() {
         assert_eq!(refusal.error(), "invalid_request");
         refusal.description().into_owned()
     };
-    let mut told = vec![refused(&good, Some(facts()), 100), refused(&good, None, 10)];
+    let mut told = vec![refused(&good, Some(grant_facts()), 100), refused(&good, None, 10)];
     for change in [
         |facts: &mut GrantFacts| facts.grant.revoked_at = Some(at(5)),
         |facts: &mut GrantFacts| facts.grant.expires_at = Some(at(10)),
@@ -169,7 +149,7 @@ fn only_a_live_token_of_ours_is_exchanged() {
         |facts: &mut GrantFacts| facts.account = Some(Account { disabled: true, ..account() }),
         |facts: &mut GrantFacts| facts.grant.id = GrantId("dwg_2".into()),
     ] {
-        let mut facts = facts();
+        let mut facts = grant_facts();
         change(&mut facts);
         told.push(refused(&good, Some(facts), 10));
     }
@@ -183,13 +163,13 @@ fn only_a_live_token_of_ours_is_exchanged() {
     ] {
         told.push(refused(
             &ExchangeRequest { subject_token: Secret::parse(token).unwrap(), ..good.clone() },
-            Some(facts()),
+            Some(grant_facts()),
             10,
         ));
     }
     // A token of another client, which was not sent to this one either.
     let others = AccessTokenClaims { client_id: another_client().id, ..claims() };
-    told.push(refused(&asking(&others, None, &[R2]), Some(facts()), 10));
+    told.push(refused(&asking(&others, None, &[R2]), Some(grant_facts()), 10));
     // Nobody can tell one from the other.
     assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
 }
@@ -199,9 +179,9 @@ fn only_who_was_registered_for_it_exchanges() {
     // proves: R8693-05, AUD-16
     let public = Client { grant_types: vec![GRANT_TYPE.into()], ..client() };
     let request = asking(&claims(), None, &[R2]);
-    assert_eq!(untouched(run(&authenticated(&public), &request, Some(facts()), 10)), TokenRefusal::PublicClient);
+    assert_eq!(untouched(run(&authenticated(&public), &request, Some(grant_facts()), 10)), TokenRefusal::PublicClient);
     let without = authenticated_service(&service("client_credentials"));
-    assert_eq!(untouched(run(&without, &request, Some(facts()), 10)).error(), "unauthorized_client");
+    assert_eq!(untouched(run(&without, &request, Some(grant_facts()), 10)).error(), "unauthorized_client");
 }
 
 #[test]
@@ -209,7 +189,7 @@ fn a_resource_server_acts_for_the_person_and_says_so() {
     // proves: R8693-04, R8693-06, AUD-16
     let gateway = gateway();
     let caller = authenticated_service(&gateway);
-    let (response, _) = issued(run(&caller, &asking(&claims(), Some("mcp:read"), &[R2]), Some(facts()), 10));
+    let (response, _) = issued(run(&caller, &asking(&claims(), Some("mcp:read"), &[R2]), Some(grant_facts()), 10));
     let issued_claims = claims_of(&response);
     assert_eq!((&issued_claims.client_id, issued_claims.sub.as_str()), (&gateway.id, account().id.0.as_str()));
     let act = issued_claims.act.unwrap();
@@ -221,7 +201,7 @@ fn a_resource_server_acts_for_the_person_and_says_so() {
     };
     for (depth, good) in [(1, true), (MOST_ACTORS - 1, true), (MOST_ACTORS, false)] {
         let before = AccessTokenClaims { act: Some(chain(depth)), ..claims() };
-        let decision = run(&caller, &asking(&before, None, &[R2]), Some(facts()), 10);
+        let decision = run(&caller, &asking(&before, None, &[R2]), Some(grant_facts()), 10);
         if good {
             assert_eq!(claims_of(&issued(decision).0).act.unwrap().depth(), depth + 1);
         } else {
@@ -230,7 +210,10 @@ fn a_resource_server_acts_for_the_person_and_says_so() {
     }
     // A token for another resource was not sent to it.
     let elsewhere = AccessTokenClaims { aud: ResourceId::parse(R2).unwrap(), ..claims() };
-    assert_eq!(untouched(run(&caller, &asking(&elsewhere, None, &[]), Some(facts()), 10)).error(), "invalid_request");
+    assert_eq!(
+        untouched(run(&caller, &asking(&elsewhere, None, &[]), Some(grant_facts()), 10)).error(),
+        "invalid_request"
+    );
 }
 
 #[test]
@@ -240,16 +223,16 @@ fn a_bound_token_stays_bound() {
     let jkt = doorward_types::jose::Thumbprint::parse(key.kid()).unwrap();
     let bound = AccessTokenClaims { cnf: Some(Confirmation { jkt }), ..claims() };
     let request = asking(&bound, None, &[R2]);
-    assert_eq!(untouched(run(&own(), &request, Some(facts()), 10)), TokenRefusal::NoProof);
+    assert_eq!(untouched(run(&own(), &request, Some(grant_facts()), 10)), TokenRefusal::NoProof);
     let wrong = holding(own(), &other, at(10));
-    assert_eq!(untouched(run(&wrong, &request, Some(facts()), 10)), TokenRefusal::OtherKey);
-    let (response, writes) = issued(run(&holding(own(), &key, at(10)), &request, Some(facts()), 10));
+    assert_eq!(untouched(run(&wrong, &request, Some(grant_facts()), 10)), TokenRefusal::OtherKey);
+    let (response, writes) = issued(run(&holding(own(), &key, at(10)), &request, Some(grant_facts()), 10));
     assert_eq!((response.token_type.as_str(), claims_of(&response).cnf.unwrap().jkt.as_str()), ("DPoP", key.kid()));
     assert!(writes.iter().any(|write| matches!(write, Write::UseOnce { .. })));
     // The resource server cannot have the client's key; it needs one of its own.
     let caller = || authenticated_service(&gateway());
-    assert_eq!(untouched(run(&caller(), &request, Some(facts()), 10)), TokenRefusal::NoProof);
-    let (response, _) = issued(run(&holding(caller(), &other, at(10)), &request, Some(facts()), 10));
+    assert_eq!(untouched(run(&caller(), &request, Some(grant_facts()), 10)), TokenRefusal::NoProof);
+    let (response, _) = issued(run(&holding(caller(), &other, at(10)), &request, Some(grant_facts()), 10));
     assert_eq!(claims_of(&response).cnf.unwrap().jkt.as_str(), other.kid());
 }
 

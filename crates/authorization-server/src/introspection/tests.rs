@@ -9,34 +9,14 @@ use super::*;
 use crate::{
     facts::{Account, Client, Refresh, Rotated},
     fixtures::{
-        R1, SIGNER, account, another_client, at, authenticated, authenticated_service, client, entropy, form, grant,
-        policy, scopes, service,
+        R1, SIGNER, account, another_client, at, authenticated, authenticated_service, claims, client, entropy, form,
+        grant, grant_facts, policy, service,
     },
     seal::Sealed,
 };
 
-fn claims() -> AccessTokenClaims {
-    AccessTokenClaims {
-        iss: policy().issuer,
-        sub: account().id.0,
-        aud: grant().resource,
-        client_id: client().id,
-        scope: scopes("mcp:read"),
-        iat: at(0),
-        exp: at(100),
-        jti: "x".into(),
-        gid: grant().id.0,
-        cnf: None,
-        act: None,
-    }
-}
-
 fn signed(claims: &AccessTokenClaims) -> String {
     SIGNER.sign(AccessTokenClaims::TYP, claims)
-}
-
-fn grant_facts() -> GrantFacts {
-    GrantFacts { grant: grant(), account: Some(account()) }
 }
 
 fn refresh() -> (Secret<RefreshToken>, RefreshFacts) {
@@ -74,7 +54,7 @@ fn who_holds_or_gets_a_token_is_told_what_it_is_worth() {
             serde_json::from_str(&ask(&client, &signed(&claims()), None, Some(&grant_facts()), 10)).unwrap();
         let expected = json!({
             "active": true, "iss": policy().issuer, "sub": account().id.0, "aud": R1, "client_id": client_id(),
-            "scope": "mcp:read", "iat": at(0), "exp": at(100), "jti": "x", "token_type": "Bearer",
+            "scope": "mcp:write", "iat": at(0), "exp": at(100), "jti": "x", "token_type": "Bearer",
         });
         assert_eq!(answer, expected);
     }

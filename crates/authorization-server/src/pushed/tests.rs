@@ -2,32 +2,15 @@ use super::*;
 use crate::{
     authorize::SEALED_REQUEST,
     fixtures::{
-        CALLBACK, CLIENT, R1, another_client, at, authenticated, browser, client, entropy, form, policy, scopes,
+        CALLBACK, CHALLENGE, CLIENT, another_client, at, authenticated, authorization_request, browser, client,
+        entropy, form, policy, scopes,
     },
 };
-
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-fn pushed_form(changes: &[(&str, &str)]) -> Form {
-    let mut parameters = vec![
-        ("response_type", "code"),
-        ("client_id", CLIENT),
-        ("redirect_uri", CALLBACK),
-        ("code_challenge", CHALLENGE),
-        ("code_challenge_method", "S256"),
-        ("resource", R1),
-        ("scope", "mcp:read"),
-        ("state", "xyz"),
-    ];
-    parameters.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
-    parameters.extend_from_slice(changes);
-    form(&parameters)
-}
 
 fn push_with(changes: &[(&str, &str)], key: Option<&str>) -> Result<(PushedResponse, PushedRequest), RequestRefusal> {
     let key = key.map(|key| Thumbprint::parse(key).unwrap());
     let client = authenticated(&client());
-    let (response, writes) = push(&policy(), &client, &pushed_form(changes), key, at(0), &mut entropy())?;
+    let (response, writes) = push(&policy(), &client, &authorization_request(changes), key, at(0), &mut entropy())?;
     let [Write::InsertPushedRequest(row)] = writes.as_slice() else { panic!("{writes:?}") };
     Ok((response, row.clone()))
 }
@@ -49,11 +32,8 @@ fn brought(reference: &Secret<RequestReference>, more: &[(&str, &str)]) -> Form 
     form(&all)
 }
 
-fn refused(begin: Begin) -> PageRefusal {
-    match begin {
-        Begin::Refuse(refusal) => refusal,
-        other => panic!("{other:?}"),
-    }
+fn refused(begin: Result<Begin, PageRefusal>) -> PageRefusal {
+    begin.unwrap_err()
 }
 
 #[test]
@@ -90,7 +70,7 @@ fn a_pushed_request_is_judged_like_any_other() {
         assert_eq!(push_with(&[change], None).unwrap_err().0, error, "{change:?}");
     }
     let limited = Client { grant_types: vec!["refresh_token".into()], ..client() };
-    let refused = push(&policy(), &authenticated(&limited), &pushed_form(&[]), None, at(0), &mut entropy());
+    let refused = push(&policy(), &authenticated(&limited), &authorization_request(&[]), None, at(0), &mut entropy());
     assert_eq!(refused.unwrap_err().0, E::UnauthorizedClient);
 }
 
@@ -127,7 +107,7 @@ fn nothing_of_the_browsers_request_counts_but_reference_and_client() {
     for more in [&[][..], &changed] {
         let form = brought(&reference, more);
         let begun = begin(&policy(), &form, &reference, &facts, browser(1).digest(), at(5), &mut entropy());
-        let Begin::Interact { token, writes } = begun else { panic!("{begun:?}") };
+        let Begin::Interact { token, writes } = begun.unwrap() else { panic!() };
         let [Write::SpendPushedRequest(spent), Write::InsertInteraction(waiting)] = writes.as_slice() else {
             panic!("{writes:?}")
         };
@@ -149,7 +129,7 @@ fn a_reference_is_good_once_in_time_and_for_its_own_client() {
         let facts = Facts { client: Some(client), pushed: Some(row), begun: None };
         super::begin(&policy(), &form, &reference, &facts, browser(1).digest(), at(now), &mut entropy())
     };
-    assert!(matches!(begin(&client, &row, 89), Begin::Interact { .. }));
+    assert!(matches!(begin(&client, &row, 89), Ok(Begin::Interact { .. })));
     let unknown = PageRefusal::UnknownPushedRequest;
     assert_eq!(refused(begin(&client, &row, 90)), unknown);
     assert_eq!(refused(begin(&other, &row, 0)), unknown);
@@ -173,14 +153,14 @@ fn a_page_that_is_loaded_again_goes_on_with_what_was_begun() {
     let form = brought(&reference, &[]);
     let facts = Facts { client: Some(&client), pushed: Some(&row), begun: None };
     let first = begin(&policy(), &form, &reference, &facts, browser(1).digest(), at(5), &mut entropy());
-    let Begin::Interact { token, mut writes } = first else { panic!() };
+    let Begin::Interact { token, mut writes } = first.unwrap() else { panic!() };
     let Some(Write::InsertInteraction(waiting)) = writes.pop() else { panic!() };
     let spent = PushedRequest { spent: true, ..row };
     // Much later too: the row of the pushed request may be gone by then.
     for (pushed, now) in [(Some(&spent), 6), (None, 600)] {
         let again = Facts { client: Some(&client), pushed, begun: Some(&waiting) };
         let again = begin(&policy(), &form, &reference, &again, browser(1).digest(), at(now), &mut entropy());
-        let Begin::Interact { token: same, writes } = again else { panic!() };
+        let Begin::Interact { token: same, writes } = again.unwrap() else { panic!() };
         assert!(same.is(&token) && writes.is_empty());
     }
     let open = |seed| consent::open(&policy(), &waiting, &token, &browser(seed).digest(), Some(&client), at(6));

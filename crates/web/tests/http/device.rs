@@ -252,7 +252,7 @@ async fn a_client_of_devices_alone_never_comes_to_a_browsers_consent() {
         let pairs = doorward_testkit::url_text::parameters(&app.request(&[]));
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         world.form("/oauth/par", &[], &pairs).await.must_be(400, pushed);
-        app.redeem("dwc_x", &[]).await.must_be(400, "unauthorized_client");
+        app.redeem("dwc_x", &[]).await.must_be(400, "invalid_grant");
     }
     assert!(world.table("interactions").await.is_empty() && world.table("pushed_requests").await.is_empty());
 }

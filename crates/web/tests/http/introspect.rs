@@ -1,6 +1,5 @@
 //! A client asks what a token is worth.
 
-use doorward_types::ResourceId;
 use http::Method;
 use serde_json::json;
 
@@ -17,8 +16,7 @@ async fn a_resource_server_is_told_about_tokens_for_it() {
     // proves: INT-01, INT-02, INT-08, R7662-01, R7662-02, R7662-03, R7662-06
     let world = World::at(PUBLIC).await;
     let app = App::new(&world).await;
-    let resource = ResourceId::parse(world.resource()).unwrap();
-    let gateway = Service::new(&world, "gateway", |client| client.protects = Some(resource)).await;
+    let gateway = Service::gateway(&world).await;
     let stranger = Service::new(&world, "stranger", |_| {}).await;
     let tokens = app.tokens(&mut world.browser()).await;
     let answer = gateway.introspect(&tokens.access).await;

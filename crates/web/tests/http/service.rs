@@ -7,7 +7,7 @@ use doorward_authorization_server::{
     store::{Committed, Store as _},
 };
 use doorward_testkit::{SeededEntropy, url_text};
-use doorward_types::{ClientId, Secret, secret::ClientSecret};
+use doorward_types::{ClientId, ResourceId, Secret, secret::ClientSecret};
 
 use crate::world::{Answer, World, now};
 
@@ -51,6 +51,12 @@ impl<'w> Service<'w> {
         let id = client.id.to_string();
         assert_eq!(world.store.commit(vec![Write::InsertClient(client)]).await.unwrap(), Committed::Done);
         Self { world, id, secret: secret.expose().to_owned() }
+    }
+
+    /// The gateway as a resource server: it is told about tokens that are sent to it, and exchanges them.
+    pub(crate) async fn gateway(world: &'w World) -> Self {
+        let resource = ResourceId::parse(world.resource()).unwrap();
+        Self::new(world, "gateway", |client| client.protects = Some(resource)).await
     }
 
     /// Sends a form as this client.

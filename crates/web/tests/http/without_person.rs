@@ -52,8 +52,7 @@ async fn a_resource_server_exchanges_what_was_sent_to_it() {
     // proves: R8693-02, R8693-04, AUD-16, INV-3
     let world = World::at(PUBLIC).await;
     let app = App::new(&world).await;
-    let resource = ResourceId::parse(world.resource()).unwrap();
-    let gateway = Service::new(&world, "gateway", |client| client.protects = Some(resource)).await;
+    let gateway = Service::gateway(&world).await;
     let stranger = Service::new(&world, "stranger", |_| {}).await;
     let tokens = app.tokens(&mut world.browser()).await;
     advance(60);
