@@ -5,7 +5,7 @@ use doorward_types::{
     web_url,
 };
 
-use crate::{AuthMethod, Code, Failed};
+use crate::{AuthMethod, Code, Failed, StoredTokens, store::Got};
 
 /// The MCP server to connect to, and the user's wishes. [`Target::new`] gives the usual ones.
 #[derive(Clone, Debug)]
@@ -155,6 +155,20 @@ impl Target {
             reach,
             lenient: Lenient::default(),
         })
+    }
+
+    /// Whether these tokens of an earlier login are what is wanted: got in the way that the user names, if it is one without
+    /// a person; by the client that the user names, if there is one for that server; bound to a key, if they are to be.
+    pub fn takes(&self, tokens: &StoredTokens) -> bool {
+        let got_so = match self.grant {
+            Grant::Code | Grant::Device => true,
+            Grant::ClientCredentials => tokens.got == Got::ClientCredentials,
+            Grant::Assertion(_) | Grant::Enterprise(_) => tokens.got == Got::Assertion,
+        };
+        let issuer = tokens.server.issuer();
+        let mut here = self.clients.iter().filter(|own| own.issuer.as_ref().is_none_or(|own| own == issuer)).peekable();
+        let by_this = here.peek().is_none() || here.any(|own| &own.client_id == tokens.client.client_id());
+        got_so && by_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
     }
 
     /// Whether the MCP server is this computer, where plain http and loopback addresses are right.

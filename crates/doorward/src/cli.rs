@@ -2,8 +2,10 @@
 
 mod admin;
 mod client;
+mod grants;
 mod ladder;
 mod network;
+mod registration;
 mod serve;
 mod storage;
 mod units;
@@ -14,8 +16,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use admin::*;
 pub(crate) use client::*;
+pub(crate) use grants::*;
 pub(crate) use ladder::*;
 pub(crate) use network::*;
+pub(crate) use registration::*;
 pub(crate) use serve::*;
 pub(crate) use storage::ClientDir;
 
@@ -50,9 +54,9 @@ pub(crate) enum Command {
     #[command(hide = true)]
     WatchChildren,
     /// Be a stdio MCP server for a host, in front of a remote one that asks for a login.
-    Connect(Connect),
+    Connect(Box<Connect>),
     /// Log in at an MCP server, with a browser.
-    Login(Login),
+    Login(Box<Login>),
     /// Show which logins there are.
     List(List),
     /// Print the access token of a login, renewed when it is about to end.

@@ -24,6 +24,8 @@ finds the way by itself, and says on stderr what it waits for and how long (--ti
 4. Where nobody is there (no terminal, no desktop, no BROWSER), nothing waits: the exit code is 3 within a second, and the
    message holds the command to type in a terminal.
 
+Without a person: --client-credentials (with --client-id and a secret or a key), --assertion-file, --enterprise-idp.
+
 A port that is taken, blocked or answered by another program is recognised. The program is named, and the next way is
 taken.";
 

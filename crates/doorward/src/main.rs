@@ -47,8 +47,8 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match arguments.command {
             cli::Command::Serve(serve) => serve::run(*serve, json).await,
-            cli::Command::Connect(connect) => connect::run(connect).await,
-            cli::Command::Login(login) => login::run(login, json).await,
+            cli::Command::Connect(connect) => connect::run(*connect).await,
+            cli::Command::Login(login) => login::run(*login, json).await,
             cli::Command::List(list) => login::list(list, json).await,
             cli::Command::Token(token) => login::token(token, json).await,
             cli::Command::Status(status) => login::status(status, json).await,

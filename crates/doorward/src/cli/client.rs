@@ -3,7 +3,9 @@
 use clap::Args;
 
 use super::{
+    grants::Grants,
     ladder::{Account, Elsewhere, SignIn},
+    registration::OwnClient,
     storage::ClientDir,
 };
 
@@ -18,6 +20,10 @@ pub(crate) struct Connect {
     pub(crate) sign_in: SignIn,
     #[command(flatten)]
     pub(crate) account: Account,
+    #[command(flatten)]
+    pub(crate) own_client: OwnClient,
+    #[command(flatten)]
+    pub(crate) grants: Grants,
     #[command(flatten)]
     pub(crate) client: ClientDir,
     /// How long the server may take to start its answer to a request, in seconds.
@@ -45,6 +51,10 @@ pub(crate) struct Login {
     pub(crate) elsewhere: Elsewhere,
     #[command(flatten)]
     pub(crate) account: Account,
+    #[command(flatten)]
+    pub(crate) own_client: OwnClient,
+    #[command(flatten)]
+    pub(crate) grants: Grants,
     #[command(flatten)]
     pub(crate) client: ClientDir,
 }

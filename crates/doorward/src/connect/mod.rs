@@ -16,7 +16,8 @@ const LAST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Runs the bridge until the host is done.
 pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
-    let target = login::target(&flags.url, &flags.account).await?;
+    let mut target = login::target(&flags.url, &flags.account).await?;
+    login::wishes(&mut target, &flags.own_client, &flags.grants)?;
     let place = Place::open(&flags.client).await?;
     let manner = login::Manner::of_host(&flags.sign_in);
     let settings = BridgeSettings {
@@ -27,7 +28,7 @@ pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
         ..BridgeSettings::default()
     };
     let (upstream, fetcher) = (target.resource.clone(), place.fetcher.clone());
-    let manager = TokenManager::new(place, target, manner);
+    let manager = TokenManager::new(place, target, manner).reading(flags.grants.clone());
     let bridge = Bridge { settings, upstream, bearer: Arc::new(manager.clone()), fetcher };
     let ended = bridge.run(tokio::io::stdin(), tokio::io::stdout()).await;
     manager.settle(LAST_REFRESH).await;

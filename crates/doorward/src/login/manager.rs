@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Duration,
 };
 
@@ -20,9 +20,9 @@ use super::{
     flow::{self, Manner},
     place::Place,
     refresh::{self, Renewed},
-    turn,
+    turn, wishes,
 };
-use crate::serve::now;
+use crate::{cli, serve::now};
 
 /// How long before its end a token is renewed, at most.
 const AHEAD: Duration = Duration::from_secs(30);
@@ -41,6 +41,7 @@ struct Shared {
     place: Place,
     target: Target,
     manner: Manner,
+    grants: OnceLock<cli::Grants>,
     present: Mutex<Present>,
     /// One refresh or login at a time.
     renewing: Arc<tokio::sync::Mutex<()>>,
@@ -77,11 +78,19 @@ struct Asks {
 }
 
 impl TokenManager {
+    /// The same with the files that say how a token is got without a person, to be read again each time.
+    #[must_use]
+    pub(crate) fn reading(self, grants: cli::Grants) -> Self {
+        let _ = self.0.grants.set(grants);
+        self
+    }
+
     pub(crate) fn new(place: Place, target: Target, manner: Manner) -> Self {
         Self(Arc::new(Shared {
             place,
             target,
             manner,
+            grants: OnceLock::new(),
             present: Mutex::default(),
             renewing: Arc::default(),
             refreshing: tokio::sync::Mutex::default(),
@@ -336,7 +345,7 @@ impl Shared {
     /// Logs in, or uses what another process has made of its login meanwhile. `refused` is what did not suffice.
     async fn log_in(
         &self,
-        target: Target,
+        mut target: Target,
         headers: &HeaderMap,
         refused: Option<&StoredTokens>,
         asks: &Asks,
@@ -358,6 +367,9 @@ impl Shared {
         if let Some(ago) = window.opened_lately().filter(|_| !opener_died && target.grant.needs_a_person()) {
             let but = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
             return Err(person_needed(&but));
+        }
+        if let (Some(grants), false) = (self.grants.get(), target.grant.needs_a_person()) {
+            target.grant = wishes::grant(grants)?;
         }
         let tokens = flow::log_in(&self.place, target, Some(headers), &self.manner).await?;
         Ok(self.adopt(tokens, None))

@@ -25,6 +25,7 @@ mod tests;
 mod token;
 mod turn;
 mod window;
+mod wishes;
 
 use doorward_client::{Code, Failed, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource as _, Why};
@@ -40,6 +41,7 @@ pub(crate) use place::Place;
 pub(crate) use renew::run as refresh;
 pub(crate) use status::run as status;
 pub(crate) use token::run as token;
+pub(crate) use wishes::apply as wishes;
 
 use crate::{
     cli,
@@ -55,6 +57,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
     let mut target = target(&flags.url, &flags.account).await?;
     target.scope = flags.scope.as_deref().map(scopes).transpose()?;
     target.login_hint = flags.elsewhere.login_hint.clone().or(target.login_hint);
+    wishes(&mut target, &flags.own_client, &flags.grants)?;
     let place = Place::open(&flags.client).await?;
     let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);
     if !flags.force

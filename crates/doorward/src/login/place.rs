@@ -56,7 +56,7 @@ impl Place {
     /// The newest login at a server as an account, if there is one.
     pub(crate) async fn newest(&self, target: &Target) -> Result<Option<StoredTokens>, Failed> {
         let all = self.store.for_resource(&target.resource).await.map_err(|fault| fail::store(&fault))?;
-        Ok(all.into_iter().find(|tokens| tokens.account == target.account))
+        Ok(all.into_iter().find(|tokens| tokens.account == target.account && target.takes(tokens)))
     }
 
     /// Where logins lie, for people.

@@ -1,6 +1,6 @@
 //! The scenarios of authorization.
 
-use crate::suite::{ROW, Row, play, play_at};
+use crate::suite::{ROW, Row, play, play_at, play_one};
 
 /// The revisions of the newer scenarios.
 const BOTH: &[&str] = &["2025-11-25", "2026-07-28"];
@@ -73,6 +73,64 @@ fn the_issuer_in_an_answer_is_judged_by_the_table() {
         refused("auth/iss-normalized", "CL-303"),
     ];
     play_at(NEWEST, &rows);
+}
+
+#[test]
+fn the_extensions_of_authorization_are_spoken() {
+    // proves: EXT-CC-002, EXT-CC-006, EXT-CC-007, R7523-01, R7523-03, R7523-08
+    const KEY: &[&str] =
+        &["--client-credentials", "--client-id", "{client_id}", "--client-key-file", "{file:private_key_pem}"];
+    const SECRET: &[&str] =
+        &["--client-credentials", "--client-id", "{client_id}", "--client-secret-file", "{file:client_secret}"];
+    // proves: EXT-EMA-001, EXT-EMA-002, EXT-EMA-003, EXT-EMA-004, EXT-EMA-005, EXT-EMA-011, R8693-01
+    const ENTERPRISE: &[&str] = &[
+        "--client-id",
+        "{client_id}",
+        "--client-secret-env",
+        "{env:client_secret}",
+        "--enterprise-idp",
+        "{idp_issuer}",
+        "--enterprise-client-id",
+        "{idp_client_id}",
+        "--id-token-file",
+        "{file:idp_id_token}",
+    ];
+    const WORKLOAD: &[&str] = &[
+        "--client-id",
+        "{client_id}",
+        "--assertion-file",
+        "{file:expired_jwt}",
+        "--assertion-file",
+        "{file:wrong_audience_jwt}",
+        "--assertion-file",
+        "{file:valid_jwt}",
+    ];
+    play(&[
+        Row { flags: KEY, ..row("auth/client-credentials-jwt") },
+        Row { flags: SECRET, ..row("auth/client-credentials-basic") },
+        Row { flags: ENTERPRISE, ..row("auth/enterprise-managed-authorization") },
+        Row { flags: WORKLOAD, ..row("auth/wif-jwt-bearer") },
+    ]);
+}
+
+#[test]
+fn an_assertion_for_somebody_else_is_not_shown() {
+    // proves: R7523-01
+    const FOREIGN: &[&str] = &["--client-id", "{client_id}", "--assertion-file", "{file:wrong_audience_jwt}"];
+    const EXPIRED: &[&str] = &["--client-id", "{client_id}", "--assertion-file", "{file:expired_jwt}"];
+    for flags in [FOREIGN, EXPIRED] {
+        let row = Row { flags, ..refused("auth/wif-jwt-bearer", "CL-407") };
+        // The suite counts a token request that was not made as a failure, which is what has to happen here.
+        let report = play_one(&row).expect_err("no token request is made");
+        assert!(report.contains("CL-407") && report.contains("did not make a JWT-bearer token request"), "{report}");
+    }
+}
+
+#[test]
+fn tokens_are_bound_to_a_key_where_the_server_asks_for_it() {
+    // proves: R9449-01, R9449-08, R9449-09, EXT-05
+    play(&["auth/dpop", "auth/dpop-nonce"].map(row));
+    play(&["auth/dpop", "auth/dpop-nonce"].map(|scenario| Row { flags: &["--dpop"], ..row(scenario) }));
 }
 
 #[test]

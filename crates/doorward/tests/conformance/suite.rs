@@ -48,7 +48,7 @@ impl Row {
 
 /// Plays the scenarios of the table one after the other. The exit code of the suite counts, and it counts the client's.
 pub(crate) fn play(rows: &[Row]) {
-    let failed: Vec<_> = rows.iter().filter_map(|row| one(row).err()).collect();
+    let failed: Vec<_> = rows.iter().filter_map(|row| play_one(row).err()).collect();
     assert!(failed.is_empty(), "{} of {} scenarios failed\n{}", failed.len(), rows.len(), failed.join("\n"));
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn play_at(versions: &[&'static str], rows: &[Row]) {
     play(&all);
 }
 
-fn one(row: &Row) -> Result<(), String> {
+pub(crate) fn play_one(row: &Row) -> Result<(), String> {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let programs = foreign("conformance/node_modules/.bin");
     let clients = repository().join("tests/clients");

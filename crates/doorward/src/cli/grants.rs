@@ -1,0 +1,52 @@
+//! Tokens without a person, and tokens bound to a key.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+const HEADING: &str = "Without a person";
+
+/// How a token is got, where not by a person.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = HEADING)]
+pub(crate) struct Grants {
+    /// The client asks for itself, with its secret or key.
+    #[arg(long, env = "DOORWARD_CLIENT_CREDENTIALS", requires = "client_id", conflicts_with_all = ["assertion_file", "enterprise_idp"])]
+    pub(crate) client_credentials: bool,
+    /// A file with an assertion (JWT) that the authorization server trusts, such as a workload's own identity. It is read
+    /// again whenever a token is needed; of several, the one for this server that has not expired is shown.
+    #[arg(
+        long,
+        env = "DOORWARD_ASSERTION_FILE",
+        value_name = "FILE",
+        value_delimiter = ',',
+        conflicts_with = "enterprise_idp"
+    )]
+    pub(crate) assertion_file: Vec<PathBuf>,
+    /// The issuer of the organisation's identity provider, which decides who may use the server.
+    #[arg(long, env = "DOORWARD_ENTERPRISE_IDP", value_name = "ISSUER", requires = "enterprise_client_id")]
+    pub(crate) enterprise_idp: Option<String>,
+    /// The client identifier at the identity provider.
+    #[arg(long, env = "DOORWARD_ENTERPRISE_CLIENT_ID", value_name = "ID", requires = "enterprise_idp")]
+    pub(crate) enterprise_client_id: Option<String>,
+    /// A file with the client's secret at the identity provider.
+    #[arg(long, env = "DOORWARD_ENTERPRISE_CLIENT_SECRET_FILE", value_name = "FILE", requires = "enterprise_idp")]
+    pub(crate) enterprise_client_secret_file: Option<PathBuf>,
+    /// A file with the ID token that the identity provider gave when the person signed in. It is read again whenever a
+    /// token is needed.
+    #[arg(long, env = "DOORWARD_ID_TOKEN_FILE", value_name = "FILE", requires = "enterprise_idp")]
+    pub(crate) id_token_file: Option<PathBuf>,
+    /// The name of the environment variable that holds the ID token.
+    #[arg(
+        long,
+        env = "DOORWARD_ID_TOKEN_ENV",
+        value_name = "NAME",
+        requires = "enterprise_idp",
+        conflicts_with = "id_token_file"
+    )]
+    pub(crate) id_token_env: Option<String>,
+    /// Bind tokens to a key that stays here (DPoP), and refuse tokens that are not bound [default: bind them where the
+    /// server asks for it].
+    #[arg(long, env = "DOORWARD_DPOP", help_heading = "Tokens")]
+    pub(crate) dpop: bool,
+}

@@ -1,0 +1,117 @@
+//! What the flags say about the client and the way to a token, with the secrets read from where they lie.
+
+use std::{
+    fmt::Display,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use doorward_client::{
+    Code, Failed, Target,
+    target::{Dpop, Enterprise, Grant, PreRegistered},
+};
+use doorward_types::{
+    ClientId, Issuer, Secret,
+    jose::ClientKey,
+    secret::{Assertion, Kind},
+};
+use zeroize::Zeroizing;
+
+use crate::cli;
+
+/// The most bytes of a file with a secret.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// Adds what the flags say to the target.
+///
+/// # Errors
+/// When a file cannot be read or holds nothing that could be used.
+pub(crate) fn apply(target: &mut Target, registration: &cli::OwnClient, grants: &cli::Grants) -> Result<(), Failed> {
+    target.clients.extend(client(registration)?);
+    target.grant = grant(grants)?;
+    if grants.dpop {
+        target.dpop = Dpop::Always;
+    }
+    Ok(())
+}
+
+/// The client that the flags name.
+fn client(flags: &cli::OwnClient) -> Result<Option<PreRegistered>, Failed> {
+    let Some(id) = &flags.client_id else { return Ok(None) };
+    let client_id = ClientId::parse(id.as_str()).map_err(|why| refuse("--client-id", &why))?;
+    let secret = match (&flags.client_secret_file, &flags.client_secret_env) {
+        (Some(file), _) => Some(from_file("--client-secret-file", file)?),
+        (None, Some(name)) => Some(from_variable("--client-secret-env", name)?),
+        (None, None) => None,
+    };
+    let key = flags.client_key_file.as_deref().map(key).transpose()?;
+    let key = match (key, &flags.client_key_id) {
+        (Some(key), Some(kid)) => Some(key.named(kid.as_str())),
+        (key, _) => key,
+    };
+    Ok(Some(PreRegistered { key, secret, ..bare(client_id) }))
+}
+
+/// A client without anything secret.
+fn bare(client_id: ClientId) -> PreRegistered {
+    PreRegistered { issuer: None, client_id, secret: None, key: None, auth_method: None, redirect_uri: None }
+}
+
+/// The way to a token that the flags name. Files are read anew each time: whoever writes them replaces them.
+pub(super) fn grant(flags: &cli::Grants) -> Result<Grant, Failed> {
+    if flags.client_credentials {
+        return Ok(Grant::ClientCredentials);
+    }
+    if !flags.assertion_file.is_empty() {
+        let read = |file: &PathBuf| from_file::<Assertion>("--assertion-file", file);
+        return Ok(Grant::Assertion(flags.assertion_file.iter().map(read).collect::<Result<_, _>>()?));
+    }
+    let (Some(issuer), Some(id)) = (&flags.enterprise_idp, &flags.enterprise_client_id) else {
+        return Ok(Grant::Code);
+    };
+    let id_token = match (&flags.id_token_file, &flags.id_token_env) {
+        (Some(file), _) => from_file("--id-token-file", file)?,
+        (None, Some(name)) => from_variable("--id-token-env", name)?,
+        (None, None) => {
+            let why = &"the ID token is missing: name its file with --id-token-file";
+            return Err(refuse("--enterprise-idp", why));
+        }
+    };
+    let issuer = Issuer::parse(issuer.as_str()).map_err(|why| refuse("--enterprise-idp", &why))?;
+    let client_id = ClientId::parse(id.as_str()).map_err(|why| refuse("--enterprise-client-id", &why))?;
+    let secret = flags.enterprise_client_secret_file.as_deref();
+    let secret = secret.map(|file| from_file("--enterprise-client-secret-file", file)).transpose()?;
+    let client = PreRegistered { issuer: Some(issuer.clone()), secret, ..bare(client_id) };
+    Ok(Grant::Enterprise(Box::new(Enterprise { issuer, client, id_token })))
+}
+
+fn key(file: &Path) -> Result<ClientKey, Failed> {
+    const FLAG: &str = "--client-key-file";
+    ClientKey::parse(&read(FLAG, file)?).map_err(|why| refuse(FLAG, &format!("{}: {why}", file.display())))
+}
+
+fn from_file<K: Kind>(flag: &str, file: &Path) -> Result<Secret<K>, Failed> {
+    Secret::parse(read(flag, file)?.trim()).map_err(|why| refuse(flag, &format!("{}: {why}", file.display())))
+}
+
+fn from_variable<K: Kind>(flag: &str, name: &str) -> Result<Secret<K>, Failed> {
+    let value = std::env::var(name).map(Zeroizing::new);
+    let value = value.map_err(|_| refuse(flag, &format!("the environment has no variable {name}")))?;
+    Secret::parse(value.trim()).map_err(|why| refuse(flag, &format!("{name}: {why}")))
+}
+
+fn read(flag: &str, file: &Path) -> Result<Zeroizing<String>, Failed> {
+    let mut text = Zeroizing::new(String::new());
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().take(MOST_BYTES).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|opened| opened.take(MOST_BYTES).read_to_string(&mut text))
+    };
+    read.map_err(|error| refuse(flag, &format!("{}: {error}", file.display())))?;
+    Ok(text)
+}
+
+fn refuse(flag: &str, why: &dyn Display) -> Failed {
+    let what = format!("what {flag} names cannot be used");
+    Failed::new(Code::BadTarget, what, why.to_string(), "put that right; doorward help sign-in shows what there is")
+}
