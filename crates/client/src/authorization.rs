@@ -13,7 +13,7 @@ use crate::{
     callback::AwaitCallback,
     connect::State,
     discovery::Found,
-    registration,
+    provider, registration,
     step::{HoldPort, OpenBrowser, PortChoice},
 };
 
@@ -130,7 +130,7 @@ pub(crate) fn open(
     stored: bool,
     entropy: &mut dyn Entropy,
 ) -> Result<(State, Step), Failed> {
-    let pending = Pending {
+    let mut pending = Pending {
         state: Secret::generate(entropy),
         verifier: CodeVerifier::generate(entropy),
         found,
@@ -144,6 +144,7 @@ pub(crate) fn open(
         issuer: pending.found.server.issuer().clone(),
         resource: pending.found.flow.target.resource.clone(),
         scope: pending.found.scope.clone(),
+        notes: std::mem::take(&mut pending.found.flow.notes),
     };
     Ok((State::Callback(AwaitCallback::new(pending)), Step::OpenBrowser(page)))
 }
@@ -170,11 +171,13 @@ fn url(pending: &Pending, page: &Url) -> Url {
         ("code_challenge", challenge.as_str()),
         ("code_challenge_method", "S256"),
         ("state", pending.state.expose()),
-        ("resource", &found.audience),
     ];
     // OpenID Connect Core section 3.1.2.1; others ignore it.
     if let Some(hint) = &found.flow.target.login_hint {
         parameters.push(("login_hint", hint));
+    }
+    if !found.audience.is_empty() {
+        parameters.push(("resource", &found.audience));
     }
     // The code, too, is good only for whoever holds the key.
     if let Some(bound) = &bound {
@@ -187,6 +190,7 @@ fn url(pending: &Pending, page: &Url) -> Url {
             parameters.push(("prompt", "consent"));
         }
     }
+    provider::authorize(found.server.issuer(), &mut parameters);
     let mut url = page.clone();
     let own: Vec<(String, String)> = url
         .query_pairs()

@@ -63,7 +63,7 @@ pub(crate) fn check(pending: &Pending, query: &str) -> Result<CheckedCallback, N
     // Present but empty is present, and wrong.
     let named = form.names().any(|name| name == "iss");
     match (form.get("iss"), named) {
-        (Some(iss), _) if iss == server.issuer().as_str() => {}
+        (Some(iss), _) if iss == server.named() => {}
         (None, false) if !promised => {}
         _ => return Err(NotTaken::WrongIssuer),
     }

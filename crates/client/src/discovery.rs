@@ -1,5 +1,6 @@
 //! Where to log in: the MCP server's metadata, then the authorization server's.
 
+mod old;
 mod resource;
 mod server;
 
@@ -14,7 +15,7 @@ pub(crate) use server::AwaitServer;
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) flow: Flow,
-    /// The `resource` parameter, byte for byte as published.
+    /// The `resource` parameter, byte for byte as published; empty where it is not sent.
     pub(crate) audience: String,
     /// The authorization server.
     pub(crate) server: ValidatedMetadata,
@@ -22,6 +23,8 @@ pub(crate) struct Found {
     pub(crate) listed: ScopeSet,
     /// What is asked for.
     pub(crate) scope: Option<ScopeSet>,
+    /// Whether the endpoints are those of the 2025-03-26 revision because the server publishes none.
+    pub(crate) guessed: bool,
     /// What the tokens are to be bound to.
     pub(crate) key: Option<ProofKey>,
 }

@@ -14,7 +14,7 @@ use crate::{
     connect::State,
     discovery::Found,
     failed::place,
-    registration,
+    provider, registration,
     store::Got,
     target::Dpop,
     token_request::{Fresh, Parameters, TokenRequest, Told, expiry},
@@ -78,7 +78,8 @@ impl Login {
         now: Timestamp,
     ) -> (State, Step) {
         let found = *self.found;
-        let granted: Option<ScopeSet> = tokens.scope.clone().or_else(|| found.scope.clone());
+        let answered = provider::granted(found.server.issuer(), tokens.scope.clone());
+        let granted: Option<ScopeSet> = answered.or_else(|| found.scope.clone());
         let connected = Connected {
             notes: found.flow.notes,
             tokens: StoredTokens {

@@ -59,7 +59,7 @@ codes! {
     /// A document or endpoint lies where it may not be asked for: another origin, or a private network.
     Forbidden = "CL-104", Refused;
 
-    /// The MCP server publishes no metadata.
+    /// The MCP server publishes no metadata, and is no server of 2025-03-26 either.
     NoResourceMetadata = "CL-110", Refused;
     /// The MCP server's metadata describes another resource.
     ResourceMismatch = "CL-111", Refused;

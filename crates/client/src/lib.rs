@@ -37,6 +37,7 @@ mod exchange;
 mod failed;
 mod grant;
 mod proof;
+mod provider;
 mod refresh;
 mod registration;
 mod revoke;

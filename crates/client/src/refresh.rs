@@ -9,6 +9,7 @@ use doorward_types::{
 use crate::{
     Code, Failed, Registration, StoredTokens, authorization, client_credentials,
     failed::place,
+    provider,
     store::Got,
     token_request::{Fresh, Parameters, TokenRequest, Told, expiry},
 };
@@ -52,6 +53,8 @@ impl Refresh {
     ) -> Result<(Self, Outbound), Failed> {
         let covers = |wanted: &ScopeSet| tokens.granted.as_ref().is_some_and(|all| all.covers(wanted) && all != wanted);
         let narrower = narrower.filter(covers);
+        let wanted =
+            provider::refresh_scope(tokens.server.issuer(), tokens.requested.as_ref(), tokens.granted.as_ref());
         let parameters = match (&tokens.refresh_token, tokens.got) {
             (_, Got::ClientCredentials) => {
                 let scope = narrower.as_ref().or(tokens.requested.as_ref()).map(ToString::to_string);
@@ -62,7 +65,7 @@ impl Refresh {
                 ("refresh_token", token.expose()),
                 ("resource", &tokens.audience),
             ])
-            .and("scope", narrower.as_ref().map(ToString::to_string).as_deref()),
+            .and("scope", narrower.as_ref().or(wanted).map(ToString::to_string).as_deref()),
             (None, _) => return Err(login_needed(&tokens, "the server gave no refresh token")),
         };
         let request = TokenRequest {
@@ -93,7 +96,7 @@ impl Refresh {
             Ok(Told::Tokens(new, _)) => {
                 tokens.expires_at = expiry(&new, now);
                 tokens.issued_at = now;
-                tokens.granted = new.scope.or(scope).or(tokens.granted);
+                tokens.granted = provider::granted(tokens.server.issuer(), new.scope).or(scope).or(tokens.granted);
                 tokens.access_token = new.access_token;
                 // A server that does not rotate leaves the old one in force.
                 tokens.refresh_token =

@@ -1,10 +1,11 @@
 //! How this client comes to an identifier at the authorization server.
 
 use doorward_types::{
-    ClientId, Secret, Timestamp, json,
+    ClientId, Issuer, Secret, Timestamp, json,
     messages::{ClientMetadata, ErrorResponse, RegistrationResponse},
     metadata::ValidatedMetadata,
     outbound::{FetchFailed, Inbound, Outbound},
+    providers,
     redirect::RedirectUri,
 };
 
@@ -15,7 +16,7 @@ use crate::{
     discovery::Found,
     failed::{no_answer, place},
     grant,
-    target::{Grant, PreRegistered},
+    target::{Grant, PreRegistered, Target},
     token_request::Fresh,
 };
 
@@ -154,7 +155,8 @@ fn no_registration(found: &Found) -> Failed {
     let document = found.server.document();
     let why = match (document.client_id_metadata_document_supported, &found.flow.target.metadata_document) {
         (true, None) => {
-            "it takes client ID metadata documents, and this program has none; it has no registration endpoint"
+            "it takes client ID metadata documents, and none was named (--client-metadata-url); it has no registration \
+             endpoint"
         }
         _ => "it has no registration endpoint and takes no client ID metadata document",
     };
@@ -162,9 +164,31 @@ fn no_registration(found: &Found) -> Failed {
         Code::NoRegistration,
         "the authorization server gives no client identifier by itself",
         format!("{}: {why}", found.server.issuer()),
-        format!(
-            "register an application there by hand with the redirect URI {USUAL_REDIRECT}, and give its client identifier"
-        ),
+        by_hand(found.server.issuer(), &found.flow.target),
+    )
+}
+
+/// What a person does to get an identifier at this provider, and then types.
+fn by_hand(issuer: &Issuer, target: &Target) -> String {
+    let Some(known) = providers::of(issuer) else {
+        return format!(
+            "register an application there by hand with the redirect URI {USUAL_REDIRECT}, then: doorward login \
+             --client-id ID {}",
+            target.resource
+        );
+    };
+    let at = known.register_at.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
+    let secret = if known.secret { " --client-secret-file FILE" } else { "" };
+    let redirect = match known.redirect_uri.as_str() {
+        USUAL_REDIRECT => String::new(),
+        other => format!(" --redirect-uri {other}"),
+    };
+    let pkce = if known.pkce_unlisted { " --tolerate unlisted-pkce" } else { "" };
+    let note = known.note.as_deref().map_or_else(String::new, |note| format!(" ({note})"));
+    format!(
+        "register {} with {}{at}, with the redirect URI {}, then: doorward login --client-id \
+         ID{secret}{redirect}{pkce} {}{note}",
+        known.register_as, known.name, known.redirect_uri, target.resource
     )
 }
 
@@ -236,7 +260,7 @@ impl AwaitRegistration {
             ));
         }
         if !status.is_success() {
-            return Err(refused(&self.redirect_uri, endpoint, &answer));
+            return Err(refused(&self.found, &self.redirect_uri, endpoint, &answer));
         }
         let client = read(server, &self.redirect_uri, &answer.body).map_err(|why| {
             let why = format!("{}: {why}", place(endpoint));
@@ -291,23 +315,32 @@ fn read(server: &ValidatedMetadata, redirect_uri: &RedirectUri, body: &[u8]) -> 
     })
 }
 
-fn refused(redirect_uri: &RedirectUri, endpoint: &url::Url, answer: &Inbound) -> Failed {
-    let (why, hint) = match json::parse_as::<ErrorResponse>(&answer.body) {
-        Ok(error) if error.error == "invalid_redirect_uri" => (
-            format!("it does not take the redirect URI {redirect_uri}: {}", authorization::words(&error)),
-            "register an application there by hand, with a loopback redirect URI, and give its client identifier",
-        ),
-        Ok(error) => (
-            authorization::words(&error),
-            "register an application there by hand and give its client identifier, or ask the operator of the server",
-        ),
-        Err(_) => (
-            "it gave no reason".to_owned(),
-            "register an application there by hand and give its client identifier, or ask the operator of the server",
-        ),
+fn refused(found: &Found, redirect_uri: &RedirectUri, endpoint: &url::Url, answer: &Inbound) -> Failed {
+    let at = format!("{} answered {}", place(endpoint), answer.status);
+    let error = json::parse_as::<ErrorResponse>(&answer.body);
+    if found.guessed && error.is_err() {
+        // There is nothing of the sort there: it was no server of that revision after all.
+        return Failed::new(
+            Code::NoResourceMetadata,
+            "the MCP server asks for a login and does not say where",
+            format!("it publishes no metadata, and {at}"),
+            "check that the URL is the one of the MCP endpoint; a server that takes an API key needs no login",
+        );
+    }
+    let why = match &error {
+        Ok(error) if error.error == "invalid_redirect_uri" => {
+            format!("it does not take the redirect URI {redirect_uri}: {}", authorization::words(error))
+        }
+        Ok(error) => authorization::words(error),
+        Err(_) => "it gave no reason".to_owned(),
     };
-    let why = format!("{} answered {}: {why}", place(endpoint), answer.status);
-    Failed::new(Code::RegistrationRefused, "the authorization server refused to register this client", why, hint)
+    let what = "the authorization server refused to register this client";
+    Failed::new(
+        Code::RegistrationRefused,
+        what,
+        format!("{at}: {why}"),
+        by_hand(found.server.issuer(), &found.flow.target),
+    )
 }
 
 /// Waits until the new client is kept.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    Connect, Connected, Failed, Input, Occasion, RegisteredClient, Step, StoredTokens, Target,
+    Connect, Connected, Failed, Input, Note, Occasion, RegisteredClient, Step, StoredTokens, Target,
     step::{HoldPort, NotTaken, OpenBrowser, PortChoice, ShowDeviceCode},
 };
 
@@ -75,6 +75,8 @@ pub(crate) struct World {
     pub(crate) saved: Vec<RegisteredClient>,
     pub(crate) held: Vec<HoldPort>,
     pub(crate) opened: Vec<Url>,
+    /// What was told, before the browser was opened and at the end.
+    pub(crate) notes: Vec<Note>,
     pub(crate) not_taken: Vec<NotTaken>,
     /// The codes that a person was shown.
     pub(crate) shown: Vec<ShowDeviceCode>,
@@ -115,6 +117,7 @@ impl World {
             saved: Vec::new(),
             held: Vec::new(),
             opened: Vec::new(),
+            notes: Vec::new(),
             not_taken: Vec::new(),
             shown: Vec::new(),
             waits: Vec::new(),
@@ -160,6 +163,7 @@ impl World {
         let (mut connect, mut step) = Connect::start(self.target.clone(), self.challenge.as_ref())?;
         loop {
             if let Step::Done(connected) = step {
+                self.notes.extend(connected.notes.clone());
                 return Ok(*connected);
             }
             let input = self.perform(step);
@@ -202,6 +206,7 @@ impl World {
                 self.order.push("browser");
                 self.callbacks.extend((self.browser)(&page.url));
                 self.opened.push(page.url);
+                self.notes.extend(page.notes);
                 self.next_callback()
             }
             Step::KeepWaiting { why, .. } => {

@@ -11,6 +11,8 @@ use crate::{Code, Failed, Note, Step, Target, connect::State, discovery::AwaitRe
 pub(crate) struct Flow {
     pub(crate) target: Target,
     pub(crate) challenged: Option<ScopeSet>,
+    /// Whether the MCP server was seen to ask for a login.
+    pub(crate) asked: bool,
     /// Whether the MCP server says that it takes only tokens that are bound to a key.
     pub(crate) wants_bound: bool,
     pub(crate) notes: Vec<Note>,
@@ -20,7 +22,7 @@ pub(crate) fn start(target: Target, headers: Option<&HeaderMap>) -> Result<(Stat
     let named = headers.and_then(challenge::bearer).and_then(|c| c.get("resource_metadata").map(str::to_owned));
     let challenged = headers.and_then(scope::of_challenge);
     let wants_bound = headers.is_some_and(challenge::wants_bound);
-    let mut flow = Flow { target, challenged, wants_bound, notes: Vec::new() };
+    let mut flow = Flow { target, challenged, asked: headers.is_some(), wants_bound, notes: Vec::new() };
     // A text that is no URL at all says nothing; the well-known places are asked as if it were not there.
     match named.and_then(|text| Url::parse(&text).ok()) {
         Some(url) => {
@@ -36,24 +38,25 @@ pub(crate) fn start(target: Target, headers: Option<&HeaderMap>) -> Result<(Stat
 /// Source: RFC 9728 sections 7.3 and 7.7, MCP security best practices, "Server-Side Request Forgery".
 fn check_place(url: &Url, flow: &mut Flow) -> Result<(), Failed> {
     let resource = flow.target.resource.url();
-    let refuse = |why: String| {
-        Err(Failed::new(
-            Code::Forbidden,
-            "the server says that its metadata lies where it is not fetched from",
-            why,
-            "ask the operator of the server to publish it at its own origin",
-        ))
+    let refuse = |why: String, next: &str| {
+        let what = "the server says that its metadata lies where it is not fetched from";
+        Err(Failed::new(Code::Forbidden, what, why, next))
     };
+    let operator = "ask the operator of the server to publish it at its own origin";
     if let Err(refusal) = doorward_types::web_url::parse(url.as_str()) {
-        return refuse(format!("resource_metadata: {refusal}"));
+        return refuse(format!("resource_metadata: {refusal}"), operator);
     }
     if url.origin() == resource.origin() {
         return Ok(());
     }
     let elsewhere = format!("resource_metadata is at {}", url.origin().ascii_serialization());
     let loopback = doorward_types::web_url::is_loopback(url) && !flow.target.is_here();
-    if !flow.target.lenient.foreign_metadata || loopback {
-        return refuse(elsewhere);
+    if loopback {
+        return refuse(elsewhere, operator);
+    }
+    if !flow.target.lenient.foreign_metadata {
+        let tolerate = "if that is the operator's own, too, add: --tolerate foreign-metadata";
+        return refuse(elsewhere, tolerate);
     }
     flow.notes.push(Note::ForeignMetadata);
     Ok(())

@@ -79,6 +79,8 @@ pub struct OpenBrowser {
     pub resource: ResourceId,
     /// What is asked for; `None` leaves it to the server.
     pub scope: Option<ScopeSet>,
+    /// What the person should know before they sign in.
+    pub notes: Vec<Note>,
 }
 
 /// What a person needs to sign in somewhere else.
@@ -143,7 +145,7 @@ pub enum Input {
 pub struct Connected {
     /// The tokens, to be saved.
     pub tokens: StoredTokens,
-    /// Where a rule was applied less than literally, for the log.
+    /// Where a rule was applied less than literally, as far as it was not told before ([`OpenBrowser::notes`]).
     pub notes: Vec<Note>,
 }
 
@@ -156,6 +158,22 @@ pub enum Note {
     ParentResource,
     /// The metadata lies at another origin, which the user tolerates.
     ForeignMetadata,
+    /// The authorization server calls itself by another name than the one it was asked by, which the user tolerates.
+    OtherIssuer {
+        /// That name, as it was published.
+        named: String,
+    },
+    /// The authorization server does not say that it supports PKCE, which the user tolerates.
+    UnlistedPkce,
+    /// The authorization server is not told which MCP server the token is for: the user wants that, or the provider is
+    /// known to refuse it.
+    NoResource,
+    /// The MCP server is one of the 2025-03-26 revision: it publishes no metadata of its own, and is its own
+    /// authorization server.
+    OldServer {
+        /// Whether it publishes no metadata at all, so that the endpoints of that revision are used.
+        guessed: bool,
+    },
     /// The MCP server names another authorization server than at the last login.
     IssuerChanged {
         /// The one before.

@@ -48,7 +48,8 @@ pub struct StoredTokens {
     pub resource: ResourceId,
     /// The user's own name for the account.
     pub account: Option<String>,
-    /// The `resource` parameter, byte for byte as the MCP server published it.
+    /// The `resource` parameter, byte for byte as the MCP server published it; empty where the authorization server is
+    /// not told.
     pub audience: String,
     /// The authorization server, checked.
     pub server: ValidatedMetadata,

@@ -115,13 +115,44 @@ pub struct MetadataDocument {
     pub redirect_uri: RedirectUri,
 }
 
-/// Rules that the user has switched off for one server, each by name.
+/// Rules that the user has switched off for one server, each by name. The use of each is told as a [`Note`](crate::Note).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lenient {
     /// The resource metadata that a challenge names may lie at another origin than the MCP server.
     pub foreign_metadata: bool,
     /// The resource metadata may describe a parent of the MCP server's URL at the same origin.
     pub parent_resource: bool,
+    /// The authorization server's metadata may name another issuer. The server stays bound to the one it was asked for.
+    pub other_issuer: bool,
+    /// The authorization server's metadata may be silent about PKCE. S256 is used all the same.
+    pub unlisted_pkce: bool,
+    /// The `resource` parameter is left out.
+    pub no_resource: bool,
+}
+
+impl Lenient {
+    /// The names of all rules that can be switched off, with what that means.
+    pub const NAMES: &'static [(&'static str, &'static str)] = &[
+        ("foreign-metadata", "the server's metadata may lie at another origin"),
+        ("parent-resource", "the server's metadata may describe a parent of its URL"),
+        ("other-issuer", "the authorization server may call itself by another name"),
+        ("unlisted-pkce", "the authorization server need not say that it supports PKCE"),
+        ("no-resource", "the authorization server is not told which server the token is for"),
+    ];
+
+    /// Switches the rule of this name off; says whether there is one.
+    pub fn tolerate(&mut self, name: &str) -> bool {
+        let rule = match name {
+            "foreign-metadata" => &mut self.foreign_metadata,
+            "parent-resource" => &mut self.parent_resource,
+            "other-issuer" => &mut self.other_issuer,
+            "unlisted-pkce" => &mut self.unlisted_pkce,
+            "no-resource" => &mut self.no_resource,
+            _ => return false,
+        };
+        *rule = true;
+        true
+    }
 }
 
 impl Target {

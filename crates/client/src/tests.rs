@@ -5,5 +5,7 @@ mod authorization;
 mod callback;
 mod discovery;
 mod exchange;
+mod old_servers;
 mod refresh;
 mod registration;
+mod tolerances;

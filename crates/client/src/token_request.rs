@@ -217,7 +217,9 @@ pub(crate) fn authenticated(
         )
     })?;
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(parameters.0.iter().map(|(name, value)| (name, value.as_str())));
+    // An empty `resource` is one that this server is not told.
+    let sent = parameters.0.iter().filter(|(name, value)| *name != "resource" || !value.is_empty());
+    form.extend_pairs(sent.map(|(name, value)| (name, value.as_str())));
     let authorization = prove(&mut form, credentials, server.issuer().as_str(), fresh);
     let body = form.finish().into_bytes();
     let request = Outbound::post(endpoint.clone(), "application/x-www-form-urlencoded", body, reach);

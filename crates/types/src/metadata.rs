@@ -110,12 +110,23 @@ pub enum MetadataRefusal {
     NoAuthorizationServer,
 }
 
+/// Rules about metadata that the user has switched off for one server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tolerated {
+    /// The document may name another issuer than the one it was asked for.
+    pub other_issuer: bool,
+    /// The document may say nothing about PKCE.
+    pub unlisted_pkce: bool,
+}
+
 /// An authorization server's metadata that was checked: its issuer is the one that was asked for, every endpoint is https
 /// (or on this machine, when the issuer is too), and where a person is sent S256 is listed. Endpoints come from here and
 /// from nowhere else.
 #[derive(Clone, Debug)]
 pub struct ValidatedMetadata {
     issuer: Issuer,
+    /// What the server calls itself, which is its issuer unless the user tolerates another name.
+    named: String,
     authorization_endpoint: Option<Url>,
     token_endpoint: Url,
     registration_endpoint: Option<Url>,
@@ -167,6 +178,7 @@ impl AuthorizationServerMetadata {
             read("token_endpoint", &self.token_endpoint)?.ok_or(MetadataRefusal::Missing("token_endpoint"))?;
         Ok(ValidatedMetadata {
             issuer: expected.clone(),
+            named: self.issuer.clone(),
             authorization_endpoint: authorization_endpoint.filter(|_| self.lists_s256()),
             token_endpoint,
             registration_endpoint: read("registration_endpoint", &self.registration_endpoint)?,
@@ -174,6 +186,43 @@ impl AuthorizationServerMetadata {
             device_authorization_endpoint: read("device_authorization_endpoint", &self.device_authorization_endpoint)?,
             document: self,
         })
+    }
+
+    /// The same as [`validate`](Self::validate), with what the user has switched off for this server. Whatever the
+    /// server calls itself, it stays the one that was asked for: what other servers gave is never sent to it.
+    ///
+    /// # Errors
+    /// Says what is wrong with it all the same.
+    pub fn validate_tolerating(
+        mut self,
+        expected: &Issuer,
+        tolerated: Tolerated,
+    ) -> Result<ValidatedMetadata, MetadataRefusal> {
+        let named = self.issuer.clone();
+        if tolerated.other_issuer {
+            expected.as_str().clone_into(&mut self.issuer);
+        }
+        // A list that is there and lacks it is the server's word, and stands.
+        if tolerated.unlisted_pkce && self.code_challenge_methods_supported.is_none() {
+            self.code_challenge_methods_supported = Some(vec!["S256".to_owned()]);
+        }
+        let valid = self.validate(expected)?;
+        Ok(ValidatedMetadata { named, ..valid })
+    }
+
+    /// What a server of the 2025-03-26 revision has that publishes no metadata: three endpoints at its own origin, and
+    /// PKCE, which that revision asks of every client.
+    ///
+    /// Source: MCP 2025-03-26 authorization, sections 2.3.3 and 2.6.
+    pub fn of_2025_03_26(origin: &Issuer) -> Self {
+        Self {
+            issuer: origin.to_string(),
+            authorization_endpoint: Some(origin.endpoint("/authorize")),
+            token_endpoint: Some(origin.endpoint("/token")),
+            registration_endpoint: Some(origin.endpoint("/register")),
+            code_challenge_methods_supported: Some(vec!["S256".to_owned()]),
+            ..Self::default()
+        }
     }
 
     fn lists_s256(&self) -> bool {
@@ -185,6 +234,12 @@ impl ValidatedMetadata {
     /// The issuer, as it was asked for.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+    /// What the server calls itself in its answers. It is the issuer, unless the user tolerates another name.
+    ///
+    /// Source: RFC 9207 section 2.
+    pub fn named(&self) -> &str {
+        &self.named
     }
     /// Where the person is sent, if the server protects that with PKCE (S256).
     pub fn authorization_endpoint(&self) -> Option<&Url> {

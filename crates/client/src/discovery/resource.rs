@@ -82,6 +82,7 @@ impl AwaitResource {
                 self.url = next;
                 Ok(self.ask())
             }
+            None if self.refused.is_none() && !self.named => AwaitServer::old(self.flow, self.absent),
             None => Err(self.give_up()),
         }
     }
@@ -122,12 +123,19 @@ impl AwaitResource {
     fn explain(&self, refusal: &MetadataRefusal) -> Failed {
         let why = format!("{}: {refusal}", place(&self.url));
         match refusal {
-            MetadataRefusal::Resource { found, .. } => Failed::new(
-                Code::ResourceMismatch,
-                "the MCP server's metadata is for another address than the one that was given",
-                why,
-                format!("if {found} is the server that you mean, give that address instead"),
-            ),
+            MetadataRefusal::Resource { found, .. } => {
+                let parent = ResourceId::parse(found.as_str()).is_ok_and(|found| {
+                    let (mine, theirs) = (self.flow.target.resource.url(), found.url());
+                    mine.origin() == theirs.origin() && is_parent(theirs.path(), mine.path())
+                });
+                let or = if parent { "; if it stands for all below it, add: --tolerate parent-resource" } else { "" };
+                Failed::new(
+                    Code::ResourceMismatch,
+                    "the MCP server's metadata is for another address than the one that was given",
+                    why,
+                    format!("if {found} is the server that you mean, give that address instead{or}"),
+                )
+            }
             _ => Failed::new(
                 Code::BadResourceMetadata,
                 "the MCP server's metadata cannot be used",

@@ -4,20 +4,20 @@ use std::collections::VecDeque;
 
 use doorward_types::{
     Issuer, ScopeSet,
-    metadata::{AuthorizationServerMetadata, MetadataRefusal, ValidatedMetadata},
+    metadata::{AuthorizationServerMetadata, MetadataRefusal, Tolerated, ValidatedMetadata},
     outbound::{FetchFailed, Inbound, Outbound},
     web_url,
 };
 use url::Url;
 
-use super::Found;
+use super::{Found, old};
 use crate::{
     Code, Failed, Note, Step,
     connect::State,
     document::{self, Document},
     dpop,
     failed::place,
-    registration, scope,
+    provider, registration, scope,
     start::Flow,
     target::Grant,
     token_request::Fresh,
@@ -37,6 +37,8 @@ pub(crate) struct AwaitServer {
     issuers: VecDeque<Issuer>,
     absent: Vec<String>,
     refused: Option<Failed>,
+    /// Whether this is a server of the 2025-03-26 revision, which is its own authorization server.
+    old: bool,
 }
 
 impl AwaitServer {
@@ -63,13 +65,26 @@ impl AwaitServer {
         };
         let mut rest = VecDeque::from(issuer.metadata_candidates());
         let url = rest.pop_front().expect("an issuer has at least two places for its metadata");
-        let waiting = Self { flow, audience, listed, issuer, url, rest, issuers, absent: Vec::new(), refused: None };
-        Ok(waiting.ask())
+        let (absent, refused) = (Vec::new(), None);
+        Ok(Self { flow, audience, listed, issuer, url, rest, issuers, absent, refused, old: false }.ask())
+    }
+
+    /// Looks at the origin of the MCP server itself, which says nothing of where to log in.
+    pub(super) fn old(flow: Flow, absent: Vec<String>) -> Result<(State, Step), Failed> {
+        let issuer = old::issuer(&flow, &absent)?;
+        let (audience, url) = (flow.target.resource.to_string(), old::place(&issuer));
+        let (rest, issuers, refused) = (VecDeque::new(), VecDeque::new(), None);
+        let listed = ScopeSet::default();
+        Ok(Self { flow, audience, listed, issuer, url, rest, issuers, absent, refused, old: true }.ask())
     }
 
     fn ask(self) -> (State, Step) {
-        let step = Step::Send(Outbound::metadata(self.url.clone(), self.flow.target.reach));
-        (State::Server(self), step)
+        let mut request = Outbound::metadata(self.url.clone(), self.flow.target.reach);
+        if self.old {
+            let (name, value) = old::VERSION;
+            request.headers.insert(name, value);
+        }
+        (State::Server(self), Step::Send(request))
     }
 
     pub(crate) fn on(
@@ -89,31 +104,59 @@ impl AwaitServer {
                 ));
             }
             Document::Found(document) => match self.check(document) {
-                Ok(server) => {
-                    let Self { mut flow, audience, listed, .. } = self;
-                    if let Some(from) = flow.target.known_issuer.clone().filter(|known| known != server.issuer()) {
-                        flow.notes.push(Note::IssuerChanged { from });
-                    }
-                    let lists = &server.document().scopes_supported;
-                    let scope = scope::choose(&flow.target, flow.challenged.as_ref(), &listed, lists);
-                    let key = dpop::choose(&flow, &server)?;
-                    return registration::choose(Found { flow, audience, server, listed, scope, key }, fresh);
-                }
+                Ok(server) => return self.found(server, false, fresh),
                 Err(refusal) => {
-                    let failed = explain(&self.url, &refusal);
+                    let failed = explain(&self.url, &self.issuer, &refusal);
                     self.refused.get_or_insert(failed);
                 }
             },
         }
+        // Only where a login was asked for, or every open server would be taken for one.
+        if self.old && self.refused.is_none() && self.flow.asked {
+            let server = AuthorizationServerMetadata::of_2025_03_26(&self.issuer).validate(&self.issuer);
+            return match server {
+                Ok(server) => self.found(server, true, fresh),
+                Err(refusal) => Err(explain(&self.url, &self.issuer, &refusal)),
+            };
+        }
         self.next()
     }
 
-    /// Only a login with a code has to be protected with PKCE.
-    fn check(&self, document: AuthorizationServerMetadata) -> Result<ValidatedMetadata, MetadataRefusal> {
-        match self.flow.target.grant {
-            Grant::Code => document.validate(&self.issuer),
-            _ => document.validate_for_tokens(&self.issuer),
+    /// Only a login with a code has to be protected with PKCE. What is tolerated is noted where it makes a difference.
+    fn check(&mut self, document: AuthorizationServerMetadata) -> Result<ValidatedMetadata, MetadataRefusal> {
+        if self.old {
+            self.issuer = old::spelling(self.issuer.clone(), &document);
         }
+        let lenient = self.flow.target.lenient;
+        let tolerated = Tolerated { other_issuer: lenient.other_issuer, unlisted_pkce: lenient.unlisted_pkce };
+        let other = document.issuer != self.issuer.as_str();
+        let unlisted = document.code_challenge_methods_supported.is_none();
+        let named = document.issuer.clone();
+        let server = match self.flow.target.grant {
+            Grant::Code => document.validate_tolerating(&self.issuer, tolerated)?,
+            _ => document.validate_for_tokens(&self.issuer)?,
+        };
+        self.flow.notes.extend((other).then_some(Note::OtherIssuer { named }));
+        self.flow.notes.extend((unlisted && lenient.unlisted_pkce).then_some(Note::UnlistedPkce));
+        Ok(server)
+    }
+
+    fn found(self, server: ValidatedMetadata, guessed: bool, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+        let Self { mut flow, mut audience, listed, old, .. } = self;
+        if let Some(from) = flow.target.known_issuer.clone().filter(|known| known != server.issuer()) {
+            flow.notes.push(Note::IssuerChanged { from });
+        }
+        if old {
+            flow.notes.push(Note::OldServer { guessed });
+        }
+        if flow.target.lenient.no_resource || provider::refuses_resource(server.issuer()) {
+            flow.notes.push(Note::NoResource);
+            audience.clear();
+        }
+        let lists = &server.document().scopes_supported;
+        let scope = scope::choose(&flow.target, flow.challenged.as_ref(), &listed, lists);
+        let key = dpop::choose(&flow, &server)?;
+        registration::choose(Found { flow, audience, server, listed, scope, guessed, key }, fresh)
     }
 
     /// Goes on to the next place, and after the last one to the next issuer.
@@ -130,6 +173,15 @@ impl AwaitServer {
                 Ok(self.ask())
             }
             None => Err(self.refused.unwrap_or_else(|| {
+                if self.old {
+                    return Failed::new(
+                        Code::NoResourceMetadata,
+                        "the MCP server asks for a login and does not say where",
+                        self.absent.join("; "),
+                        "check that the URL is the one of the MCP endpoint; a server that takes an API key needs no \
+                         login",
+                    );
+                }
                 Failed::new(
                     Code::NoServerMetadata,
                     "the authorization server publishes no metadata",
@@ -141,7 +193,7 @@ impl AwaitServer {
     }
 }
 
-fn explain(url: &Url, refusal: &MetadataRefusal) -> Failed {
+fn explain(url: &Url, issuer: &Issuer, refusal: &MetadataRefusal) -> Failed {
     let (code, what) = match refusal {
         MetadataRefusal::Issuer { .. } => {
             (Code::IssuerMismatch, "the authorization server's metadata is that of another server")
@@ -151,5 +203,19 @@ fn explain(url: &Url, refusal: &MetadataRefusal) -> Failed {
         }
         _ => (Code::BadServerMetadata, "the authorization server's metadata cannot be used"),
     };
-    Failed::new(code, what, format!("{}: {refusal}", place(url)), "no login is started; ask the operator of the server")
+    let next = match refusal {
+        MetadataRefusal::Issuer { .. } => {
+            "no login is started; ask the operator of the server. Only if you know that both names are of one server, add: \
+             --tolerate other-issuer"
+                .to_owned()
+        }
+        MetadataRefusal::NoS256(_) => match doorward_types::providers::of(issuer).filter(|known| known.pkce_unlisted) {
+            Some(known) => format!("{} supports it without saying so; add: --tolerate unlisted-pkce", known.name),
+            None => "no login is started; ask the operator of the server. If it is known to support S256, add: \
+                     --tolerate unlisted-pkce"
+                .to_owned(),
+        },
+        _ => "no login is started; ask the operator of the server".to_owned(),
+    };
+    Failed::new(code, what, format!("{}: {refusal}", place(url)), next)
 }

@@ -104,7 +104,8 @@ fn metadata_is_not_fetched_from_elsewhere() {
     world.target.lenient.foreign_metadata = true;
     world.document(elsewhere, resource(MCP, &[ISSUER]));
     world.challenge(&format!("Bearer resource_metadata=\"{elsewhere}\""));
-    assert_eq!(world.run().unwrap().notes, [Note::ForeignMetadata]);
+    world.run().unwrap();
+    assert_eq!(world.notes, [Note::ForeignMetadata]);
     world.challenge("Bearer resource_metadata=\"http://localhost:6379/\"");
     assert_eq!(world.run().unwrap_err().code(), Code::Forbidden);
 }
@@ -143,7 +144,7 @@ fn the_root_document_may_describe_the_whole_origin() {
     world.status(INSERTED, 404);
     world.document(ROOT, resource("https://mcp.example", &[ISSUER]));
     let connected = world.run().unwrap();
-    assert_eq!(connected.notes, [Note::WholeOrigin]);
+    assert_eq!(world.notes, [Note::WholeOrigin]);
     assert_eq!((connected.tokens.audience.as_str(), connected.tokens.resource.as_str()), ("https://mcp.example", MCP));
     // But not another part of it, nor another origin; and a challenge cannot point there.
     for found in ["https://mcp.example/other", "https://evil.example", "https://mcp.example/?a"] {
@@ -403,11 +404,12 @@ fn of_several_authorization_servers_the_known_one_is_taken_else_the_first_that_w
     world.document("https://evil.example/.well-known/oauth-authorization-server", server("https://evil.example"));
     world.target.known_issuer = Some(Issuer::parse(ISSUER).unwrap());
     let connected = world.run().unwrap();
-    assert!(connected.notes.is_empty() && !world.urls().iter().any(|url| url.contains("evil")));
+    assert!(world.notes.is_empty() && !world.urls().iter().any(|url| url.contains("evil")));
 
     let mut world = World::usual();
     world.document(INSERTED, resource(MCP, &["https://gone.example", ISSUER]));
     world.target.known_issuer = Some(Issuer::parse("https://before.example").unwrap());
-    let notes = world.run().unwrap().notes;
+    world.run().unwrap();
+    let notes = world.notes.clone();
     assert_eq!(notes, [Note::IssuerChanged { from: Issuer::parse("https://before.example").unwrap() }]);
 }

@@ -25,7 +25,7 @@ fn stored(issuer: &str, id: &str) -> RegisteredClient {
     IssuerBound::new(Issuer::parse(issuer).unwrap(), credentials)
 }
 
-fn given(issuer: Option<&str>, id: &str) -> PreRegistered {
+pub(super) fn given(issuer: Option<&str>, id: &str) -> PreRegistered {
     PreRegistered {
         issuer: issuer.map(|issuer| Issuer::parse(issuer).unwrap()),
         client_id: ClientId::parse(id).unwrap(),
@@ -339,7 +339,8 @@ fn a_forgotten_client_is_registered_again_exactly_once() {
             answer(401, &gone())
         })
     });
-    assert_eq!(world.run().unwrap().notes, [Note::RegisteredAgain]);
+    world.run().unwrap();
+    assert_eq!(world.notes, [Note::RegisteredAgain]);
     assert_eq!((world.opened.len(), world.saved.len(), world.held.len()), (2, 1, 1));
     assert_eq!(world.saved[0].redirect_uri().as_str(), "http://127.0.0.1:43121/callback/abc");
     // In the browser.
@@ -354,7 +355,8 @@ fn a_forgotten_client_is_registered_again_exactly_once() {
             query(&[("error", "unauthorized_client"), ("state", &state), ("iss", ISSUER)])
         }]
     });
-    assert_eq!(world.run().unwrap().notes, [Note::RegisteredAgain]);
+    world.run().unwrap();
+    assert_eq!(world.notes, [Note::RegisteredAgain]);
     // Forgotten for ever: once and no more. A new client, or one that the user brought, never.
     for (client, registrations) in [(Some(stored(ISSUER, "gone")), 1), (None, 1)] {
         let mut world = World::usual();

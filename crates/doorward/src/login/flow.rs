@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use doorward_client::{
-    Code, Connect, Connected, CredentialStore as _, Failed, Input, Note, RegisteredClient, Registration, SaveFailed,
+    Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Registration, SaveFailed,
     Step, StoredTokens, Target,
     step::{HoldPort, OpenBrowser, PortChoice, ShowDeviceCode},
     target::Grant,
@@ -269,6 +269,7 @@ impl Visit<'_> {
                 "nothing was opened; ask the operator of the server",
             ));
         }
+        page.notes.iter().for_each(notes::tell);
         self.window.opening();
         self.shown = true;
         output::tell(&format!("Signing in to {} at {}", page.resource, page.issuer));
@@ -307,8 +308,8 @@ impl Visit<'_> {
 
     /// Saves the tokens in place of what is there: a person has just made them.
     async fn save(&self, connected: Connected) -> Result<StoredTokens, Failed> {
-        let Connected { mut tokens, notes } = connected;
-        notes.iter().for_each(tell_note);
+        let Connected { mut tokens, notes: more } = connected;
+        more.iter().for_each(notes::tell);
         let (store, key) = (&self.place.store, tokens.key());
         for _ in 0..MOST_CONFLICTS {
             let present = store.load(&key).await.map_err(|fault| fail::store(&fault))?;
@@ -386,17 +387,5 @@ fn words(time: Duration) -> String {
     match time.as_secs() {
         seconds if seconds >= 120 && seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
         seconds => format!("{seconds} seconds"),
-    }
-}
-
-fn tell_note(note: &Note) {
-    match note {
-        Note::IssuerChanged { from } => {
-            output::tell(&format!("Note: this server used to send you to {from} to sign in, and now does not."));
-        }
-        Note::ForeignMetadata => tracing::warn!("the server's metadata lies at another origin"),
-        Note::WholeOrigin => tracing::info!("the metadata describes the whole origin"),
-        Note::ParentResource => tracing::warn!("the metadata describes a parent of the server's URL"),
-        Note::RegisteredAgain => tracing::info!("the authorization server had forgotten this client"),
     }
 }

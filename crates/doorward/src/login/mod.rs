@@ -12,6 +12,7 @@ mod list;
 mod listener;
 mod logout;
 mod manager;
+mod notes;
 mod pages;
 mod paste;
 mod place;
