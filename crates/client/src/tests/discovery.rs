@@ -403,7 +403,7 @@ fn of_several_authorization_servers_the_known_one_is_taken_else_the_first_that_w
     world.document(INSERTED, resource(MCP, &listed));
     world.document("https://evil.example/.well-known/oauth-authorization-server", server("https://evil.example"));
     world.target.known_issuer = Some(Issuer::parse(ISSUER).unwrap());
-    let connected = world.run().unwrap();
+    world.run().unwrap();
     assert!(world.notes.is_empty() && !world.urls().iter().any(|url| url.contains("evil")));
 
     let mut world = World::usual();

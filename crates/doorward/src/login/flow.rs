@@ -3,10 +3,16 @@
 use std::{pin::pin, time::Duration};
 
 use doorward_client::{
+<<<<<<< HEAD
     Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Registration, SaveFailed,
     Step, StoredTokens, Target,
     step::{HoldPort, OpenBrowser, PortChoice, ShowDeviceCode},
     target::Grant,
+=======
+    Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Registration, SaveFailed, Step,
+    StoredTokens, Target,
+    step::{HoldPort, OpenBrowser, PortChoice},
+>>>>>>> 30c4330 (Client: servers of 2025-03-26 in the official suite, and what is tolerated told)
 };
 use doorward_fetch::{Outbound, Reach, Redirects};
 use doorward_types::ResourceId;
@@ -19,6 +25,7 @@ use super::{
     device, fail,
     ladder::{Paste, Rung},
     listener::{Callback, Listener},
+    notes,
     pages::Page,
     paste::Typed,
     place::Place,

@@ -142,3 +142,10 @@ fn nobody_gets_in_who_does_nothing() {
     let passed = std::panic::catch_unwind(|| play(&[nothing]));
     assert!(passed.is_err());
 }
+
+#[test]
+fn servers_without_metadata_of_their_own_are_reached() {
+    // proves: MCP-LEG-001, MCP-LEG-002, MCP-LEG-004, MCP-AUTH-020
+    let rows = ["auth/2025-03-26-oauth-metadata-backcompat", "auth/2025-03-26-oauth-endpoint-fallback"];
+    play_at(&["2025-03-26"], &rows.map(row));
+}
