@@ -3,16 +3,10 @@
 use std::{pin::pin, time::Duration};
 
 use doorward_client::{
-<<<<<<< HEAD
-    Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Registration, SaveFailed,
-    Step, StoredTokens, Target,
-    step::{HoldPort, OpenBrowser, PortChoice, ShowDeviceCode},
-    target::Grant,
-=======
     Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Registration, SaveFailed, Step,
     StoredTokens, Target,
-    step::{HoldPort, OpenBrowser, PortChoice},
->>>>>>> 30c4330 (Client: servers of 2025-03-26 in the official suite, and what is tolerated told)
+    step::{HoldPort, OpenBrowser, PortChoice, ShowDeviceCode},
+    target::Grant,
 };
 use doorward_fetch::{Outbound, Reach, Redirects};
 use doorward_types::ResourceId;
