@@ -25,6 +25,14 @@ pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
 /// The server could not do its part.
 pub(crate) const INTERNAL_ERROR: i64 = -32603;
+/// A header differs from what the body says, is missing or cannot be read.
+///
+/// Source: MCP 2026-07-28 basic, "Error Codes".
+pub(crate) const HEADER_MISMATCH: i64 = -32020;
+/// The caller cannot do what the request needs it to do.
+pub(crate) const MISSING_CAPABILITY: i64 = -32021;
+/// A revision that is not served.
+pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 
 /// The most bytes of an id: it is kept for as long as the call is open.
 const MOST_ID_BYTES: usize = 1024;
@@ -42,7 +50,6 @@ impl Id {
     }
 
     /// An id of the relay's own.
-    #[allow(dead_code, reason = "the translation of eras uses it")]
     pub(crate) fn own(text: &str) -> Self {
         Self(raw(&text))
     }

@@ -65,7 +65,11 @@ impl Identity {
     fn server_info(&self) -> Option<Box<RawValue>> {
         match self.era {
             Era::Legacy => self.said.get("serverInfo").map(ToOwned::to_owned),
-            Era::Modern => self.said.object("_meta")?.get(META_SERVER).map(ToOwned::to_owned),
+            // Drafts of the newer era had it where the older one has it.
+            Era::Modern => {
+                let meta = self.said.object("_meta").unwrap_or_default();
+                meta.get(META_SERVER).or_else(|| self.said.get("serverInfo")).map(ToOwned::to_owned)
+            }
         }
     }
 

@@ -5,7 +5,6 @@
 //! by a pure function that takes an [`AuthorizedRequest`](doorward_resource_server::AuthorizedRequest), so a
 //! request that was not checked, or the caller's token, has no way to the server.
 
-#[allow(dead_code, reason = "the translation of eras that uses the rest is under way")]
 pub mod bridge;
 mod envelope;
 mod era;

@@ -3,8 +3,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     envelope::{INVALID_PARAMS, Id, METHOD_NOT_FOUND, Members, Reply, Request, RpcError, raw},
-    era::{self, Era, Identity, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_VERSION},
+    era::{Era, Identity},
     listen::Filter,
+    translate::{self, Remembered, Translation},
 };
 
 /// Where a request comes from and where it goes.
@@ -15,15 +16,6 @@ pub(crate) struct Route<'a> {
     pub(crate) server: &'a Identity,
     /// What a session remembers for its caller.
     pub(crate) session: Remembered,
-}
-
-/// What a legacy caller said once and a modern server wants to hear with each request.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Remembered {
-    /// `clientInfo` of `initialize`.
-    pub(crate) client_info: Option<Box<RawValue>>,
-    /// The level of `logging/setLevel`.
-    pub(crate) log_level: Option<String>,
 }
 
 /// A call that may go to the server. For a caller's request only [`plan`] makes one, and it takes an
@@ -63,22 +55,6 @@ pub(crate) enum Plan {
     },
     /// A legacy caller chose what is logged.
     SetLevel(String),
-}
-
-/// How a server's reply is written for a caller of the other era.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Translation {
-    /// Not at all: both are legacy.
-    None,
-    /// Both are modern; only what is said about caching is looked at.
-    Private,
-    /// A legacy server's reply for a modern caller.
-    ToModern {
-        /// Whether results of this method say how long they may be kept.
-        cacheable: bool,
-    },
-    /// A modern server's reply for a legacy caller.
-    ToLegacy,
 }
 
 /// Decides what is done about an authorized request.
@@ -129,24 +105,7 @@ fn decide(route: &Route<'_>, method: String, mut params: Members) -> Result<Plan
     let mut meta = params.object("_meta").unwrap_or_default();
     let progress = meta.get("progressToken").map(ToOwned::to_owned);
     meta.remove("progressToken");
-    match (route.caller, route.server.era) {
-        (Era::Modern, Era::Legacy) => {
-            [META_VERSION, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL].iter().for_each(|name| meta.remove(name));
-        }
-        (Era::Legacy, Era::Modern) => {
-            for name in [META_VERSION, META_CAPABILITIES, META_CLIENT] {
-                let value = era::own_meta().get(name).expect("our own metadata is complete").to_owned();
-                meta.set(name, value);
-            }
-            if let Some(info) = &route.session.client_info {
-                meta.set(META_CLIENT, info.clone());
-            }
-            if let Some(level) = &route.session.log_level {
-                meta.set(META_LOG_LEVEL, raw(level));
-            }
-        }
-        _ => {}
-    }
+    translate::metadata(route.caller, route.server.era, &route.session, &mut meta);
     match meta.is_empty() {
         true => params.remove("_meta"),
         false => params.set("_meta", meta.to_raw()),
@@ -163,7 +122,8 @@ pub(crate) fn name_member(method: &str) -> Option<&'static str> {
     }
 }
 
-fn is_cacheable(method: &str) -> bool {
+/// Whether results of a method say how long they may be kept.
+pub(crate) fn is_cacheable(method: &str) -> bool {
     method.ends_with("/list") || method == "resources/read"
 }
 
@@ -177,7 +137,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::envelope::INVALID_PARAMS;
+    use crate::{
+        envelope::INVALID_PARAMS,
+        era::{META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_VERSION},
+    };
 
     fn server(era: Era) -> Identity {
         let capabilities = json!({ "tools": {}, "resources": { "subscribe": true } });
@@ -186,7 +149,11 @@ mod tests {
     }
 
     fn decided(caller: Era, upstream: Era, method: &str, params: Value) -> Result<Plan, RpcError> {
-        let session = Remembered { client_info: Some(raw(&json!({ "name": "c" }))), log_level: Some("error".into()) };
+        let session = Remembered {
+            client_info: Some(raw(&json!({ "name": "c" }))),
+            capabilities: None,
+            log_level: Some("error".into()),
+        };
         let server = server(upstream);
         let route = Route { caller, server: &server, session };
         decide(&route, method.into(), Members::parse(&params.to_string()).unwrap())

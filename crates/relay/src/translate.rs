@@ -2,8 +2,62 @@ use serde_json::{json, value::RawValue};
 
 use crate::{
     envelope::{INTERNAL_ERROR, INVALID_PARAMS, Members, Reply, RpcError, raw},
-    plan::Translation,
+    era::{self, Era, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_VERSION},
 };
+
+/// How a server's reply is written for a caller of the other era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Translation {
+    /// Not at all: both are legacy.
+    None,
+    /// Both are modern; only what is said about caching is looked at.
+    Private,
+    /// A legacy server's reply for a modern caller.
+    ToModern {
+        /// Whether results of this method say how long they may be kept.
+        cacheable: bool,
+    },
+    /// A modern server's reply for a legacy caller.
+    ToLegacy,
+}
+
+/// What a legacy caller said once and a modern server wants to hear with each request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remembered {
+    /// `clientInfo` of `initialize`.
+    pub(crate) client_info: Option<Box<RawValue>>,
+    /// `capabilities` of `initialize`, where the server may hear of them.
+    pub(crate) capabilities: Option<Box<RawValue>>,
+    /// The level of `logging/setLevel`.
+    pub(crate) log_level: Option<String>,
+}
+
+/// Writes a request's `_meta` for the server's era.
+///
+/// Source: MCP 2026-07-28 basic, "Per-request metadata".
+pub(crate) fn metadata(caller: Era, server: Era, session: &Remembered, meta: &mut Members) {
+    match (caller, server) {
+        (Era::Modern, Era::Legacy) => {
+            [META_VERSION, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL].iter().for_each(|name| meta.remove(name));
+        }
+        (Era::Legacy, Era::Modern) => {
+            for name in [META_VERSION, META_CAPABILITIES, META_CLIENT] {
+                let value = era::own_meta().get(name).expect("our own metadata is complete").to_owned();
+                meta.set(name, value);
+            }
+            if let Some(info) = &session.client_info {
+                meta.set(META_CLIENT, info.clone());
+            }
+            if let Some(capabilities) = &session.capabilities {
+                meta.set(META_CAPABILITIES, capabilities.clone());
+            }
+            if let Some(level) = &session.log_level {
+                meta.set(META_LOG_LEVEL, raw(level));
+            }
+        }
+        _ => {}
+    }
+}
 
 /// A server's reply as a caller of the other era expects it.
 pub(crate) fn reply(reply: Reply, translation: Translation) -> Reply {
@@ -18,6 +72,7 @@ pub(crate) fn reply(reply: Reply, translation: Translation) -> Reply {
                        connect with a client of MCP 2026-07-28";
             Reply::Error(RpcError::new(INTERNAL_ERROR, why).to_raw())
         }
+        (Translation::ToLegacy, Reply::Result(result)) => Reply::Result(to_legacy(result)),
         (Translation::ToLegacy, reply) => reply,
     }
 }
@@ -70,6 +125,34 @@ fn error_to_modern(error: Box<RawValue>) -> Box<RawValue> {
     members.to_raw()
 }
 
+/// Takes out of a result what only the newer era has: older readers are strict about some of it.
+///
+/// Source: MCP 2025-11-25 schema, `CallToolResult`, `Tool`.
+fn to_legacy(result: Box<RawValue>) -> Box<RawValue> {
+    const NEWER: [&str; 5] = ["resultType", "ttlMs", "cacheScope", "structuredContent", "outputSchema"];
+    if !NEWER.iter().any(|name| result.get().contains(name)) {
+        return result;
+    }
+    let Some(mut members) = Members::parse(result.get()) else { return result };
+    ["resultType", "ttlMs", "cacheScope"].iter().for_each(|name| members.remove(name));
+    // In the older era both are objects, always.
+    if members.get("structuredContent").is_some() && members.object("structuredContent").is_none() {
+        members.remove("structuredContent");
+    }
+    let tools = members.get("tools").and_then(|tools| serde_json::from_str::<Vec<Members>>(tools.get()).ok());
+    if let Some(mut tools) = tools {
+        for tool in &mut tools {
+            let of_object = |schema: Members| schema.text("type").as_deref() == Some("object");
+            if tool.get("outputSchema").is_some() && !tool.object("outputSchema").is_some_and(of_object) {
+                tool.remove("outputSchema");
+            }
+        }
+        let tools: Vec<Box<RawValue>> = tools.iter().map(Members::to_raw).collect();
+        members.set("tools", raw(&tools));
+    }
+    members.to_raw()
+}
+
 fn asks_for_input(result: &RawValue) -> bool {
     result.get().contains("input_required")
         && Members::parse(result.get()).and_then(|members| members.text("resultType")).as_deref()
@@ -105,6 +188,31 @@ mod tests {
         assert_eq!(translated(public, Translation::Private, false).1["cacheScope"], "private");
         let inner = json!({ "contents": [{ "cacheScope": "public" }] });
         assert_eq!(translated(inner.clone(), Translation::Private, false).1, inner);
+    }
+
+    #[test]
+    fn a_modern_servers_reply_holds_nothing_that_an_older_caller_trips_over() {
+        // proves: MCP-PX-10
+        let object = json!({ "type": "object", "properties": { "a": { "x-mcp-header": "A" } } });
+        for (given, wanted) in [
+            (json!({ "content": [], "resultType": "complete" }), json!({ "content": [] })),
+            (
+                json!({ "tools": [{ "name": "a", "inputSchema": object, "outputSchema": object }], "ttlMs": 5,
+                        "cacheScope": "public", "nextCursor": "2", "_meta": { "x": 1 } }),
+                json!({ "tools": [{ "name": "a", "inputSchema": object, "outputSchema": object }],
+                        "nextCursor": "2", "_meta": { "x": 1 } }),
+            ),
+            (
+                json!({ "tools": [{ "name": "a", "outputSchema": { "type": "array" } }, { "name": "b", "outputSchema": true }] }),
+                json!({ "tools": [{ "name": "a" }, { "name": "b" }] }),
+            ),
+            (json!({ "structuredContent": [1], "content": [] }), json!({ "content": [] })),
+            (json!({ "structuredContent": { "ttlMs": 1.50 } }), json!({ "structuredContent": { "ttlMs": 1.50 } })),
+            (json!({ "x": 1 }), json!({ "x": 1 })),
+            (json!(["ttlMs"]), json!(["ttlMs"])),
+        ] {
+            assert_eq!(translated(given, Translation::ToLegacy, false), (false, wanted));
+        }
     }
 
     #[test]

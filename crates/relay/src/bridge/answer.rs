@@ -50,7 +50,7 @@ pub(super) struct NoReply {
     /// What is said of it to the host.
     pub(super) error: RpcError,
     /// There is no token that the server takes.
-    pub(super) not_let_in: Option<Failed>,
+    pub(super) not_let_in: Option<Box<Failed>>,
 }
 
 impl From<RpcError> for NoReply {
@@ -91,6 +91,12 @@ impl Answer {
         Ok(Self { status, headers, id: id.clone(), place: link.place().to_owned(), incoming, error })
     }
 
+    /// Lets the stream be silent for this long.
+    pub(super) fn silent_for(mut self, silence: Duration) -> Self {
+        self.incoming = self.incoming.silent_for(Some(silence));
+        self
+    }
+
     /// The next message, the last of which is the reply.
     ///
     /// # Errors
@@ -114,16 +120,6 @@ impl Answer {
                     return Err(RpcError::new(INTERNAL_ERROR, format!("{} answered, but {error}", self.place)));
                 }
                 Err(error) => return Err(self.cut_off(&error)),
-            }
-        }
-    }
-
-    /// The reply, whatever comes before it.
-    pub(super) async fn reply(mut self) -> Result<Reply, RpcError> {
-        loop {
-            if let Heard::Reply(reply) = self.next().await? {
-                self.let_go();
-                return Ok(reply);
             }
         }
     }

@@ -17,14 +17,9 @@ use super::{
     wire::{Body, NoAnswer, Outgoing},
 };
 use crate::{
-    envelope::{self, INTERNAL_ERROR, Id, Message, Reply, RpcError},
+    envelope::{self, HEADER_MISMATCH, INTERNAL_ERROR, Id, Message, Reply, RpcError},
     era::Era,
 };
-
-/// The headers are not what the body says.
-///
-/// Source: MCP 2026-07-28 basic, "Error Codes".
-const HEADER_MISMATCH: i64 = -32020;
 
 /// What a message of the host is to the bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +127,24 @@ impl Call {
     /// # Errors
     /// When there is none.
     pub(super) async fn answer(&self, id: &Id, link: &Arc<Link>) -> Result<Answer, NoReply> {
-        match self.send(link).await {
+        self.begin(id, link, self.send(link).await).await
+    }
+
+    /// Sends a request that nobody has asked for, so that no person is asked to log in for it.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(super) async fn answer_unasked(&self, id: &Id, link: &Arc<Link>) -> Result<Answer, NoReply> {
+        self.begin(id, link, link.send_unasked(&self.outgoing(link).0).await).await
+    }
+
+    async fn begin(
+        &self,
+        id: &Id,
+        link: &Arc<Link>,
+        answer: Result<Response<Body>, NoAnswer>,
+    ) -> Result<Answer, NoReply> {
+        match answer {
             Ok(answer) => Answer::begin(link, id, answer, self.speech.era()).await,
             Err(NoAnswer::NotAuthorized(failed)) => Err(not_authorized(failed)),
             Err(NoAnswer::Fetch(failed)) => {
@@ -197,5 +209,5 @@ fn not_authorized(failed: Failed) -> NoReply {
         message: format!("{}: {}. Next: {}", failed.what(), failed.why(), failed.hint()),
         data: Some(json!({ "code": failed.code().as_str() })),
     };
-    NoReply { status: None, error, not_let_in: Some(failed) }
+    NoReply { status: None, error, not_let_in: Some(Box::new(failed)) }
 }

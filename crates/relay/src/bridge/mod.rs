@@ -1,7 +1,7 @@
 //! The stdio front: a host's lines become HTTP requests to one MCP server, and its answers become lines.
 //!
-//! [`Bridge::run`] is a stdio MCP server for the host and the OAuth client's data plane for the server. What the
-//! host writes in either era goes to a server of the same era. Nothing but JSON-RPC messages, one a line, is ever
+//! [`Bridge::run`] is a stdio MCP server for the host and the OAuth client's data plane for the server. A host
+//! and a server of different eras understand each other. Nothing but JSON-RPC messages, one a line, is ever
 //! written to the host.
 //!
 //! Source: MCP 2026-07-28 transports; MCP 2025-11-25 transports, "Streamable HTTP".
@@ -10,14 +10,19 @@ mod answer;
 mod bearer;
 mod call;
 mod elsewhere;
+mod eras;
 mod events;
+mod find;
 mod headers;
 mod host;
 mod http_sse;
 mod incoming;
+mod legacy_host;
 mod link;
 mod listen;
+mod modern_host;
 mod possession;
+mod questions;
 mod renew;
 mod resume;
 mod route;
@@ -41,6 +46,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use bearer::{BearerSource, Credential, Why};
 use host::{Host, Line, Lines};
 use link::Link;
+use route::Routes;
 pub use settings::{BridgeSettings, Transport};
 use wire::Wire;
 use work::Work;
@@ -86,7 +92,7 @@ impl Bridge {
         let mut lines = Lines::new(stdin, self.settings.max_line);
         let wire = Wire::new(self.settings, self.upstream, self.bearer, self.fetcher);
         let link = Arc::new(Link::new(wire, host));
-        let mut work = Work::new(Arc::clone(&link));
+        let mut work = Work::new(Routes::new(Arc::clone(&link)));
         let ended = loop {
             let line = tokio::select! {
                 line = lines.next() => line,

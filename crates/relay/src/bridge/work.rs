@@ -14,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     call::{Call, Speech},
     headers::stated_version,
-    link::Link,
-    route,
+    route::Routes,
 };
 use crate::envelope::{self, INTERNAL_ERROR, Id, Incoming, Message, RpcError};
 
@@ -26,7 +25,7 @@ const MOST_IN_BATCH: usize = 50;
 type Open = Arc<Mutex<HashMap<String, (Id, CancellationToken)>>>;
 
 pub(super) struct Work {
-    link: Arc<Link>,
+    routes: Arc<Routes>,
     tasks: JoinSet<()>,
     open: Open,
     /// Done when a session that is being opened is open; what belongs to it waits.
@@ -38,10 +37,17 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(link: Arc<Link>) -> Self {
+    pub(super) fn new(routes: Routes) -> Self {
         let done = CancellationToken::new();
         done.cancel();
-        Self { link, tasks: JoinSet::new(), open: Open::default(), opened: done.clone(), told: done, modern: None }
+        Self {
+            routes: Arc::new(routes),
+            tasks: JoinSet::new(),
+            open: Open::default(),
+            opened: done.clone(),
+            told: done,
+            modern: None,
+        }
     }
 
     /// Takes one line of the host.
@@ -60,17 +66,19 @@ impl Work {
             }
             Err(refusal) => {
                 let id = refusal.id.or_else(|| id_of(line));
-                self.link.host.say(&envelope::error_response(id.as_ref(), &refusal.error)).await;
+                self.routes.link.host.say(&envelope::error_response(id.as_ref(), &refusal.error)).await;
             }
         }
     }
 
     async fn start(&mut self, message: Message, body: Bytes) {
         let speech = self.speech(&message);
-        if let (Speech::Modern(_), Message::Notification { method, params }) = (&speech, &message)
+        if let Message::Notification { method, params } = &message
             && method == "notifications/cancelled"
+            && (matches!(speech, Speech::Modern(_)) || self.routes.ends_what_is_taken_back())
         {
-            // Here the end of the answer's stream is the cancellation.
+            // In the newer era the end of the answer's stream is the cancellation; what a server of the older era has
+            // to hear is said when the call ends here.
             if let Some(id) = params.get("requestId").and_then(Id::read) {
                 self.take_back(&id);
             }
@@ -79,13 +87,13 @@ impl Work {
         let before = if matches!(speech, Speech::Modern(_)) { None } else { Some(self.opened.clone()) };
         let opens = matches!(speech, Speech::Initialize | Speech::Initialized);
         let opened = opens.then(|| renewed(&mut self.opened));
-        let link = Arc::clone(&self.link);
+        let routes = Arc::clone(&self.routes);
         let call = Call { speech, message, body };
         if let Message::Request(request) = &call.message {
             let id = request.id.clone();
             let Some(taken_back) = self.enter(&id) else {
                 let error = RpcError::new(INTERNAL_ERROR, "too many requests are open: wait for an answer");
-                self.link.host.say(&envelope::error_response(Some(&id), &error)).await;
+                self.routes.link.host.say(&envelope::error_response(Some(&id), &error)).await;
                 return;
             };
             let (open, key) = (Arc::clone(&self.open), id.key());
@@ -93,7 +101,7 @@ impl Work {
                 let _opened = opened.map(CancellationToken::drop_guard);
                 let answered = async {
                     done(before).await;
-                    route::ask(call, id, link).await;
+                    routes.ask(call, id).await;
                 };
                 tokio::select! {
                     () = answered => {}
@@ -108,7 +116,7 @@ impl Work {
                 let _done = (opened.map(CancellationToken::drop_guard), told.drop_guard());
                 done(before).await;
                 done(Some(after)).await;
-                route::tell(call, link).await;
+                routes.tell(call).await;
             });
         }
     }
@@ -132,7 +140,7 @@ impl Work {
     /// Notes a request as open; `None` when there are too many.
     fn enter(&self, id: &Id) -> Option<CancellationToken> {
         let mut open = self.open.lock().expect("nobody panics with it in hand");
-        if open.len() >= self.link.settings.max_in_flight {
+        if open.len() >= self.routes.link.settings.max_in_flight {
             return None;
         }
         let taken_back = CancellationToken::new();
@@ -166,7 +174,7 @@ impl Work {
         let open = std::mem::take(&mut *self.open.lock().expect("nobody panics with it in hand"));
         for (id, _) in open.into_values() {
             let error = RpcError::new(INTERNAL_ERROR, "the bridge ended before the server had answered");
-            self.link.host.say(&envelope::error_response(Some(&id), &error)).await;
+            self.routes.link.host.say(&envelope::error_response(Some(&id), &error)).await;
         }
     }
 }

@@ -10,13 +10,15 @@ use tokio::{
 
 use super::session::OpenCall;
 use crate::{
-    envelope::{self, INTERNAL_ERROR, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Members, Reply, RpcError},
+    envelope::{
+        self, HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, Id, METHOD_NOT_FOUND, MISSING_CAPABILITY, Members,
+        Reply, RpcError, UNSUPPORTED_VERSION,
+    },
     era::Era,
-    front::headers::{HEADER_MISMATCH, UNSUPPORTED_VERSION},
     gateway::Parts,
     listen::tagged,
-    plan::{LEVELS, Translation},
-    translate,
+    plan::LEVELS,
+    translate::{self, Translation},
     upstream::stdio::{Call, CallFailed, Event, Note},
 };
 
@@ -56,7 +58,6 @@ impl Final {
 ///
 /// Source: MCP 2026-07-28 Streamable HTTP, "Sending Messages".
 fn status_of(reply: &Reply, era: Era) -> StatusCode {
-    const MISSING_CAPABILITY: i64 = -32021;
     let Reply::Error(error) = reply else { return StatusCode::OK };
     let code = Members::parse(error.get()).and_then(|error| error.get("code")?.get().parse::<i64>().ok());
     match (era, code) {

@@ -4,18 +4,11 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    envelope::{INVALID_PARAMS, Members, Message, RpcError},
+    envelope::{HEADER_MISMATCH, INVALID_PARAMS, Members, Message, RpcError, UNSUPPORTED_VERSION},
     era::{Era, META_CAPABILITIES, META_VERSION, served},
     plan::name_member,
     upstream::stdio::Mirrored,
 };
-
-/// A header differs from what the body says, is missing or cannot be read.
-///
-/// Source: MCP 2026-07-28 basic, "Error Codes".
-pub(super) const HEADER_MISMATCH: i64 = -32020;
-/// A revision that is not served.
-pub(super) const UNSUPPORTED_VERSION: i64 = -32022;
 
 const VERSION: &str = "mcp-protocol-version";
 

@@ -18,7 +18,8 @@ use crate::{
     envelope::{INTERNAL_ERROR, INVALID_REQUEST, Id, METHOD_NOT_FOUND, Members, Reply, Request, RpcError, raw},
     era::{Era, META_LOG_LEVEL},
     permission::{self, Needs},
-    plan::{LEVELS, Outgoing, Plan, Remembered, Route, plan},
+    plan::{LEVELS, Outgoing, Plan, Route, plan},
+    translate::Remembered,
     upstream::stdio::{Call, CallFailed, Child, Mirrored, Slot, Unavailable},
 };
 

@@ -11,12 +11,7 @@ use serde_json::value::RawValue;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    envelope::Id,
-    plan::{LEVELS, Remembered},
-    settings::Limits,
-    upstream::stdio::Watch,
-};
+use crate::{envelope::Id, plan::LEVELS, settings::Limits, translate::Remembered, upstream::stdio::Watch};
 
 /// Whom a session belongs to. Its id is no credential: it is worth nothing with anybody else's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +56,7 @@ impl Session {
     /// What a modern server wants to hear with each request.
     pub(super) fn remembered(&self) -> Remembered {
         let log_level = self.state().level.map(|level| LEVELS[level].to_owned());
-        Remembered { client_info: self.client_info.clone(), log_level }
+        Remembered { client_info: self.client_info.clone(), capabilities: None, log_level }
     }
 
     /// The least severe level that the caller wants logged, as an index of [`LEVELS`].

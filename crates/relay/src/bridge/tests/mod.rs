@@ -2,7 +2,9 @@
 
 mod authorization;
 mod http_sse;
+mod legacy_host;
 mod modern;
+mod modern_host;
 mod noise;
 mod resuming;
 mod server;

@@ -1,0 +1,126 @@
+//! What a server of the newer era tells of changes, for a host of the older era.
+//!
+//! Source: MCP 2026-07-28 subscriptions/listen.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_types::Revision;
+use tokio::sync::oneshot;
+
+use super::said::{Said, listen_params};
+use crate::{
+    bridge::{
+        answer::{Answer, Heard},
+        call::{Call, Speech},
+        link::Link,
+    },
+    envelope::{self, Members, Message, Reply, Request, raw},
+    era::Identity,
+    listen::{ACKNOWLEDGED, Filter, tagged},
+};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long the server may take to say that it listens.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Follows the changes that the host wants to hear of, in place of those that were followed before.
+pub(super) fn follow(link: &Arc<Link>, said: &Arc<Said>, server: &Arc<Identity>) {
+    let (link, said, server) = (Arc::clone(link), Arc::clone(said), Arc::clone(server));
+    tokio::spawn(async move { follow_now(&link, &said, &server).await });
+}
+
+/// The same; says whether the server tells of them now.
+pub(super) async fn follow_now(link: &Arc<Link>, said: &Arc<Said>, server: &Identity) -> bool {
+    let filter = said.filter().granted_by(server);
+    if filter == Filter::default() {
+        said.follow(None);
+        return true;
+    }
+    let (ready, acknowledged) = oneshot::channel();
+    let follower = tokio::spawn(run(Arc::clone(link), Arc::clone(said), filter, Some(ready)));
+    // The one before goes on until this one is there, so that nothing is missed in between.
+    if tokio::time::timeout(PATIENCE, acknowledged).await.is_ok_and(|ready| ready.is_ok()) {
+        said.follow(Some(follower.abort_handle()));
+        return true;
+    }
+    follower.abort();
+    false
+}
+
+/// Listens, and asks again whenever the stream ends, until the server refuses.
+async fn run(link: Arc<Link>, said: Arc<Said>, filter: Filter, mut ready: Option<oneshot::Sender<()>>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let request = Request {
+            id: link.own_id(),
+            method: "subscriptions/listen".to_owned(),
+            params: said.params(listen_params(&filter)),
+        };
+        let id = request.id.clone();
+        let call = Call::new(Speech::Modern(Revision::LATEST.to_string()), Message::Request(request));
+        match call.answer_unasked(&id, &link).await {
+            Ok(answer) => {
+                if !listen(&link, &filter, answer, &mut ready, &mut pause).await {
+                    return;
+                }
+            }
+            Err(no_reply) if no_reply.not_let_in.is_some() => return,
+            Err(no_reply) if no_reply.status.is_some_and(|status| !status.is_server_error()) => return,
+            Err(_) => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Tells the host what one stream says; `false` when the server refused.
+async fn listen(
+    link: &Link,
+    filter: &Filter,
+    answer: Answer,
+    ready: &mut Option<oneshot::Sender<()>>,
+    pause: &mut Duration,
+) -> bool {
+    let mut answer = answer.silent_for(link.settings.listen_silence);
+    loop {
+        match answer.next().await {
+            Ok(Heard::Other(Message::Notification { method, .. }, _)) if method == ACKNOWLEDGED => {
+                *pause = FIRST_PAUSE;
+                match ready.take() {
+                    Some(ready) => {
+                        let _ = ready.send(());
+                    }
+                    // What changed while nobody listened is not known.
+                    None => tell_all(link, filter).await,
+                }
+            }
+            Ok(Heard::Other(Message::Notification { method, params }, _)) => {
+                link.host.say(&envelope::notification(&method, &tagged(params, None))).await;
+            }
+            Ok(Heard::Other(..)) => tracing::warn!("a server of this revision asks nothing; dropped"),
+            Ok(Heard::Reply(Reply::Error(_))) => return false,
+            // It ends, or is cut off.
+            Ok(Heard::Reply(Reply::Result(_))) | Err(_) => return true,
+        }
+    }
+}
+
+/// Tells the host that everything that it follows may have changed.
+async fn tell_all(link: &Link, filter: &Filter) {
+    for (on, what) in [
+        (filter.tools_list_changed, "tools"),
+        (filter.prompts_list_changed, "prompts"),
+        (filter.resources_list_changed, "resources"),
+    ] {
+        if on {
+            let method = format!("notifications/{what}/list_changed");
+            link.host.say(&envelope::notification(&method, &Members::default())).await;
+        }
+    }
+    for uri in &filter.resource_subscriptions {
+        let mut params = Members::default();
+        params.set("uri", raw(uri));
+        link.host.say(&envelope::notification("notifications/resources/updated", &params)).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! What a server of the older era says outside of the answer to a request, or besides it.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{Kept, listening::watch, parked::Question, refuse_all, running::respond};
+use crate::{
+    bridge::{
+        call::Speech,
+        find,
+        link::{Link, Unasked},
+    },
+    envelope::{Members, Message, Request, raw},
+    listen::Change,
+    plan::LEVELS,
+};
+
+/// What a notification is to a host of the newer era.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// Something has changed: for those who listen.
+    Change(Change),
+    /// A line of the log at this level: for a request that asked for it.
+    Logged(usize),
+    /// It belongs to the call in whose answer it came.
+    OfThisCall,
+    /// It has no meaning in that era.
+    Nothing,
+}
+
+/// Sorts a notification.
+pub(super) fn sort(message: Message) -> Said {
+    let Message::Notification { method, params } = message else { return Said::Nothing };
+    match method.as_str() {
+        "notifications/tools/list_changed"
+        | "notifications/prompts/list_changed"
+        | "notifications/resources/list_changed"
+        | "notifications/resources/updated" => Said::Change(Change { method, params }),
+        "notifications/message" => {
+            let level = params.text("level").unwrap_or_default();
+            LEVELS.iter().position(|own| *own == level).map_or(Said::Nothing, Said::Logged)
+        }
+        "notifications/cancelled" | "notifications/elicitation/complete" | "notifications/tasks/status" => {
+            Said::Nothing
+        }
+        _ => Said::OfThisCall,
+    }
+}
+
+/// Takes what comes unasked, for as long as the session is the bridge's own.
+pub(in crate::bridge) async fn take(link: Arc<Link>, kept: Arc<Kept>, mut unasked: UnboundedReceiver<Unasked>) {
+    while let Some(unasked) = unasked.recv().await {
+        match unasked {
+            Unasked::Said(Message::Request(Request { id, method, .. })) if method == "ping" => {
+                respond(&link, id, find::nothing()).await;
+            }
+            Unasked::Said(Message::Request(Request { id, method, params })) => {
+                put(&link, &kept, Question { id: Some(id), method, params }).await;
+            }
+            Unasked::Said(message) => {
+                if let Said::Change(change) = sort(message) {
+                    kept.changed(&change);
+                }
+            }
+            Unasked::SessionAnew => {
+                let set = *kept.level.lock().await;
+                if let Some(level) = set {
+                    let mut params = Members::default();
+                    params.set("level", raw(&LEVELS[level]));
+                    find::ask(&link, Speech::Legacy, "logging/setLevel", params).await;
+                }
+                for uri in kept.watched() {
+                    watch(&link, &uri, true).await;
+                }
+            }
+        }
+    }
+}
+
+/// Puts a question that belongs to no call to the host with a call that runs, or with the next one.
+async fn put(link: &Arc<Link>, kept: &Arc<Kept>, question: Question) {
+    match kept.ask(question) {
+        Ok(None) => {}
+        Ok(Some(number)) => {
+            let (link, kept) = (Arc::clone(link), Arc::clone(kept));
+            tokio::spawn(async move {
+                tokio::time::sleep(kept.patience).await;
+                if let Some(question) = kept.forgotten(number) {
+                    refuse_all(&link, vec![question]).await;
+                }
+            });
+        }
+        Err(question) => refuse_all(link, vec![question]).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_goes_where_the_newer_era_wants_it() {
+        // proves: MCP-PX-10
+        for (method, params, wanted) in [
+            ("notifications/tools/list_changed", "{}", "Change"),
+            ("notifications/resources/updated", r#"{"uri":"a:"}"#, "Change"),
+            ("notifications/message", r#"{"level":"debug"}"#, "Logged(0)"),
+            ("notifications/message", r#"{"level":"emergency"}"#, "Logged(7)"),
+            ("notifications/message", "{}", "Nothing"),
+            ("notifications/progress", "{}", "OfThisCall"),
+            ("notifications/x.example/own", "{}", "OfThisCall"),
+            ("notifications/cancelled", "{}", "Nothing"),
+            ("notifications/elicitation/complete", "{}", "Nothing"),
+        ] {
+            let params = Members::parse(params).unwrap();
+            let said = format!("{:?}", sort(Message::Notification { method: method.to_owned(), params }));
+            assert!(said.starts_with(wanted), "{method}: {said}");
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! A host of the newer era at a server of the older one.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::{Notify, mpsc};
+
+use super::{
+    server::{Caller, Got},
+    *,
+};
+
+/// Answers as a server of the older era does, except for requests in a session.
+async fn legacy_server(got: &Got, caller: &mut Caller) -> bool {
+    match (got.method.as_str(), got.rpc()) {
+        ("POST", "initialize") => {
+            let result = json!({
+                "protocolVersion": "2025-11-25", "serverInfo": {"name": "old", "version": "1"}, "instructions": "i",
+                "capabilities": {
+                    "tools": {"listChanged": true}, "resources": {"subscribe": true}, "logging": {}, "tasks": {},
+                },
+            });
+            let body = got.result(&result);
+            let headers = [("content-type", "application/json"), ("mcp-session-id", "session-1")];
+            caller.status("200 OK", &headers, &body).await;
+        }
+        ("POST", _) if got.header("mcp-session-id").is_none() => {
+            let error = json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32000, "message": "no session"}});
+            caller.status("400 Bad Request", &[("content-type", "application/json")], &error.to_string()).await;
+        }
+        ("POST", method) if method.starts_with("notifications/") => caller.accepted().await,
+        ("POST", "") => caller.accepted().await,
+        ("DELETE", _) => caller.status("200 OK", &[], "").await,
+        _ => return false,
+    }
+    true
+}
+
+fn with(id: impl Into<Value>, method: &str, mut params: Value, capabilities: &Value) -> Value {
+    params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities.clone();
+    params["_meta"]["io.modelcontextprotocol/clientInfo"] = json!({"name": "new", "version": "2"});
+    json!({"jsonrpc": "2.0", "id": id.into(), "method": method, "params": params})
+}
+
+fn ask(id: impl Into<Value>, method: &str, params: Value) -> Value {
+    with(id, method, params, &json!({"elicitation": {}, "roots": {}, "tasks": {}}))
+}
+
+#[tokio::test]
+async fn it_is_told_what_it_expects_in_a_session_of_the_bridges_own() {
+    // proves: MCP-PX-10, MCP-HTTP-005, MCP-HTTP-019, MCP-HTTP-023
+    let server = Server::start(|got, mut caller| async move {
+        if got.method == "GET" {
+            caller.status("405 Method Not Allowed", &[], "").await;
+        } else if !legacy_server(&got, &mut caller).await {
+            caller.json(&got.result(&json!({"tools": []}))).await;
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let discovered = host.ask(&ask("d", "server/discover", json!({}))).await;
+    let result = &discovered["result"];
+    assert_eq!(result["supportedVersions"][0], "2026-07-28", "{discovered}");
+    assert_eq!((&result["resultType"], &result["instructions"]), (&json!("complete"), &json!("i")));
+    assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "old");
+    assert!(result["capabilities"].get("tasks").is_none(), "{discovered}");
+    host.ask(&ask("e", "server/discover", json!({}))).await;
+    let listed = host.ask(&ask(1, "tools/list", json!({"cursor": "c", "_meta": {"x.example/own": 1}}))).await;
+    let wanted = json!({"tools": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"});
+    assert_eq!(listed["result"], wanted);
+    let (ended, rest) = host.end().await;
+    assert!(ended.is_ok() && rest.is_empty(), "{rest:?}");
+
+    let mut methods = server.methods();
+    methods.retain(|method| method != "GET");
+    let wanted = ["server/discover", "initialize", "notifications/initialized", "tools/list", "DELETE"];
+    assert_eq!(methods, wanted, "one probe, no more");
+    for got in server.got().into_iter().skip(1) {
+        let in_session = got.rpc() != "initialize";
+        assert_eq!(got.header("mcp-session-id"), in_session.then_some("session-1"), "{got:?}");
+        assert_eq!(got.header("mcp-protocol-version"), in_session.then_some("2025-11-25"), "{got:?}");
+        assert_eq!(got.header("mcp-method"), None);
+        match got.rpc() {
+            "initialize" => {
+                let params = &got.body["params"];
+                assert_eq!(params["capabilities"], json!({"elicitation": {}, "roots": {}}), "{got:?}");
+                assert_eq!(params["clientInfo"]["name"], "new");
+            }
+            "tools/list" => assert_eq!(got.body["params"], json!({"cursor": "c", "_meta": {"x.example/own": 1}})),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_asks_for_nothing_first_is_served_as_well() {
+    // proves: MCP-PX-10
+    let server = Server::start(|got, mut caller| async move {
+        if got.method == "GET" {
+            caller.status("405 Method Not Allowed", &[], "").await;
+        } else if !legacy_server(&got, &mut caller).await {
+            let error = json!({"jsonrpc": "2.0", "id": got.body["id"], "error": {"code": -32002, "message": "none"}});
+            match got.rpc() {
+                "resources/read" => caller.json(&error.to_string()).await,
+                _ => caller.json(&got.result(&json!({}))).await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    for id in 0..4 {
+        host.send(&ask(id, "tools/call", json!({"name": "t"}))).await;
+    }
+    for _ in 0..4 {
+        let answer = host.receive().await;
+        assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+    }
+    let none = host.ask(&ask(9, "resources/read", json!({"uri": "a:"}))).await;
+    assert_eq!(none["error"]["code"], -32602, "{none}");
+    host.end().await.0.unwrap();
+    let methods = server.methods();
+    assert_eq!(methods.iter().filter(|method| *method == "initialize").count(), 1, "{methods:?}");
+}
+
+#[tokio::test]
+async fn a_question_of_the_server_is_what_the_call_needs_and_the_call_goes_on() {
+    // proves: MCP-PX-10, MCP-ADJ-008, MCP-ADJ-009, MCP-ADJ-010
+    let (answered, answers) = mpsc::unbounded_channel::<Value>();
+    let answers = Arc::new(tokio::sync::Mutex::new(answers));
+    let server = Server::start(move |got, mut caller| {
+        let (answered, answers) = (answered.clone(), Arc::clone(&answers));
+        async move {
+            if got.method == "POST" && got.rpc().is_empty() {
+                answered.send(got.body.clone()).unwrap();
+                caller.accepted().await;
+            } else if got.method == "GET" {
+                caller.status("405 Method Not Allowed", &[], "").await;
+            } else if !legacy_server(&got, &mut caller).await {
+                let question = |id: &str, method: &str| {
+                    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {"message": id}}).to_string()
+                };
+                caller.stream().await;
+                caller.event(&question("alive", "ping")).await;
+                caller.event(&question("draw", "sampling/createMessage")).await;
+                caller.event(&question("who", "elicitation/create")).await;
+                let mut answers = answers.lock().await;
+                let mut all = vec![answers.recv().await.unwrap(), answers.recv().await.unwrap()];
+                all.push(answers.recv().await.unwrap());
+                caller.event(&question("where", "roots/list")).await;
+                all.push(answers.recv().await.unwrap());
+                caller.event(&got.result(&json!({"content": [], "heard": all}))).await;
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let call = json!({"name": "t", "arguments": {"x": 1}});
+    let asks = host.ask(&ask(1, "tools/call", call.clone())).await;
+    assert_eq!((&asks["id"], &asks["result"]["resultType"]), (&json!(1), &json!("input_required")), "{asks}");
+    let question = json!({"method": "elicitation/create", "params": {"message": "who"}});
+    assert_eq!(asks["result"]["inputRequests"], json!({"question-1": question}));
+
+    let with_answer = |state: &Value, answer: Value| {
+        let mut call = call.clone();
+        call["requestState"] = state.clone();
+        call["inputResponses"] = json!({"question-1": answer});
+        call
+    };
+    // Not for another call, and not under another name.
+    let state = &asks["result"]["requestState"];
+    let mut other = with_answer(state, json!({"action": "accept"}));
+    other["arguments"]["x"] = 2.into();
+    assert_eq!(host.ask(&ask(2, "tools/call", other)).await["error"]["code"], -32602);
+    let guessed = with_answer(&json!("doorward-0"), json!({}));
+    assert_eq!(host.ask(&ask(3, "tools/call", guessed)).await["error"]["code"], -32602);
+    // An answer that is missing is asked for again.
+    let mut without = with_answer(state, json!({}));
+    without["inputResponses"] = json!({});
+    let again = host.ask(&ask(4, "tools/call", without)).await;
+    assert_eq!(again["result"]["inputRequests"], asks["result"]["inputRequests"], "{again}");
+
+    let state = &again["result"]["requestState"];
+    let answer = with_answer(state, json!({"action": "accept", "content": {"name": "n"}}));
+    let more = host.ask(&ask(5, "tools/call", answer.clone())).await;
+    assert_eq!(more["result"]["inputRequests"]["question-1"]["method"], "roots/list", "{more}");
+    assert_eq!(host.ask(&ask(6, "tools/call", answer)).await["error"]["code"], -32602, "a name is good once");
+    let roots = with_answer(&more["result"]["requestState"], json!({"roots": []}));
+    let done = host.ask(&ask(7, "tools/call", roots)).await;
+    assert_eq!((&done["id"], &done["result"]["resultType"]), (&json!(7), &json!("complete")), "{done}");
+    let heard = &done["result"]["heard"];
+    assert_eq!(heard[0], json!({"jsonrpc": "2.0", "id": "alive", "result": {}}));
+    assert_eq!((&heard[1]["id"], &heard[1]["error"]["code"]), (&json!("draw"), &json!(-32601)));
+    let result = json!({"action": "accept", "content": {"name": "n"}});
+    assert_eq!(heard[2], json!({"jsonrpc": "2.0", "id": "who", "result": result}));
+    assert_eq!(heard[3], json!({"jsonrpc": "2.0", "id": "where", "result": {"roots": []}}));
+    let (ended, rest) = host.end().await;
+    assert!(ended.is_ok() && rest.is_empty(), "{rest:?}");
+    let calls = server.methods().iter().filter(|method| *method == "tools/call").count();
+    assert_eq!(calls, 2, "the probe that was refused, and the call itself, once: {:?}", server.methods());
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_call_waits_for_the_next_one() {
+    // proves: MCP-PX-10
+    let (answered, answers) = mpsc::unbounded_channel::<Value>();
+    let answers = Arc::new(tokio::sync::Mutex::new(answers));
+    let asked = Arc::new(Notify::new());
+    let was_asked = Arc::clone(&asked);
+    let server = Server::start(move |got, mut caller| {
+        let (answered, answers, asked) = (answered.clone(), Arc::clone(&answers), Arc::clone(&asked));
+        async move {
+            if got.method == "GET" {
+                caller.stream().await;
+                caller.event(r#"{"jsonrpc":"2.0","id":"where","method":"roots/list"}"#).await;
+                caller.event(r#"{"jsonrpc":"2.0","id":"alive","method":"ping"}"#).await;
+                caller.closed().await;
+            } else if got.method == "POST" && got.rpc().is_empty() {
+                if got.body["id"] == "alive" {
+                    asked.notify_one();
+                } else {
+                    answered.send(got.body.clone()).unwrap();
+                }
+                caller.accepted().await;
+            } else if !legacy_server(&got, &mut caller).await {
+                let heard = answers.lock().await.recv().await.unwrap();
+                caller.json(&got.result(&json!({"heard": heard}))).await;
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.ask(&ask("d", "server/discover", json!({}))).await;
+    tokio::time::timeout(PATIENCE, was_asked.notified()).await.expect("the stream is there, and heard in its order");
+    let asks = host.ask(&ask(1, "tools/call", json!({"name": "t"}))).await;
+    assert_eq!(asks["result"]["inputRequests"], json!({"question-1": {"method": "roots/list"}}), "{asks}");
+    let responses = json!({"question-1": {"roots": [{"uri": "file:///a"}]}});
+    let call = json!({"name": "t", "requestState": asks["result"]["requestState"], "inputResponses": responses});
+    let done = host.ask(&ask(2, "tools/call", call)).await;
+    assert_eq!(done["result"]["heard"]["result"], json!({"roots": [{"uri": "file:///a"}]}), "{done}");
+    host.end().await.0.unwrap();
+    let calls: Vec<_> = server.got().into_iter().filter(|got| got.rpc() == "tools/call").collect();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0].body["params"], json!({"name": "t"}));
+}
+
+#[tokio::test]
+async fn what_it_takes_back_the_server_is_told() {
+    // proves: MCP-PX-10
+    let (told, mut was_told) = mpsc::unbounded_channel();
+    let server = Server::start(move |got, mut caller| {
+        let told = told.clone();
+        async move {
+            if got.rpc() == "notifications/cancelled" {
+                told.send(got.body["params"]["requestId"].clone()).unwrap();
+            }
+            if got.method == "GET" {
+                caller.status("405 Method Not Allowed", &[], "").await;
+            } else if !legacy_server(&got, &mut caller).await {
+                if got.body["params"]["name"] == "endless" {
+                    caller.stream().await;
+                    caller.closed().await;
+                } else {
+                    caller.json(&got.result(&json!({}))).await;
+                }
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.ask(&ask("d", "server/discover", json!({}))).await;
+    host.send(&ask(1, "tools/call", json!({"name": "endless"}))).await;
+    host.ask(&ask(2, "tools/call", json!({"name": "quick"}))).await;
+    let back = json!({"requestId": 1, "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
+    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": back})).await;
+    let told = tokio::time::timeout(PATIENCE, was_told.recv()).await.expect("the server is told");
+    assert_eq!(told, Some(json!(1)));
+    let (ended, rest) = host.end().await;
+    assert!(ended.is_ok() && rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn it_listens_to_changes_and_asks_for_what_is_logged() {
+    // proves: MCP-PX-10
+    let go = Arc::new(Notify::new());
+    let ready = Arc::clone(&go);
+    let server = Server::start(move |got, mut caller| {
+        let ready = Arc::clone(&ready);
+        async move {
+            let note =
+                |method: &str, params: Value| json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string();
+            if got.method == "GET" {
+                caller.stream().await;
+                ready.notified().await;
+                caller.event(&note("notifications/tools/list_changed", json!({}))).await;
+                caller.event(&note("notifications/prompts/list_changed", json!({}))).await;
+                caller.event(&note("notifications/message", json!({"level": "error", "data": "unasked"}))).await;
+                caller.event(&note("notifications/resources/updated", json!({"uri": "b:"}))).await;
+                caller.event(&note("notifications/resources/updated", json!({"uri": "a:"}))).await;
+                caller.closed().await;
+            } else if legacy_server(&got, &mut caller).await {
+            } else if got.rpc() == "tools/call" {
+                caller.stream().await;
+                for level in ["debug", "warning", "error"] {
+                    caller.event(&note("notifications/message", json!({"level": level, "data": 1}))).await;
+                }
+                caller.event(&note("notifications/progress", json!({"progressToken": 1, "progress": 1}))).await;
+                caller.event(&got.result(&json!({"content": []}))).await;
+            } else {
+                caller.json(&got.result(&json!({}))).await;
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let filter = json!({"toolsListChanged": true, "promptsListChanged": true, "resourceSubscriptions": ["a:"]});
+    let acknowledged = host.ask(&ask("l", "subscriptions/listen", json!({"notifications": filter}))).await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged", "{acknowledged}");
+    let granted = json!({"toolsListChanged": true, "resourceSubscriptions": ["a:"]});
+    assert_eq!(acknowledged["params"]["notifications"], granted);
+    go.notify_one();
+    for method in ["notifications/tools/list_changed", "notifications/resources/updated"] {
+        let told = host.receive().await;
+        assert_eq!(told["method"], method, "{told}");
+        assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l", "{told}");
+    }
+    // What is logged is said where it was asked for, and from the level on that was asked for.
+    for (id, level, heard) in [(1, None, 0), (2, Some("error"), 1), (3, Some("warning"), 2), (4, Some("error"), 1)] {
+        let mut params = json!({"name": "t", "_meta": {"progressToken": 1}});
+        if let Some(level) = level {
+            params["_meta"]["io.modelcontextprotocol/logLevel"] = level.into();
+        }
+        host.send(&ask(id, "tools/call", params)).await;
+        for _ in 0..heard {
+            assert_eq!(host.receive().await["method"], "notifications/message");
+        }
+        assert_eq!(host.receive().await["method"], "notifications/progress");
+        assert_eq!(host.receive().await["id"], id);
+    }
+    let back = json!({"requestId": "l", "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
+    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": back})).await;
+    let unsubscribed = async {
+        while !server.methods().contains(&"resources/unsubscribe".to_owned()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, unsubscribed).await.expect("what nobody watches is not watched");
+    host.end().await.0.unwrap();
+    let levels: Vec<_> = server.got().into_iter().filter(|got| got.rpc() == "logging/setLevel").collect();
+    let levels: Vec<_> = levels.iter().map(|got| &got.body["params"]["level"]).collect();
+    assert_eq!(levels, ["error", "warning"], "only ever more");
+}
+
+#[tokio::test]
+async fn a_session_that_is_forgotten_is_begun_again_and_watched_in_again() {
+    // proves: MCP-HTTP-021
+    let begun = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let begun = Arc::clone(&begun);
+        async move {
+            let session = got.header("mcp-session-id");
+            if got.rpc() == "initialize" {
+                let name = format!("s{}", begun.fetch_add(1, Relaxed));
+                let result = json!({
+                    "protocolVersion": "2025-11-25", "serverInfo": {"name": "old", "version": "1"},
+                    "capabilities": {"tools": {}, "resources": {"subscribe": true}},
+                });
+                let headers = [("content-type", "application/json"), ("mcp-session-id", name.as_str())];
+                caller.status("200 OK", &headers, &got.result(&result)).await;
+            } else if got.method == "GET" {
+                caller.status("405 Method Not Allowed", &[], "").await;
+            } else if got.rpc() == "tools/call" && session == Some("s0") {
+                caller.status("404 Not Found", &[], "").await;
+            } else if !legacy_server(&got, &mut caller).await {
+                caller.json(&got.result(&json!({}))).await;
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let filter = json!({"resourceSubscriptions": ["a:"]});
+    host.ask(&ask("l", "subscriptions/listen", json!({"notifications": filter}))).await;
+    let done = host.ask(&ask(1, "tools/call", json!({"name": "t"}))).await;
+    assert_eq!(done["result"]["resultType"], "complete", "{done}");
+    let watched_again = async {
+        let again = |got: &Got| got.rpc() == "resources/subscribe" && got.header("mcp-session-id") == Some("s1");
+        while !server.got().iter().any(again) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, watched_again).await.expect("the new session watches what the old one did");
+    let settled = host.end().await;
+    settled.0.unwrap();
+    let methods = server.methods();
+    assert_eq!(methods.iter().filter(|method| *method == "initialize").count(), 2, "{methods:?}");
+}
