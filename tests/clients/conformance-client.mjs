@@ -9,6 +9,7 @@
 //   era          "initialize", or "modern" for a request that carries its own version
 //   version      the protocol version that the host speaks
 //   calls        whether every tool is called
+//   reads        whether every resource is read and every prompt is got
 //   lists        how many times tools are listed after that
 //   ends         absent when all must go well, else the error code that doorward must give, on stderr or in an answer
 // It exits with 0 when all went as it should, and says on stderr what did not.
@@ -58,18 +59,28 @@ createInterface({ input: bridge.stdout }).on('line', line => {
     const open = waiting.get(message.id);
     if (!open) return;
     waiting.delete(message.id);
-    if (message.error) open.reject(new Error(`${open.method} was answered with ${JSON.stringify(message.error)}`));
+    if (message.error) open.reject(refusal(open.method, message.error));
     else open.resolve(message.result);
 });
 
-/** What the server asks of the host. */
-function answer({ id, method, params }) {
+function refusal(method, error) {
+    return Object.assign(new Error(`${method} was answered with ${JSON.stringify(error)}`), error, {
+        message: `${method} was answered with ${JSON.stringify(error)}`,
+    });
+}
+
+function answerTo(method, params) {
     const results = {
         ping: () => ({}),
         'roots/list': () => ({ roots: [] }),
         'elicitation/create': () => ({ action: 'accept', content: defaults(params.requestedSchema) }),
     };
-    const result = results[method]?.();
+    return results[method]?.();
+}
+
+/** What the server asks of the host. */
+function answer({ id, method, params }) {
+    const result = answerTo(method, params);
     send(result ? { id, result } : { id, error: { code: -32601, message: `no ${method} here` } });
 }
 
@@ -91,7 +102,7 @@ const meta = {
 };
 let last = 0;
 
-function request(method, params) {
+function sent(method, params) {
     last += 1;
     const id = last;
     send({ id, method, params: play.era === 'modern' ? { ...params, _meta: meta } : params });
@@ -99,6 +110,25 @@ function request(method, params) {
         waiting.set(id, { method, resolve, reject });
         setTimeout(() => reject(new Error(`no answer to ${method} within ${PATIENCE} ms`)), PATIENCE).unref();
     });
+}
+
+/** A request, again as long as the server wants to know more before it can go on. */
+async function request(method, params) {
+    let result;
+    try {
+        result = await sent(method, params);
+    } catch (error) {
+        // A version that is refused although it is among those that are served.
+        if (!error.code || error.code !== -32022 || !error.data?.supported?.includes(play.version)) throw error;
+        result = await sent(method, params);
+    }
+    for (let round = 0; play.era === 'modern' && result.resultType === 'input_required' && round < 10; round += 1) {
+        const asked = Object.entries(result.inputRequests ?? {});
+        const inputResponses = Object.fromEntries(asked.map(([key, { method, params }]) => [key, answerTo(method, params)]));
+        const state = result.requestState === undefined ? {} : { requestState: result.requestState };
+        result = await sent(method, { ...params, inputResponses, ...state });
+    }
+    return result;
 }
 
 /** Arguments that a schema allows. */
@@ -122,7 +152,17 @@ async function run() {
     }
     const { tools } = await request('tools/list', {});
     for (const tool of play.calls ? tools : []) {
-        await request('tools/call', { name: tool.name, arguments: made(tool.inputSchema) });
+        const call = { name: tool.name, arguments: made(tool.inputSchema) };
+        // A tool that wants a schema is given one as it arrived here.
+        if (tool.inputSchema.required?.includes('schema')) call.arguments.schema = tools[0].inputSchema;
+        const calls = context.toolCalls?.filter(({ name }) => name === tool.name) ?? [call];
+        for (const { name, arguments: given } of calls) await request('tools/call', { name, arguments: given });
+    }
+    if (play.reads) {
+        const { resources } = await request('resources/list', {});
+        for (const { uri } of resources) await request('resources/read', { uri });
+        const { prompts } = await request('prompts/list', {});
+        for (const { name } of prompts) await request('prompts/get', { name });
     }
     for (let list = 0; list < (play.lists ?? 0); list += 1) await request('tools/list', {});
 }

@@ -12,7 +12,33 @@ fn a_host_of_the_first_era_is_served() {
     play_at(&["2025-11-25"], &[row("elicitation-sep1034-client-defaults")]);
 }
 
+const fn read(scenario: &'static str) -> Row {
+    Row { reads: true, ..row(scenario) }
+}
+
+/// A host of the older era at a server of the newer one, or the other way round.
+const fn across(host: &'static str, row: Row) -> Row {
+    Row { host: Some(host), ..row }
+}
+
 #[test]
 fn a_host_of_the_modern_era_is_served() {
-    play_at(&["2026-07-28"], &["tools_call", "http-standard-headers"].map(row));
+    // proves: MCP-HTTP-005, MCP-HTTP-006, MCP-HTTP-012, MCP-ADJ-011
+    play_at(&["2025-11-25", "2026-07-28"], &[row("json-schema-2020-12-preservation")]);
+    let rows = ["tools_call", "request-metadata", "sep-2322-client-request-state", "http-custom-headers"].map(row);
+    play_at(&["2026-07-28"], &rows);
+    let listed = Row { calls: false, ..row("json-schema-ref-no-deref") };
+    play_at(&["2026-07-28"], &[read("http-standard-headers"), listed]);
+}
+
+#[test]
+fn a_host_of_either_era_is_served_by_a_server_of_the_other() {
+    // proves: MCP-PX-10
+    let of_servers_before = ["initialize", "tools_call", "elicitation-sep1034-client-defaults"];
+    let rows = of_servers_before.map(|scenario| across("2026-07-28", row(scenario)));
+    play_at(&["2025-11-25"], &rows);
+    let of_servers_now =
+        ["tools_call", "sep-2322-client-request-state", "http-custom-headers", "json-schema-2020-12-preservation"];
+    // Not the scenarios that look at every request: `initialize` is the host's own, in its own era.
+    play_at(&["2026-07-28"], &of_servers_now.map(|scenario| across("2025-11-25", row(scenario))));
 }

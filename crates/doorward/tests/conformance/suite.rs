@@ -26,6 +26,8 @@ pub(crate) struct Row {
     pub(crate) host: Option<&'static str>,
     /// Whether every tool is called.
     pub(crate) calls: bool,
+    /// Whether every resource is read and every prompt is got.
+    pub(crate) reads: bool,
     /// How many times the tools are listed once more after that.
     pub(crate) lists: u32,
     /// The code with which it must come to nothing; `None` where all must go well.
@@ -33,8 +35,17 @@ pub(crate) struct Row {
 }
 
 /// The usual rest of a row.
-pub(crate) const ROW: Row =
-    Row { scenario: "", version: None, flags: &[], environment: &[], host: None, calls: true, lists: 0, ends: None };
+pub(crate) const ROW: Row = Row {
+    scenario: "",
+    version: None,
+    flags: &[],
+    environment: &[],
+    host: None,
+    calls: true,
+    reads: false,
+    lists: 0,
+    ends: None,
+};
 
 impl Row {
     /// How the host speaks: with `initialize`, or with requests that stand by themselves; and its version.
@@ -73,6 +84,7 @@ pub(crate) fn play_one(row: &Row) -> Result<(), String> {
         "era": era,
         "version": version,
         "calls": row.calls,
+        "reads": row.reads,
         "lists": row.lists,
         "ends": row.ends,
     });

@@ -78,6 +78,8 @@ pub(super) fn verdict(host: Era, method: &str, status: StatusCode, reply: Option
     }
     let discovers = method == "server/discover";
     match (host, reply) {
+        // It may not know what it says: no revision of the newer era begins like this.
+        (Era::Legacy, Some(Reply::Result(result))) if agrees_on_a_newer_one(result) => Verdict::Other,
         (Era::Legacy, Some(Reply::Result(_))) => Verdict::Same,
         (Era::Legacy, Some(Reply::Error(_))) => Verdict::Other,
         // A server of the newer era says in JSON that it knows no such method; an older one still has no POST here.
@@ -100,6 +102,11 @@ pub(super) fn verdict(host: Era, method: &str, status: StatusCode, reply: Option
         (Era::Modern, None) if refused => Verdict::Other,
         (Era::Modern, None) => Verdict::Nothing,
     }
+}
+
+fn agrees_on_a_newer_one(initialized: &RawValue) -> bool {
+    let version = Members::parse(initialized.get()).and_then(|result| result.text("protocolVersion"));
+    version.and_then(|version| Revision::parse(&version)).is_some_and(Revision::is_stateless)
 }
 
 /// The code of an error; 0 when it has none.
@@ -142,6 +149,8 @@ mod tests {
         for (host, method, status, reply, wanted) in [
             // A host that begins with initialize.
             (Era::Legacy, "initialize", 200, result(json!({})), Verdict::Same),
+            (Era::Legacy, "initialize", 200, result(json!({ "protocolVersion": "2025-06-18" })), Verdict::Same),
+            (Era::Legacy, "initialize", 200, result(json!({ "protocolVersion": "2026-07-28" })), Verdict::Other),
             (Era::Legacy, "initialize", 404, error(-32601), Verdict::Other),
             (Era::Legacy, "initialize", 400, error(-32022), Verdict::Other),
             (Era::Legacy, "initialize", 400, error(-32020), Verdict::Other),
