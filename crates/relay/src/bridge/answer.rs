@@ -124,6 +124,19 @@ impl Answer {
         }
     }
 
+    /// The reply, whatever comes before it.
+    ///
+    /// # Errors
+    /// When the reply does not come.
+    pub(super) async fn reply(mut self) -> Result<Reply, RpcError> {
+        loop {
+            if let Heard::Reply(reply) = self.next().await? {
+                self.let_go();
+                return Ok(reply);
+            }
+        }
+    }
+
     /// Lets the stream end by itself, now that the reply is there.
     pub(super) fn let_go(mut self) {
         self.incoming.not_resumed();

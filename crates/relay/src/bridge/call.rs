@@ -190,12 +190,10 @@ impl Call {
 ///
 /// Source: MCP 2026-07-28 Streamable HTTP, "Server Validation".
 async fn wants_headers(answer: Response<Body>, until: Instant) -> (Response<Body>, bool) {
-    let (parts, body) = answer.into_parts();
-    let bytes = incoming::beginning(body, until).await;
+    let (answer, bytes) = incoming::peek(answer, until).await;
     let wants = serde_json::from_slice::<serde_json::Value>(&bytes)
         .is_ok_and(|message| message["error"]["code"] == HEADER_MISMATCH);
-    let body: Body = Box::pin(futures_util::stream::iter([Ok(bytes)]));
-    (Response::from_parts(parts, body), wants)
+    (answer, wants)
 }
 
 /// Whether a request cannot have reached the server.

@@ -238,6 +238,14 @@ pub(super) async fn beginning(mut body: Body, until: Instant) -> Bytes {
     bytes.into()
 }
 
+/// The beginning of an answer with a short body; the answer itself stays whole.
+pub(super) async fn peek(answer: Response<Body>, until: Instant) -> (Response<Body>, Bytes) {
+    let (parts, body) = answer.into_parts();
+    let bytes = beginning(body, until).await;
+    let body: Body = Box::pin(futures_util::stream::iter([Ok(bytes.clone())]));
+    (Response::from_parts(parts, body), bytes)
+}
+
 async fn whole(body: &mut Body, most: usize) -> Result<Vec<u8>, Broken> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {

@@ -22,9 +22,11 @@ use url::Url;
 use super::{
     bearer::{BearerSource, Credential, Why},
     http_sse::{self, Pipe},
+    incoming,
     possession::Possession,
     settings::{BridgeSettings, Transport},
 };
+use crate::envelope;
 
 /// How often one message is sent again because the server did not take its token: once after a refresh, and once
 /// after a login.
@@ -140,14 +142,18 @@ impl Wire {
             return Ok(http_sse::empty(StatusCode::METHOD_NOT_ALLOWED));
         }
         let answer = self.send_to(&self.url, whose, outgoing, self.settings.answer_timeout).await?;
-        if begins
-            && transport != Transport::HttpOnly
-            && http_sse::may_be_spoken(answer.status())
-            && let Some(pipe) = self.open(whose).await?
-        {
-            return self.send_in(&pipe, whose, outgoing).await;
+        if !begins || transport == Transport::HttpOnly || !http_sse::may_be_spoken(answer.status()) {
+            return Ok(answer);
         }
-        Ok(answer)
+        // A server that refuses in the protocol's own words takes messages here.
+        let (answer, words) = incoming::peek(answer, Instant::now() + self.settings.answer_timeout).await;
+        if envelope::message(&String::from_utf8_lossy(&words)).is_ok() {
+            return Ok(answer);
+        }
+        match self.open(whose).await? {
+            Some(pipe) => self.send_in(&pipe, whose, outgoing).await,
+            None => Ok(answer),
+        }
     }
 
     fn pipe(&self) -> Option<Arc<Pipe>> {

@@ -32,6 +32,8 @@ pub(super) struct Work {
     opened: CancellationToken,
     /// Done when the last notification has gone out, so that they arrive in their order.
     told: CancellationToken,
+    /// Takes back requests that last until they are taken back.
+    lasting: Vec<CancellationToken>,
     /// Whether the host's last request was of the newer era.
     modern: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Work {
             open: Open::default(),
             opened: done.clone(),
             told: done,
+            lasting: Vec::new(),
             modern: None,
         }
     }
@@ -96,6 +99,9 @@ impl Work {
                 self.routes.link.host.say(&envelope::error_response(Some(&id), &error)).await;
                 return;
             };
+            if request.method == "subscriptions/listen" {
+                self.lasting.push(taken_back.clone());
+            }
             let (open, key) = (Arc::clone(&self.open), id.key());
             self.tasks.spawn(async move {
                 let _opened = opened.map(CancellationToken::drop_guard);
@@ -163,6 +169,8 @@ impl Work {
 
     /// Gives open requests this time, and ends what is left of them.
     pub(super) async fn finish(&mut self, drain: Duration) {
+        // Nobody is there any more to take these back.
+        self.lasting.iter().for_each(CancellationToken::cancel);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(drain, all).await.is_err() {
             self.tasks.shutdown().await;

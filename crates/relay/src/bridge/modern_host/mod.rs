@@ -126,7 +126,12 @@ impl Translator<'_> {
         let (sender, mut elsewhere) = mpsc::unbounded_channel();
         let _carrier = self.kept.carry(sender);
         match parked.open {
-            Some(running) => self.follow(asked, running, &mut Some(&mut elsewhere)).await,
+            Some(mut running) => {
+                // While it waited nobody heard what the server said.
+                let wait = self.link.settings.answer_timeout;
+                running.answer = running.answer.take().map(|answer| answer.silent_for(wait));
+                self.follow(asked, running, &mut Some(&mut elsewhere)).await
+            }
             None => self.run(asked, &mut Some(&mut elsewhere)).await,
         }
     }
