@@ -58,7 +58,7 @@ fn keychain() -> Result<()> {
     debian(&["gnome-keyring", "dbus"])
 }
 
-fn npm(at: &str) -> Result<()> {
+pub(crate) fn npm(at: &str) -> Result<()> {
     let folder = shell::root().join(at);
     let wanted = read(&folder.join("package-lock.json"))?;
     let stamp = folder.join("node_modules/.installed-from");

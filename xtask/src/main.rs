@@ -3,6 +3,7 @@
 
 mod arrows;
 mod bans;
+mod bench;
 mod foreign;
 mod fuzz;
 mod lint;
@@ -23,6 +24,8 @@ const USAGE: &str = "cargo xtask NAME
                          let each fuzz target run for so long, two at a time
   soak races [--rounds N]
                          two gateway processes on one database and many requests at once: N rounds on each engine (1000)
+  bench bridge [--runs N]
+                         doorward connect beside mcp-remote, in turns: start, memory, time per call (15 runs)
   requirements [--list]  which requirement is proved by which test; fails on one that is neither proved nor listed with a
                          reason in docs/conformance.md (--list never fails)";
 
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         ["arrows"] => arrows::run(),
         ["fuzz", what @ ..] => fuzz::run(what),
         ["soak", what @ ..] => soak::run(what),
+        ["bench", what @ ..] => bench::run(what),
         ["requirements"] => requirements::run(true),
         ["requirements", "--list"] => requirements::run(false),
         [] | ["help" | "--help" | "-h"] => {
