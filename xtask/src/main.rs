@@ -26,6 +26,8 @@ const USAGE: &str = "cargo xtask NAME
                          two gateway processes on one database and many requests at once: N rounds on each engine (1000)
   bench bridge [--runs N]
                          doorward connect beside mcp-remote, in turns: start, memory, time per call (15 runs)
+  soak bridges [--rounds N]
+                         sixteen bridges at once on one store, and kill -9 for the one with the lock: N rounds (200)
   requirements [--list]  which requirement is proved by which test; fails on one that is neither proved nor listed with a
                          reason in docs/conformance.md (--list never fails)";
 

@@ -30,6 +30,8 @@ const AHEAD: Duration = Duration::from_secs(30);
 const FRESH: Duration = Duration::from_secs(10);
 /// How long to wait before saving is tried again, at first and at most.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How long those who waited for a sign-in may take to notice that its process died.
+const GIVE_WAY: Duration = Duration::from_secs(2);
 /// The most different challenges for more scopes that are counted.
 const MOST_CHALLENGES: usize = 256;
 
@@ -355,18 +357,30 @@ impl Shared {
         if self.manner.way == Way::Nobody && target.grant.needs_a_person() {
             return Err(person_needed("nobody can look at a browser here"));
         }
-        let turn = turn::take(&self.place, resource, &self.manner).await?;
-        if let Some(stored) = self.stored().await?
-            && !refused.is_some_and(|own| same_row(own, &stored))
-        {
-            return Ok(self.adopt(stored, None));
-        }
+        let mut turn = turn::take(&self.place, resource, &self.manner).await?;
         let window = self.place.window(resource);
-        // Whoever was waited for died over its page, and nobody will answer there.
-        let opener_died = turn.waited && window.is_open();
-        if let Some(ago) = window.opened_lately().filter(|_| !opener_died && target.grant.needs_a_person()) {
-            let but = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
-            return Err(person_needed(&but));
+        let mut gave_way = false;
+        loop {
+            if let Some(stored) = self.stored().await?
+                && !refused.is_some_and(|own| same_row(own, &stored))
+            {
+                return Ok(self.adopt(stored, None));
+            }
+            let open = window.is_open();
+            let Some(ago) = window.opened_lately().filter(|_| target.grant.needs_a_person()) else { break };
+            if open && turn.waited {
+                // Whoever was waited for died over its page, and nobody will answer there.
+                break;
+            }
+            if !open || gave_way {
+                let but = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
+                return Err(person_needed(&but));
+            }
+            // Its process may have died this moment, and others wait for it: one of them takes over.
+            gave_way = true;
+            drop(turn);
+            tokio::time::sleep(GIVE_WAY).await;
+            turn = turn::take(&self.place, resource, &self.manner).await?;
         }
         if let (Some(grants), false) = (self.grants.get(), target.grant.needs_a_person()) {
             target.grant = wishes::grant(grants)?;
