@@ -17,6 +17,8 @@ use crate::{cli, entropy::SystemEntropy, failure::Failure, output, serve::now};
 /// How long another process may take to finish its refresh.
 const PATIENCE: Duration = Duration::from_secs(75);
 const LEASE: Duration = Duration::from_secs(120);
+/// How often a login is ended again that another process has renewed meanwhile.
+const MOST_CONFLICTS: usize = 8;
 
 /// What became of one login.
 pub(super) enum Told {
@@ -113,10 +115,16 @@ pub(super) async fn end(place: &Place, target: &Target, tokens: &StoredTokens) -
         Attempt::Held(lock) => Some(lock),
         Attempt::Busy(_) => None,
     };
-    let Some(present) = place.store.load(&key).await.map_err(store_failed)? else { return Ok(None) };
-    let told = tell_server(place, target, &present).await;
-    place.store.remove(&key, present.generation).await.map_err(store_failed)?;
-    Ok(Some(told))
+    let mut told = None;
+    // Whatever another process puts there meanwhile goes as well.
+    for _ in 0..MOST_CONFLICTS {
+        let Some(present) = place.store.load(&key).await.map_err(store_failed)? else { break };
+        told = Some(tell_server(place, target, &present).await);
+        if place.store.remove(&key, present.generation).await.map_err(store_failed)? {
+            break;
+        }
+    }
+    Ok(told)
 }
 
 async fn tell_server(place: &Place, target: &Target, tokens: &StoredTokens) -> Told {

@@ -1,6 +1,6 @@
 //! One refresh, alone among all processes that share the store.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use doorward_client::{Code, CredentialStore as _, Failed, Refresh, Refreshed, SaveFailed, StoredTokens};
 use doorward_fetch::Reach;
@@ -13,6 +13,10 @@ use crate::{entropy::SystemEntropy, serve::now};
 const LEASE: Duration = Duration::from_secs(60);
 /// How long to wait for another process.
 const PATIENCE: Duration = Duration::from_secs(75);
+
+/// A refresh that fails faster than this is tried once more, after a pause.
+const QUICKLY: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// How long to wait before saving is tried again.
 const SAVE_AGAIN: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
@@ -39,7 +43,7 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     let store_failed = |fault| fail::store(&fault);
     let key = tokens.key();
     let lock = place.store.refresh_lock(&key).acquire(LEASE, PATIENCE).await.map_err(store_failed)?;
-    let Attempt::Held(_lock) = lock else {
+    let Attempt::Held(lock) = lock else {
         return Err(Failed::new(
             Code::Store,
             "the token was not renewed",
@@ -54,15 +58,26 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     let generation = present.generation;
     // Of one generation, those in hand may be newer: see [`Renewed::unsaved`].
     let present = if generation == tokens.generation { tokens } else { present };
-    let (mut refresh, mut request) = match Refresh::start(present, None, reach, now(), &mut SystemEntropy) {
-        Ok(started) => started,
-        Err(failed) if failed.code() == Code::LoginNeeded => return Ok(None),
-        Err(failed) => return Err(failed),
-    };
     tracing::info!(resource = key.resource.as_str(), "refreshing the access token");
+    let mut once_more = true;
     let refreshed = loop {
-        match refresh.on(place.fetcher.send(request).await, now(), &mut SystemEntropy) {
-            Refreshed::Again(next, again) => (refresh, request) = (*next, again),
+        let started = Instant::now();
+        let refreshed = match attempt(place, present.clone(), reach).await {
+            Ok(refreshed) => refreshed,
+            Err(failed) if failed.code() == Code::LoginNeeded => return Ok(None),
+            Err(failed) => return Err(failed),
+        };
+        match refreshed {
+            // The server may have renewed it and only the answer is lost: it gives the same answer again, for a while.
+            Refreshed::Later(failed)
+                if std::mem::take(&mut once_more)
+                    && failed.code() == Code::Unreachable
+                    && started.elapsed() < QUICKLY
+                    && lock.renew(LEASE).unwrap_or(false) =>
+            {
+                tracing::info!(why = failed.why(), "no answer to the refresh; asking once more");
+                tokio::time::sleep(PAUSE).await;
+            }
             other => break other,
         }
     };
@@ -77,6 +92,17 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
         Refreshed::ClientGone(failed) => {
             place.store.remove_client(&key.issuer, &key.client_id).await.map_err(store_failed)?;
             over(place, &key, generation, &failed).await
+        }
+    }
+}
+
+/// One request, or two when the server wants a proof made anew.
+async fn attempt(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Refreshed, Failed> {
+    let (mut refresh, mut request) = Refresh::start(tokens, None, reach, now(), &mut SystemEntropy)?;
+    loop {
+        match refresh.on(place.fetcher.send(request).await, now(), &mut SystemEntropy) {
+            Refreshed::Again(next, again) => (refresh, request) = (*next, again),
+            other => return Ok(other),
         }
     }
 }

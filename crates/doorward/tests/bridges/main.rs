@@ -336,7 +336,7 @@ impl Slowest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_bridges_sign_in_once_refresh_once_and_lose_nothing_when_one_is_killed() {
-    // proves: KEY-01, KEY-02, KEY-03, KEY-04, KEY-10, FCL-02, FCL-06
+    // proves: KEY-01, KEY-02, KEY-03, KEY-04, FCL-06
     let soak = std::env::var("DOORWARD_BRIDGE_ROUNDS").ok().map(|rounds| rounds.parse().expect("a number of rounds"));
     // A soak has all of them each time; a short run has all of them once, and each step once with fewer.
     let (rounds, fewer) = soak.map_or((STEPS.len(), 4), |rounds: usize| (rounds, 16));

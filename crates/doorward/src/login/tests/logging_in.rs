@@ -60,7 +60,7 @@ async fn a_first_call_that_needs_more_scopes_is_a_login_all_the_same() {
 
 #[tokio::test]
 async fn whoever_waits_takes_over_from_a_process_that_died_over_its_page() {
-    // proves: KEY-10
+    // proves: KEY-10, FCL-06
     let world = World::new().await;
     let place = world.place().await;
     let dying = place.store.login_lock(&world.resource()).try_acquire(PATIENCE).await.unwrap();
@@ -99,7 +99,7 @@ async fn many_processes_open_one_page_and_register_one_client() {
 
 #[tokio::test]
 async fn a_page_that_nobody_finished_is_not_followed_by_another() {
-    // proves: BRW-13
+    // proves: BRW-13, FCL-08
     let world = World::new().await;
     // A browser that does nothing at all.
     let idle = || Way::Command(vec!["true".into()]);

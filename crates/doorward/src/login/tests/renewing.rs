@@ -73,8 +73,42 @@ async fn trouble_on_the_way_costs_no_login() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_is_asked_for_once_more() {
+    // proves: KEY-03
+    let world = ended().await;
+    world.seen().refreshes = Refreshes::LostOnce;
+    let manager = world.manager(Way::Nobody).await;
+    assert_eq!(token(&manager.bearer(Why::ToSend).await.unwrap().unwrap(), &world), "a2");
+    assert_eq!((world.count("refresh r1"), world.count("refresh")), (2, 2), "the same token both times");
+    assert_eq!(world.stored().await.unwrap().access_token.expose(), "a2");
+}
+
+#[tokio::test]
+async fn a_logout_during_a_refresh_is_final() {
+    // proves: KEY-11
+    let world = ended().await;
+    let gate = world.hold_refreshes();
+    let manager = world.manager(Way::Nobody).await;
+    let asking = manager.clone();
+    let refresh = tokio::spawn(async move { asking.bearer(Why::ToSend).await.map(|got| got.map(|c| c.serial)) });
+    wait_for(&world, "refresh r1").await;
+    let (place, tokens) = (world.place().await, world.stored().await.unwrap());
+    let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    let logout = tokio::spawn(async move { logout::end(&place, &target, &tokens).await.map(|told| told.is_some()) });
+    gate.add_permits(1);
+    refresh.await.unwrap().unwrap();
+    assert!(logout.await.unwrap().unwrap(), "there was something to end");
+    // What the refresh brought is told to the server, and gone.
+    assert_eq!(world.count("revoke r2"), 1);
+    assert!(world.stored().await.is_none());
+    assert!(manager.bearer(Why::ToSend).await.unwrap().is_none(), "nothing is brought back");
+    manager.settle(PATIENCE).await;
+    assert!(world.stored().await.is_none());
+}
+
+#[tokio::test]
 async fn only_the_servers_word_ends_a_login() {
-    // proves: KEY-02, KEY-12
+    // proves: KEY-02, KEY-12, FCL-02
     for (word, client_kept) in [(Refreshes::InvalidGrant, true), (Refreshes::InvalidClient, false)] {
         let world = ended().await;
         world.seen().refreshes = word;
@@ -141,7 +175,7 @@ async fn a_refused_token_is_renewed_and_then_not_again() {
 
 #[tokio::test]
 async fn tokens_that_cannot_be_saved_are_used_and_saved_later() {
-    // proves: KEY-03
+    // proves: KEY-03, FCL-04
     let world = ended().await;
     let gate = world.hold_refreshes();
     let manager = world.manager(Way::Nobody).await;

@@ -29,6 +29,8 @@ pub(super) enum Refreshes {
     Unavailable,
     InvalidGrant,
     InvalidClient,
+    /// The answer to the next one breaks off; then all is good.
+    LostOnce,
 }
 
 /// What the server has seen, and what it is told to do.
@@ -262,11 +264,17 @@ async fn token(State(server): State<Server>, body: Bytes) -> Response {
     if form["grant_type"] == "refresh_token" {
         server.note(format!("refresh {}", form["refresh_token"]));
         server.gate.acquire().await.unwrap().forget();
-        match server.seen().refreshes {
+        let refreshes = server.seen().refreshes;
+        match refreshes {
             Refreshes::Good => {}
             Refreshes::Unavailable => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Refreshes::InvalidGrant => return refused("invalid_grant"),
             Refreshes::InvalidClient => return refused("invalid_client"),
+            Refreshes::LostOnce => {
+                server.seen().refreshes = Refreshes::Good;
+                let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut off"))]);
+                return axum::body::Body::from_stream(broken).into_response();
+            }
         }
     } else {
         assert_eq!(form["code"], "a-code");
