@@ -81,7 +81,7 @@ fn a_refresh_renews_what_came_and_keeps_the_rest() {
 
 #[test]
 fn only_the_servers_word_ends_a_login() {
-    // proves: RT-22
+    // proves: RT-22, FCL-03
     let Refreshed::Ended(failed) = refresh(tokens(), Ok(answer(400, &json!({ "error": "invalid_grant" })))) else {
         panic!()
     };

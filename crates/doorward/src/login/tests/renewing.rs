@@ -96,12 +96,13 @@ async fn a_logout_during_a_refresh_is_final() {
     let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
     let logout = tokio::spawn(async move { logout::end(&place, &target, &tokens).await.map(|told| told.is_some()) });
     gate.add_permits(1);
-    refresh.await.unwrap().unwrap();
+    let serial = refresh.await.unwrap().unwrap().expect("a token");
     assert!(logout.await.unwrap().unwrap(), "there was something to end");
     // What the refresh brought is told to the server, and gone.
     assert_eq!(world.count("revoke r2"), 1);
     assert!(world.stored().await.is_none());
-    assert!(manager.bearer(Why::ToSend).await.unwrap().is_none(), "nothing is brought back");
+    let refused = Why::RejectedUnasked { serial: Some(serial) };
+    assert_eq!(manager.bearer(refused).await.map(|got| got.is_some()).unwrap_err().code(), Code::LoginNeeded);
     manager.settle(PATIENCE).await;
     assert!(world.stored().await.is_none());
 }
