@@ -24,10 +24,10 @@ const USAGE: &str = "cargo xtask NAME
                          let each fuzz target run for so long, two at a time
   soak races [--rounds N]
                          two gateway processes on one database and many requests at once: N rounds on each engine (1000)
-  bench bridge [--runs N]
-                         doorward connect beside mcp-remote, in turns: start, memory, time per call (15 runs)
   soak bridges [--rounds N]
                          sixteen bridges at once on one store, and kill -9 for the one with the lock: N rounds (200)
+  bench bridge [--runs N]
+                         doorward connect beside mcp-remote, in turns: start, memory, time per call (15 runs)
   requirements [--list]  which requirement is proved by which test; fails on one that is neither proved nor listed with a
                          reason in docs/conformance.md (--list never fails)";
 

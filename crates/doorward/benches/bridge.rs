@@ -47,7 +47,8 @@ async fn main() {
     let (url, folder) = (gateway.mcp_url().to_owned(), home.path().to_owned());
     let ours = move || {
         let mut command = Command::new(DOORWARD);
-        command.env("HOME", &folder).env("DOORWARD_CLIENT_DIR", folder.join("client")).args(["connect", &url]);
+        command.env("HOME", &folder).env("DOORWARD_CLIENT_DIR", folder.join("client"));
+        command.env("DOORWARD_PLAIN_CREDENTIALS", "1").args(["connect", &url]);
         command
     };
     let (url, folder) = (gateway.mcp_url().to_owned(), home.path().to_owned());
@@ -160,7 +161,8 @@ async fn log_in(gateway: &Gateway, home: &Path) -> String {
     let opener = Opener::new();
     let doorward = |arguments: &[&str]| {
         let mut command = Command::new(DOORWARD);
-        command.env("HOME", home).env("DOORWARD_CLIENT_DIR", home.join("client")).args(arguments);
+        command.env("HOME", home).env("DOORWARD_CLIENT_DIR", home.join("client"));
+        command.env("DOORWARD_PLAIN_CREDENTIALS", "1").args(arguments);
         command
     };
     let mut login = doorward(&["login", gateway.mcp_url()]);

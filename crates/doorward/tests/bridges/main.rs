@@ -146,9 +146,9 @@ impl<'a> Person<'a> {
     /// Lets the stored access token be as if it had been issued an hour ago.
     async fn age(&self) -> StoredTokens {
         let mut tokens = self.stored().await;
-        let hour_before = |at: Timestamp| Timestamp::from_unix(at.as_unix() - 3600);
-        tokens.issued_at = hour_before(tokens.issued_at);
-        tokens.expires_at = tokens.expires_at.map(hour_before);
+        for at in [Some(&mut tokens.issued_at), tokens.expires_at.as_mut()].into_iter().flatten() {
+            *at = Timestamp::from_unix(at.as_unix() - 3600);
+        }
         tokens.generation = self.store().await.save(&tokens, tokens.generation).await.unwrap();
         tokens
     }
