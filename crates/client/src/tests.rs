@@ -3,9 +3,12 @@
 mod anything;
 mod authorization;
 mod callback;
+mod device;
 mod discovery;
+mod dpop;
 mod exchange;
 mod old_servers;
 mod refresh;
 mod registration;
 mod tolerances;
+mod unattended;
