@@ -24,7 +24,8 @@ pub(crate) fn of_challenge(headers: &HeaderMap) -> Option<ScopeSet> {
 
 /// Chooses: what the user wants; else what the challenge says; else what was asked for before; else all that the
 /// resource lists; else nothing, which leaves the choice to the server. What was asked for before is kept in any case.
-/// `offline_access` is added where the authorization server lists it, but never alone: alone it would ask for nothing else.
+/// `offline_access` is added where the authorization server lists it, but never alone: alone it would ask for nothing else,
+/// and never without a person, where there is no refresh token to ask for.
 ///
 /// Source: MCP 2026-07-28 authorization, "Scope Selection Strategy" and "Refresh Tokens".
 pub(crate) fn choose(
@@ -40,7 +41,7 @@ pub(crate) fn choose(
     let listed = Some(listed).filter(|listed| !listed.is_empty());
     let chosen = challenged.or(before).or(listed)?;
     let mut chosen = before.map_or_else(|| chosen.clone(), |before| chosen.union(before));
-    if server_lists.iter().any(|scope| scope == "offline_access") {
+    if target.grant.needs_a_person() && server_lists.iter().any(|scope| scope == "offline_access") {
         chosen = chosen.union(&readable(["offline_access"]));
     }
     Some(chosen)

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BearerFor, ClientRecord, ProofKey, RegisteredClient};
 
+/// How long before its end a token is renewed, at most.
+const MOST_AHEAD: Duration = Duration::from_secs(60);
+
 /// What one set of tokens is filed under.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
@@ -99,6 +102,15 @@ impl StoredTokens {
     /// Whether a new access token can be had without a person and without anything that is not stored.
     pub fn can_be_renewed(&self) -> bool {
         self.refresh_token.is_some() || self.got == Got::ClientCredentials
+    }
+
+    /// Whether the access token ends so soon that it is renewed before it is sent: half a minute to a minute ahead, or a
+    /// quarter to half of its life where that is less. `jitter` is drawn once by each program, so that those that got
+    /// their tokens together do not all renew them in the same second.
+    pub fn is_ending(&self, jitter: u8, now: Timestamp) -> bool {
+        let life = self.expires_at.map_or(Duration::MAX, |at| at.since(self.issued_at));
+        let most = MOST_AHEAD.min(life / 2);
+        self.expires_within(most / 2 + most / 2 * u32::from(jitter) / u32::from(u8::MAX), now)
     }
 
     /// Whether the access token has expired, or will within `ahead`. One without a known end never does.

@@ -162,3 +162,20 @@ fn both_tokens_are_given_back_and_the_answer_is_read() {
     world.document("https://as.example/.well-known/oauth-authorization-server", silent);
     assert!(Revoke::start(&world.run().unwrap().tokens, Reach::Public, NOW, &mut Counting(3)).unwrap().is_none());
 }
+
+#[test]
+fn tokens_are_renewed_ahead_of_their_end_and_not_all_at_once() {
+    // life in seconds, jitter, how many seconds before the end it begins
+    for (life, jitter, ahead) in
+        [(600, 0, 30), (600, 255, 60), (600, 128, 45), (3600, 255, 60), (40, 0, 10), (40, 255, 20), (4, 0, 1)]
+    {
+        let mut tokens = tokens();
+        let end = NOW.plus(Duration::from_secs(life));
+        (tokens.issued_at, tokens.expires_at) = (NOW, Some(end));
+        let before = |seconds| NOW.plus(Duration::from_secs(life - seconds));
+        assert!(tokens.is_ending(jitter, before(ahead)), "{life} {jitter}");
+        assert!(!tokens.is_ending(jitter, before(ahead + 1)), "{life} {jitter}");
+        tokens.expires_at = None;
+        assert!(!tokens.is_ending(jitter, end));
+    }
+}

@@ -34,6 +34,8 @@ fn world(grant: Grant, clients: Vec<PreRegistered>) -> World {
         "registration_endpoint": null,
         "code_challenge_methods_supported": null,
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt", "none"],
+        // No scope for a refresh token, which nobody gets here, is asked for.
+        "scopes_supported": ["a", "b", "offline_access"],
     });
     world.document(METADATA, with(server(ISSUER), changes));
     (world.target.grant, world.target.clients) = (grant, clients);

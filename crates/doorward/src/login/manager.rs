@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use doorward_client::{Code, CredentialStore as _, Failed, SaveFailed, StepUps, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource, Credential, Why};
-use doorward_types::challenge;
+use doorward_types::{Entropy as _, challenge};
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -22,10 +22,8 @@ use super::{
     refresh::{self, Renewed},
     turn, wishes,
 };
-use crate::{cli, serve::now};
+use crate::{cli, entropy::SystemEntropy, serve::now};
 
-/// How long before its end a token is renewed, at most.
-const AHEAD: Duration = Duration::from_secs(30);
 /// A token that is refused this soon after a refresh is not helped by another one.
 const FRESH: Duration = Duration::from_secs(10);
 /// How long to wait before saving is tried again, at first and at most.
@@ -403,8 +401,13 @@ impl Present {
 
 /// Whether a token ends so soon that it is renewed before it is sent.
 pub(super) fn is_ending(tokens: &StoredTokens) -> bool {
-    let life = tokens.expires_at.map_or(Duration::MAX, |at| at.since(tokens.issued_at));
-    tokens.expires_within(AHEAD.min(life / 2), now())
+    static JITTER: OnceLock<u8> = OnceLock::new();
+    let jitter = JITTER.get_or_init(|| {
+        let mut byte = [0];
+        SystemEntropy.fill(&mut byte);
+        byte[0]
+    });
+    tokens.is_ending(*jitter, now())
 }
 
 /// Lets a login lose nothing of the one before.

@@ -17,4 +17,5 @@ mod servers;
 mod signing_in;
 mod strange_servers;
 mod web_site;
+mod without_people;
 mod world;
