@@ -148,10 +148,14 @@ fn again(waiting: AwaitToken, outbound: Outbound) -> (State, Step) {
 
 /// The token endpoint's refusal.
 pub(crate) fn refused(code: Code, endpoint: &url::Url, error: &doorward_types::messages::ErrorResponse) -> Failed {
+    let hint = match error.error.as_str() {
+        "invalid_scope" => "name the scopes that this client may have with --scope, or ask the operator of the server",
+        _ => "try again; if it happens again ask the operator of the server",
+    };
     Failed::new(
         code,
         "the authorization server refused to give a token",
         format!("{} answered {}", place(endpoint), authorization::words(error)),
-        "try again; if it happens again ask the operator of the server",
+        hint,
     )
 }

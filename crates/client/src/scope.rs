@@ -24,8 +24,10 @@ pub(crate) fn of_challenge(headers: &HeaderMap) -> Option<ScopeSet> {
 
 /// Chooses: what the user wants; else what the challenge says; else what was asked for before; else all that the
 /// resource lists; else nothing, which leaves the choice to the server. What was asked for before is kept in any case.
-/// `offline_access` is added where the authorization server lists it, but never alone: alone it would ask for nothing else,
-/// and never without a person, where there is no refresh token to ask for.
+/// `offline_access` is added where the authorization server lists it, but never alone: alone it would ask for nothing else.
+///
+/// Without a person the list of the resource is not asked for: nobody narrows it at a consent page, and a client that may do
+/// less would be refused as a whole. What the operator gave the client is then what it gets. Nor is there a refresh token.
 ///
 /// Source: MCP 2026-07-28 authorization, "Scope Selection Strategy" and "Refresh Tokens".
 pub(crate) fn choose(
@@ -38,7 +40,7 @@ pub(crate) fn choose(
         return Some(wanted.clone()).filter(|wanted| !wanted.is_empty());
     }
     let before = target.requested_before.as_ref();
-    let listed = Some(listed).filter(|listed| !listed.is_empty());
+    let listed = Some(listed).filter(|listed| !listed.is_empty() && target.grant.needs_a_person());
     let chosen = challenged.or(before).or(listed)?;
     let mut chosen = before.map_or_else(|| chosen.clone(), |before| chosen.union(before));
     if target.grant.needs_a_person() && server_lists.iter().any(|scope| scope == "offline_access") {

@@ -2,14 +2,14 @@
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use doorward_types::{
-    ClientId, Issuer, Secret,
+    ClientId, Issuer, ScopeSet, Secret,
     jose::{ClientKey, KeySet, SigningKey, verify_typed},
 };
 use serde_json::{Value, json};
 
 use crate::{
     Code, Got, Refresh, Refreshed, StoredTokens,
-    scripted::{Counting, ISSUER, MCP, NOW, World, answer, server, with},
+    scripted::{Counting, ISSUER, MCP, NOW, World, answer, resource, server, with},
     target::{Enterprise, Grant, PreRegistered},
 };
 
@@ -67,6 +67,23 @@ fn a_client_asks_for_itself_with_its_secret() {
     assert!(sent.headers["authorization"] == basic && sent.headers["authorization"].is_sensitive());
     // A refresh token, which should not have come, is not kept.
     assert!(tokens.got == Got::ClientCredentials && tokens.refresh_token.is_none() && tokens.can_be_renewed());
+}
+
+#[test]
+fn without_a_person_nothing_is_asked_for_that_nobody_named() {
+    for (challenge, wanted, sent) in [
+        ("Bearer", None, None),
+        ("Bearer scope=\"a\"", None, Some("a")),
+        ("Bearer scope=\"a\"", Some("b c"), Some("b c")),
+    ] {
+        let mut world = world(Grant::ClientCredentials, vec![with_secret("robot")]);
+        let listed = with(resource(MCP, &[ISSUER]), json!({ "scopes_supported": ["a", "b", "admin"] }));
+        world.document("https://mcp.example/.well-known/oauth-protected-resource/mcp", listed);
+        world.challenge(challenge);
+        world.target.scope = wanted.map(|wanted| ScopeSet::parse(wanted).unwrap());
+        world.run().unwrap();
+        assert_eq!(world.sent_to(TOKEN)[0].form().get("scope"), sent);
+    }
 }
 
 #[test]

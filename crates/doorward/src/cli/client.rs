@@ -16,6 +16,9 @@ use super::{
 pub(crate) struct Connect {
     /// The URL of the MCP server.
     pub(crate) url: String,
+    /// Ask for exactly these scopes, parted by spaces [default: what the server suggests].
+    #[arg(long, env = "DOORWARD_SCOPE", value_name = "SCOPES")]
+    pub(crate) scope: Option<String>,
     #[command(flatten)]
     pub(crate) sign_in: SignIn,
     #[command(flatten)]

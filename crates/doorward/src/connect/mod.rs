@@ -17,6 +17,7 @@ const LAST_REFRESH: Duration = Duration::from_secs(5);
 /// Runs the bridge until the host is done.
 pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
     let mut target = login::target(&flags.url, &flags.account).await?;
+    target.scope = flags.scope.as_deref().map(login::scopes).transpose()?;
     login::wishes(&mut target, &flags.own_client, &flags.grants)?;
     let place = Place::open(&flags.client).await?;
     let manner = login::Manner::of_host(&flags.sign_in);

@@ -87,7 +87,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
 }
 
 /// The scopes that a person names.
-fn scopes(text: &str) -> Result<ScopeSet, Box<Failure>> {
+pub(crate) fn scopes(text: &str) -> Result<ScopeSet, Box<Failure>> {
     ScopeSet::parse(text).map_err(|refusal| {
         let next = "name them as the server does, parted by single spaces: --scope \"files:read files:write\"";
         Failure::new("CL-001", Exit::Usage, format!("{text:?} is no list of scopes"), refusal, next)

@@ -43,7 +43,7 @@ async fn a_robot_gets_in_by_its_secret_and_its_token_is_renewed_without_anybody(
     let folder = tempfile::tempdir().unwrap();
     let secret = write(folder.path(), "secret", &format!("{}\n", secret.unwrap()));
     let person = Person::new();
-    let flags = ["--client-credentials", "--client-id", &id, "--client-secret-file", &secret];
+    let flags = ["--client-credentials", "--client-id", &id, "--client-secret-file", &secret, "--scope", "mcp:read"];
     let mut bridge = tools(&person, &flags, &world.gateway);
     // Another command, which knows nothing of the client's secret but what is stored, has the same login.
     let old = person.token(&world.gateway);
@@ -77,7 +77,7 @@ fn a_robot_gets_in_by_its_key() {
         &["--auth", "private-key-jwt", "--jwks-file", &keys, "--grant", "client-credentials", "--scope", "mcp:read"],
     );
     let person = Person::new();
-    let flags = ["--client-credentials", "--client-id", &id, "--client-key-file", &key];
+    let flags = ["--client-credentials", "--client-id", &id, "--client-key-file", &key, "--scope", "mcp:read"];
     drop(tools(&person, &flags, &world.gateway));
     // With another key of that name nobody gets in, and it is said why.
     private["x"] = json!("weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ");
