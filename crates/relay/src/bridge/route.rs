@@ -59,7 +59,7 @@ impl Routes {
         }
         match (self.eras.way(call.speech.era()), &call.message) {
             (Way::Translated(server), Message::Notification { method, params }) => match call.speech.era() {
-                Era::Legacy => self.for_legacy_host(&server).heed(method),
+                Era::Legacy => self.for_legacy_host(&server).heed(method).await,
                 Era::Modern => self.for_modern_host(&server).tell(method, params.clone()).await,
             },
             (Way::Translated(_), _) => tracing::debug!("an answer to no question is dropped"),

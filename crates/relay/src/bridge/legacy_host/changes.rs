@@ -21,13 +21,17 @@ use crate::{
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long the host's calls wait until it does.
+const MOMENT: Duration = Duration::from_millis(500);
 /// How long the server may take to say that it listens.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Follows the changes that the host wants to hear of, in place of those that were followed before.
-pub(super) fn follow(link: &Arc<Link>, said: &Arc<Said>, server: &Arc<Identity>) {
+/// Follows the changes that the host wants to hear of, in place of those that were followed before. Waits until the
+/// server tells of them, but not long: what changes before is not heard.
+pub(super) async fn follow(link: &Arc<Link>, said: &Arc<Said>, server: &Arc<Identity>) {
     let (link, said, server) = (Arc::clone(link), Arc::clone(said), Arc::clone(server));
-    tokio::spawn(async move { follow_now(&link, &said, &server).await });
+    let following = tokio::spawn(async move { follow_now(&link, &said, &server).await });
+    let _ = tokio::time::timeout(MOMENT, following).await;
 }
 
 /// The same; says whether the server tells of them now.

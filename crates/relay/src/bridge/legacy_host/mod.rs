@@ -62,9 +62,9 @@ impl Translator<'_> {
     }
 
     /// Takes a notification of the host. The server has no word for any of them.
-    pub(super) fn heed(&self, method: &str) {
+    pub(super) async fn heed(&self, method: &str) {
         match method {
-            "notifications/initialized" => changes::follow(self.link, self.said, self.server),
+            "notifications/initialized" => changes::follow(self.link, self.said, self.server).await,
             _ => tracing::debug!(%method, "a notification that the server has no word for is dropped"),
         }
     }
