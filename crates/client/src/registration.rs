@@ -222,11 +222,17 @@ fn grant_types(server: &ValidatedMetadata) -> Vec<String> {
     ["authorization_code", "refresh_token"].into_iter().chain(device.then_some(DEVICE)).map(str::to_owned).collect()
 }
 
-/// The method to ask for: none where the server takes public clients, or does not say what it takes.
+/// The method to ask for: none where the server takes public clients, or does not say what it takes. Of the ways with a
+/// secret it is the one that the server names first: servers of the Python SDK name the form before the header, and do
+/// not find the client when its id stands in the header alone.
 fn wanted_method(server: &ValidatedMetadata) -> Result<AuthMethod, Failed> {
     let Some(listed) = &server.document().token_endpoint_auth_methods_supported else { return Ok(AuthMethod::None) };
-    let ours = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
-    ours.into_iter().find(|method| listed.iter().any(|name| name == method.as_str())).ok_or_else(|| {
+    let is = |name: &String, method: AuthMethod| name == method.as_str();
+    if listed.iter().any(|name| is(name, AuthMethod::None)) {
+        return Ok(AuthMethod::None);
+    }
+    let secret = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+    listed.iter().find_map(|name| secret.into_iter().find(|method| is(name, *method))).ok_or_else(|| {
         Failed::new(
             Code::NoRegistration,
             "the authorization server takes no way of client authentication that this program has",

@@ -5,6 +5,7 @@
 
 mod authority;
 mod browser;
+mod faults;
 mod gateway;
 mod opener;
 mod running;
@@ -18,6 +19,7 @@ use std::{
 
 pub use authority::{Authority, Certificate};
 pub use browser::Browser;
+pub use faults::{Fault, FaultProxy};
 pub use gateway::{Gateway, GatewayOptions, Node};
 pub use opener::Opener;
 pub use running::Running;

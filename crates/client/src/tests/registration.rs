@@ -109,7 +109,8 @@ fn the_method_that_is_asked_for_is_one_that_the_server_lists() {
     for (listed, asked) in [
         (json!(null), Some("none")),
         (json!(["client_secret_basic", "none"]), Some("none")),
-        (json!(["client_secret_post", "client_secret_basic"]), Some("client_secret_basic")),
+        (json!(["client_secret_post", "client_secret_basic"]), Some("client_secret_post")),
+        (json!(["private_key_jwt", "client_secret_basic", "client_secret_post"]), Some("client_secret_basic")),
         (json!(["client_secret_post"]), Some("client_secret_post")),
         (json!(["private_key_jwt"]), None),
     ] {

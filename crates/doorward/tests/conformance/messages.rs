@@ -42,3 +42,14 @@ fn a_host_of_either_era_is_served_by_a_server_of_the_other() {
     // Not the scenarios that look at every request: `initialize` is the host's own, in its own era.
     play_at(&["2026-07-28"], &of_servers_now.map(|scenario| across("2025-11-25", row(scenario))));
 }
+
+#[test]
+fn a_stream_that_is_closed_early_is_asked_for_again_when_the_server_says() {
+    // proves: FCL-10
+    play_at(&["2025-11-25"], &[row("sse-retry")]);
+}
+
+#[test]
+fn tools_with_impossible_wishes_about_headers_are_not_offered() {
+    play_at(&["2026-07-28"], &[row("http-invalid-tool-headers")]);
+}

@@ -13,6 +13,7 @@ mod libraries;
 mod network;
 mod official_suite;
 mod pages;
+mod real_servers;
 mod robots;
 mod servers;
 mod signing_in;

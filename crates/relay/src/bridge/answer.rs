@@ -91,7 +91,13 @@ impl Answer {
         Ok(Self { status, headers, id: id.clone(), place: link.place().to_owned(), incoming, error })
     }
 
-    /// Lets the stream be silent for this long.
+    /// Lets the stream be silent as long as it likes.
+    pub(super) fn silent_as_long_as_it_likes(mut self) -> Self {
+        self.incoming = self.incoming.silent_for(None);
+        self
+    }
+
+    /// Lets it be silent for this long.
     pub(super) fn silent_for(mut self, silence: Duration) -> Self {
         self.incoming = self.incoming.silent_for(Some(silence));
         self

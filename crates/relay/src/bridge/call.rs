@@ -165,6 +165,10 @@ impl Call {
     /// When the reply does not come.
     pub(super) async fn ask(&self, id: &Id, link: &Arc<Link>) -> Result<Outcome, NoReply> {
         let mut answer = self.answer(id, link).await?;
+        if matches!(&self.message, Message::Request(request) if request.method == "subscriptions/listen") {
+            // It speaks when something changes; a connection that is lost is noticed below it.
+            answer = answer.silent_as_long_as_it_likes();
+        }
         let reply = loop {
             match answer.next().await? {
                 Heard::Reply(reply) => break reply,

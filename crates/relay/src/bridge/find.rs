@@ -64,14 +64,15 @@ pub(super) async fn legacy(link: &Arc<Link>, meta: &Members) -> Option<Identity>
         Message::Notification { method: "notifications/initialized".to_owned(), params: Members::default() };
     let initialized = Call::new(Speech::Initialized, initialized);
     initialized.tell(link).await.then_some(())?;
-    confirmed(link, &initialized.body);
+    confirmed(link, &initialized.body).await;
     Some(Identity { era: Era::Legacy, said })
 }
 
-/// Notes that a session was confirmed, and listens to what the server has to say in it.
-pub(super) fn confirmed(link: &Arc<Link>, initialized: &Bytes) {
+/// Notes that a session was confirmed, and listens to what the server has to say in it. No call is made before: the
+/// server may ask something during it.
+pub(super) async fn confirmed(link: &Arc<Link>, initialized: &Bytes) {
     link.session.confirmed(initialized);
-    link.listen();
+    link.listen().done().await;
 }
 
 /// Asks something in the bridge's own name.

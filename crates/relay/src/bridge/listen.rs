@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::ACCEPT};
+use tokio_util::sync::DropGuard;
 
 use super::{
     answer::Answer,
@@ -26,7 +27,9 @@ const PONG: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Listens, and asks again whenever the stream ends, until the server says that there is no such stream.
-pub(super) async fn run(link: Arc<Link>) {
+/// `opening` is let go when the first one is open, or is not to be had.
+pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
+    let mut opening = Some(opening);
     let mut last_event = None;
     let mut pause = FIRST_PAUSE;
     let mut was_there = false;
@@ -36,7 +39,9 @@ pub(super) async fn run(link: Arc<Link>) {
         if let Some(id) = last_event.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT, id);
         }
-        match link.send_unasked(&Outgoing { method: Method::GET, headers, body: Bytes::new() }).await {
+        let asked = link.send_unasked(&Outgoing { method: Method::GET, headers, body: Bytes::new() }).await;
+        drop(opening.take());
+        match asked {
             Ok(answer) if answer.status() == StatusCode::OK => {
                 let incoming = Incoming::new(answer, &link.settings);
                 let mut incoming = incoming.silent_for(Some(link.settings.listen_silence));

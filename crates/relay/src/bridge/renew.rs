@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     headers,
@@ -21,13 +22,31 @@ use crate::envelope::{Message, Reply};
 /// How long the server may take over the end of a session.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// How long is waited for the stream to be open; some servers say nothing before there is something to say.
+const OPENS: Duration = Duration::from_millis(500);
+
+/// A stream that is being opened.
+#[must_use]
+pub(super) struct Opening(CancellationToken);
+
+impl Opening {
+    /// Waits until it is open, but not long.
+    pub(super) async fn done(self) {
+        let _ = tokio::time::timeout(OPENS, self.0.cancelled()).await;
+    }
+}
+
 impl Link {
-    /// Opens the stream for what the server has to say unasked, when there is a session.
-    pub(super) fn listen(self: &Arc<Self>) {
+    /// Opens the stream for what the server has to say unasked, when there is a session. What a server asks during a
+    /// call may come there, and is lost where there is no such stream, so calls wait a moment until it is open.
+    pub(super) fn listen(self: &Arc<Self>) -> Opening {
+        let opened = CancellationToken::new();
+        let guard = opened.clone().drop_guard();
         if self.session.is_named() {
-            let listening = tokio::spawn(listen::run(Arc::clone(self)));
+            let listening = tokio::spawn(listen::run(Arc::clone(self), guard));
             self.session.listen(Some(listening.abort_handle()));
         }
+        Opening(opened)
     }
 
     /// Begins a session anew in place of one that the server has forgotten; says whether there is one now.
@@ -53,7 +72,7 @@ impl Link {
         if !sent.is_ok_and(|answer| answer.status().is_success()) {
             return false;
         }
-        self.listen();
+        self.listen().done().await;
         self.set_aside(Unasked::SessionAnew);
         true
     }

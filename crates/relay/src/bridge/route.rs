@@ -65,7 +65,7 @@ impl Routes {
             (Way::Translated(_), _) => tracing::debug!("an answer to no question is dropped"),
             _ => {
                 if call.tell(&self.link).await && call.speech == Speech::Initialized {
-                    find::confirmed(&self.link, &call.body);
+                    find::confirmed(&self.link, &call.body).await;
                 }
             }
         }

@@ -69,6 +69,8 @@ impl Authority {
             assert!(Instant::now() < end, "the certificate does not expire");
             std::thread::sleep(Duration::from_millis(100));
         }
+        // To others it is still good in the second in which it ends.
+        std::thread::sleep(Duration::from_millis(1100));
         expired
     }
 

@@ -157,3 +157,29 @@ async fn nobody_is_asked_to_log_in_for_what_nobody_asked_for() {
         assert!(tokens.asked().iter().all(|asked| asked == "unasked"), "{:?}", tokens.asked());
     }
 }
+
+#[tokio::test]
+async fn no_call_is_made_before_the_server_can_ask_something() {
+    // proves: MCP-HTTP-019
+    let server = Server::start(|got, mut caller| async move {
+        match (got.method.as_str(), got.rpc()) {
+            ("GET", _) => {
+                // Slow enough for a call to overtake it.
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                caller.stream().await;
+                caller.closed().await;
+            }
+            (_, "initialize") => begin(&got, &mut caller, "s").await,
+            (_, "tools/call") => caller.json(&got.result(&json!({}))).await,
+            _ => caller.accepted().await,
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.send(&initialize()).await;
+    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    host.send(&legacy(1, "tools/call")).await;
+    assert_eq!(host.receive().await["id"], 0);
+    assert_eq!(host.receive().await["id"], 1);
+    assert_eq!(server.methods(), ["initialize", "notifications/initialized", "GET", "tools/call"]);
+}

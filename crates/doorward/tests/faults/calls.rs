@@ -1,0 +1,126 @@
+//! `doorward connect` over a bad network.
+
+use std::time::{Duration, Instant};
+
+use doorward_testkit::process::{Fault, Stdio};
+use serde_json::{Value, json};
+
+use crate::world::{PATIENCE, Person, World};
+
+/// What the bridge is told to wait for an answer, and what it may take with all that a busy machine adds.
+const SECONDS: &str = "3";
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn faults(world: &World) -> Vec<Fault> {
+    let drip = Duration::from_millis(100);
+    vec![
+        Fault::NeverArrives,
+        Fault::CutBeforeHeaders,
+        Fault::CutInHeaders,
+        Fault::CutAfterHeaders,
+        Fault::CutInBody,
+        Fault::CutBetweenEvents,
+        Fault::Stall,
+        Fault::StallInBody,
+        Fault::Delay(Duration::from_secs(1)),
+        Fault::Drip(drip),
+        Fault::DripBody(drip),
+        Fault::Garbage,
+        Fault::LengthTooShort,
+        Fault::LengthTooLong,
+        Fault::WrongType,
+        Fault::EndlessHeaders,
+        Fault::HugeBody(80 << 20),
+        Fault::Compressed,
+        Fault::Redirect(world.stranger.clone()),
+        Fault::Unavailable,
+    ]
+}
+
+fn connected(world: &World, person: &Person) -> Stdio {
+    Stdio::start(&mut person.doorward(&["connect", "--request-timeout", SECONDS, &world.mcp_url()]))
+}
+
+fn logged_in(life: u32) -> (World, Person) {
+    let (world, person) = (World::new(life), Person::new());
+    let (code, errors) = person.run(&["login", &world.mcp_url()], PATIENCE);
+    assert_eq!(code, Some(0), "{errors}");
+    (world, person)
+}
+
+fn call(bridge: &mut Stdio, name: &str) -> Value {
+    let before = Instant::now();
+    let answer = bridge.request("tools/call", json!({"name": name, "arguments": {}}), DEADLINE);
+    assert!(before.elapsed() < DEADLINE, "{name} took {:?}", before.elapsed());
+    assert!(answer["result"].is_object() != answer["error"].is_object(), "{answer}");
+    answer
+}
+
+#[test]
+fn a_call_ends_in_its_result_or_in_words_and_is_made_once() {
+    // proves: FCL-01, FCL-10, DISC-04, LEAK-08
+    let (world, person) = logged_in(3600);
+    let mut bridge = connected(&world, &person);
+    bridge.initialize(PATIENCE);
+    for fault in faults(&world) {
+        let name = format!("spoiled by {fault:?}");
+        world.proxy.spoil("/mcp", "tools/call", usize::MAX, fault.clone());
+        let answer = call(&mut bridge, &name);
+        assert!(world.proxy.mend(), "{fault:?} did not happen");
+        // The end of a stream is not waited for once the answer is there.
+        let harmless = matches!(fault, Fault::Delay(_) | Fault::LengthTooLong);
+        assert_eq!(answer["result"].is_object(), harmless, "{fault:?}: {answer}");
+        let words = answer["error"]["message"].as_str().unwrap_or("http://localhost");
+        assert!(words.contains("http://localhost"), "{fault:?} is told without the server: {words}");
+        // Where it may have run, the host is told so.
+        let answered = matches!(
+            fault,
+            Fault::WrongType | Fault::Redirect(_) | Fault::Unavailable | Fault::LengthTooShort | Fault::Compressed
+        );
+        let is_told = words.contains("may or may not have run");
+        assert!(harmless || answered || is_told, "{fault:?}: {words}");
+        // The session goes on as if nothing had been.
+        let next = call(&mut bridge, &format!("after {fault:?}"));
+        assert!(next["result"].is_object(), "after {fault:?}: {next}");
+    }
+    let seen = world.seen.lock().unwrap();
+    for name in &seen.calls {
+        assert_eq!(seen.calls.iter().filter(|other| *other == name).count(), 1, "{name} was made twice");
+    }
+    assert!(seen.strangers.is_empty(), "a token went to a stranger: {:?}", seen.strangers);
+    let errors = bridge.process().errors();
+    assert!(!errors.contains("panicked") && !errors.contains("at-1"), "{errors}");
+}
+
+#[test]
+fn a_session_that_cannot_begin_is_answered_and_begins_when_it_can() {
+    // proves: FCL-01
+    let (world, person) = logged_in(3600);
+    let mut bridge = connected(&world, &person);
+    let client = json!({"name": "host", "version": "1"});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+    for fault in faults(&world) {
+        world.proxy.spoil("/mcp", "\"initialize\"", usize::MAX, fault.clone());
+        let answer = bridge.request("initialize", params.clone(), DEADLINE);
+        assert!(world.proxy.mend(), "{fault:?} did not happen");
+        assert!(answer["result"].is_object() || answer["error"]["message"].is_string(), "{fault:?}: {answer}");
+    }
+    assert!(bridge.request("initialize", params, DEADLINE)["result"].is_object());
+}
+
+#[test]
+fn a_refresh_that_fails_is_told_to_the_host_and_the_next_one_counts() {
+    // proves: KEY-03, FCL-03
+    let (world, person) = logged_in(1);
+    let mut bridge = connected(&world, &person);
+    bridge.initialize(PATIENCE);
+    for fault in [Fault::CutBeforeHeaders, Fault::WrongType, Fault::Unavailable, Fault::CutInBody] {
+        std::thread::sleep(Duration::from_millis(1100));
+        world.proxy.spoil("/token", "refresh_token", usize::MAX, fault.clone());
+        let answer = call(&mut bridge, &format!("without {fault:?}"));
+        world.proxy.mend();
+        assert!(answer["error"]["message"].is_string(), "{fault:?}: {answer}");
+        let next = call(&mut bridge, &format!("again after {fault:?}"));
+        assert!(next["result"].is_object(), "{fault:?}: {next}");
+    }
+}
