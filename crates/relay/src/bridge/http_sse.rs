@@ -27,8 +27,8 @@ use url::Url;
 
 use super::{
     events::{Event, Events},
+    exchange::{Body, Outgoing},
     headers, incoming,
-    wire::{Body, Outgoing},
 };
 use crate::{
     envelope::{self, Id, Message},

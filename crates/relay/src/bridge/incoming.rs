@@ -2,13 +2,14 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::Response;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::{events::Events, headers::kind, resume::Resume, settings::BridgeSettings, wire::Body};
+use super::{events::Events, exchange::Body, headers::kind, settings::BridgeSettings};
 use crate::envelope::{self, Message};
 
 /// How much of a short body is read.
@@ -24,6 +25,19 @@ enum Form {
     Other,
 }
 
+/// What goes on with a stream that broke.
+#[async_trait]
+pub(super) trait Resumption: Send + Sync {
+    /// An answer that came in another stream.
+    async fn elsewhere(&mut self) -> (Message, String);
+
+    /// Something came: the time for a break begins anew.
+    fn gained(&mut self);
+
+    /// Another stream that goes on after this event; `None` when there is none, and none in time.
+    async fn again(&mut self, last: Option<&str>, retry: Option<Duration>) -> Option<Response<Body>>;
+}
+
 /// A body that holds messages.
 pub(super) struct Incoming {
     form: Form,
@@ -34,7 +48,7 @@ pub(super) struct Incoming {
     /// How long a stream may say nothing, not even that it is still there; `None` for as long as it likes.
     silence: Option<Duration>,
     ready: VecDeque<(Message, String)>,
-    resume: Option<Resume>,
+    resume: Option<Box<dyn Resumption>>,
 }
 
 /// Why a body gives no further message.
@@ -76,8 +90,8 @@ impl Incoming {
     }
 
     /// Goes on after the last event in another stream when this one breaks.
-    pub(super) fn resumed_by(mut self, resume: Resume) -> Self {
-        self.resume = Some(resume);
+    pub(super) fn resumed_by(mut self, resume: impl Resumption + 'static) -> Self {
+        self.resume = Some(Box::new(resume));
         self
     }
 

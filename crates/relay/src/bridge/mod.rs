@@ -12,6 +12,7 @@ mod call;
 mod elsewhere;
 mod eras;
 mod events;
+mod exchange;
 mod find;
 mod headers;
 mod host;

@@ -4,14 +4,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header::ACCEPT};
 use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 
 use super::{
+    exchange::{Body, NoAnswer, Outgoing},
     headers,
+    incoming::Resumption,
     link::Link,
-    wire::{Body, NoAnswer, Outgoing},
 };
 use crate::envelope::{Id, Message};
 
@@ -34,22 +36,22 @@ impl Resume {
         let answers = link.elsewhere.wait_for(id);
         Self { link: Arc::clone(link), id: id.clone(), answers, broken: None, pause: FIRST_PAUSE }
     }
+}
 
-    /// An answer that came in another stream.
-    pub(super) async fn elsewhere(&mut self) -> (Message, String) {
+#[async_trait]
+impl Resumption for Resume {
+    async fn elsewhere(&mut self) -> (Message, String) {
         match self.answers.recv().await {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
     }
 
-    /// Something came: the time for a break begins anew.
-    pub(super) fn gained(&mut self) {
+    fn gained(&mut self) {
         (self.broken, self.pause) = (None, FIRST_PAUSE);
     }
 
-    /// Another stream that goes on after this event; `None` when there is none, and none in time.
-    pub(super) async fn again(&mut self, last: Option<&str>, retry: Option<Duration>) -> Option<Response<Body>> {
+    async fn again(&mut self, last: Option<&str>, retry: Option<Duration>) -> Option<Response<Body>> {
         let last = HeaderValue::from_str(last?).ok()?;
         let end = *self.broken.get_or_insert_with(Instant::now) + self.link.settings.resume_for;
         loop {

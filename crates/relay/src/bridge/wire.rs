@@ -2,7 +2,6 @@
 //! known here and nowhere else.
 
 use std::{
-    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,11 +13,11 @@ use bytes::Bytes;
 use doorward_client::{Code, Failed};
 use doorward_fetch::Fetcher;
 use doorward_types::{ResourceId, challenge, outbound::FetchFailed};
-use futures_util::Stream;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::{sync::mpsc, time::Instant};
 use url::Url;
 
+pub(super) use super::exchange::{Body, NoAnswer, Outgoing};
 use super::{
     bearer::{BearerSource, Credential, Why},
     http_sse::{self, Pipe},
@@ -40,17 +39,6 @@ const FIRST_CONTACT: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-/// The body of an answer, as it arrives.
-pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailed>> + Send>>;
-
-/// A request to the server, but for its token.
-#[derive(Clone)]
-pub(super) struct Outgoing {
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
 /// For whom a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
@@ -58,15 +46,6 @@ enum Whose {
     Hosts,
     /// The bridge makes it of itself.
     Own,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum NoAnswer {
-    /// There is no token, or the server does not take it.
-    NotAuthorized(Failed),
-    /// The request or its answer was lost.
-    Fetch(FetchFailed),
 }
 
 /// The way to the server.
