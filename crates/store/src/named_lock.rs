@@ -105,7 +105,7 @@ impl NamedLock {
         let token = hex(&token);
         let path = self.sign_of_life(&token);
         let alive = private::open_or_create(&path).map_err(fault)?;
-        alive.lock().map_err(io(&path))?;
+        alive.lock().map_err(|error| no_lock(&path, &error))?;
         let held = Held { lock: self.clone(), token, alive: Some(alive) };
         held.write(&mut file, lease)?;
         Ok(Attempt::Held(held))
@@ -142,7 +142,7 @@ impl NamedLock {
                 let left = lease.holder.until.saturating_sub(now());
                 Ok(left > 0 && left <= LONGEST_LEASE.as_secs())
             }
-            Err(TryLockError::Error(error)) => Err(io(&path)(error)),
+            Err(TryLockError::Error(error)) => Err(no_lock(&path, &error)),
         }
     }
 }
@@ -202,9 +202,17 @@ pub(crate) fn lock_within(file: &File, path: &Path, patience: Duration) -> Resul
                     patience.as_secs()
                 )));
             }
-            Err(TryLockError::Error(error)) => return Err(io(path)(error)),
+            Err(TryLockError::Error(error)) => return Err(no_lock(path, &error)),
         }
     }
+}
+
+/// A file system that knows no locks, or a server of files that does not answer for them: going on without would lose logins.
+fn no_lock(path: &Path, error: &std::io::Error) -> StoreFault {
+    StoreFault(format!(
+        "{} cannot be locked ({error}), and without a lock several programs would spoil it; name a folder on a disk of this computer",
+        path.display()
+    ))
 }
 
 /// The lease in the file; none when it was never written or a process died while it wrote.

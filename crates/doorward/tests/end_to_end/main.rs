@@ -17,6 +17,7 @@ mod real_servers;
 mod robots;
 mod servers;
 mod signing_in;
+mod storage;
 mod strange_servers;
 mod web_site;
 mod without_people;
