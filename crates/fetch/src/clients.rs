@@ -17,6 +17,9 @@ use crate::{InvalidOptions, Options, reach, resolver::PublicOnly};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shorter than what servers and load balancers usually allow, so that a kept connection is rarely a closed one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How a connection of HTTP/2 that carries an answer is found dead; one of HTTP/1 is by the keep-alive of TCP.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(20);
 
 type Slot = OnceLock<Result<Client, FetchFailed>>;
 
@@ -123,6 +126,8 @@ impl Clients {
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_keep_alive_interval(PING_EVERY)
+            .http2_keep_alive_timeout(PONG_WITHIN)
             .tls_certs_merge(self.extra_roots.iter().cloned())
             .local_address(self.ipv4_only.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }

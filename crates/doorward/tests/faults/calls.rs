@@ -1,6 +1,9 @@
 //! `doorward connect` over a bad network.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use doorward_testkit::process::{Fault, Stdio};
 use serde_json::{Value, json};
@@ -123,4 +126,56 @@ fn a_refresh_that_fails_is_told_to_the_host_and_the_next_one_counts() {
         let next = call(&mut bridge, &format!("again after {fault:?}"));
         assert!(next["result"].is_object(), "{fault:?}: {next}");
     }
+}
+
+#[test]
+fn a_flood_of_calls_while_the_token_has_ended_makes_one_refresh_and_each_has_one_answer() {
+    // proves: FCL-09, KEY-14
+    let (world, person) = logged_in(1);
+    let mut bridge = Stdio::start(&mut person.doorward(&["connect", &world.mcp_url()]));
+    bridge.initialize(PATIENCE);
+    std::thread::sleep(Duration::from_millis(1100));
+    world.give_for(3600);
+    let before = world.tokens();
+    let params = json!({"name": "flood", "arguments": {}});
+    for id in 1000..2000 {
+        bridge.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}));
+    }
+    let mut answers = BTreeMap::new();
+    while answers.len() < 1000 {
+        let message = bridge.receive(PATIENCE);
+        if let Some(id) = message["id"].as_u64() {
+            let refused = message["error"]["message"].as_str().is_some_and(|words| words.contains("too many"));
+            assert!(refused || message["result"].is_object(), "{message}");
+            assert_eq!(answers.insert(id, refused), None, "{id} was answered twice");
+        }
+    }
+    assert!(answers.keys().copied().eq(1000..2000));
+    let made = answers.values().filter(|refused| !**refused).count();
+    assert!(made >= 256, "as many as may be open at one time are made: {made}");
+    assert_eq!(world.seen.lock().unwrap().calls.len(), made, "none is made twice");
+    assert_eq!(world.tokens() - before, 1, "one refresh");
+}
+
+#[test]
+fn a_server_that_takes_no_token_is_given_up_after_one_window() {
+    // proves: DISC-15
+    let (world, person) = logged_in(3600);
+    let mut bridge = Stdio::start(&mut person.doorward(&["connect", &world.mcp_url()]));
+    bridge.initialize(PATIENCE);
+    world.refuse();
+    let before = world.tokens();
+    bridge.send(&json!({"jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": {"name": "x"}}));
+    assert!(person.follow(PATIENCE), "a login is offered once");
+    let answer = bridge.receive(PATIENCE);
+    assert!(answer["id"] == "a" && answer["error"]["message"].is_string(), "{answer}");
+    for id in 0..3 {
+        bridge.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "x"}}));
+        let answer = bridge.receive(PATIENCE);
+        assert!(answer["id"] == id && answer["error"]["message"].is_string(), "{answer}");
+    }
+    assert!(!person.follow(Duration::ZERO), "a second window was opened");
+    let tokens = world.tokens() - before;
+    assert!(tokens <= 6, "{tokens} tokens were asked for");
+    assert!(world.seen.lock().unwrap().calls.is_empty());
 }

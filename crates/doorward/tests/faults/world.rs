@@ -29,6 +29,8 @@ pub(crate) struct Seen {
     tokens: u32,
     /// How long they are good for, in seconds.
     life: u32,
+    /// Whether no token is good any more.
+    refuses: bool,
     /// Requests that a stranger got.
     pub(crate) strangers: Vec<String>,
 }
@@ -55,6 +57,21 @@ impl World {
             response("200 OK", "content-type: application/json\r\n", "{}")
         });
         Self { proxy, seen, stranger }
+    }
+
+    /// From now on tokens are good for this many seconds.
+    pub(crate) fn give_for(&self, life: u32) {
+        self.seen.lock().unwrap().life = life;
+    }
+
+    /// From now on no token is taken.
+    pub(crate) fn refuse(&self) {
+        self.seen.lock().unwrap().refuses = true;
+    }
+
+    /// How many tokens were given out.
+    pub(crate) fn tokens(&self) -> u32 {
+        self.seen.lock().unwrap().tokens
     }
 
     pub(crate) fn mcp_url(&self) -> String {
@@ -168,7 +185,8 @@ fn parameter<'a>(query: &'a str, name: &str) -> &'a str {
 }
 
 fn message(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
-    if !request.head.to_ascii_lowercase().contains("authorization: bearer at-") {
+    let refuses = seen.lock().unwrap().refuses;
+    if refuses || !request.head.to_ascii_lowercase().contains("authorization: bearer at-") {
         let challenge = format!("www-authenticate: Bearer resource_metadata=\"{base}{RESOURCE}\"\r\n");
         return response("401 Unauthorized", &challenge, "");
     }
@@ -223,6 +241,12 @@ impl Person {
 
     fn client_dir(&self) -> PathBuf {
         self.home.path().join("client")
+    }
+
+    /// Follows what is opened in a browser within `deadline`; says whether something was.
+    pub(crate) fn follow(&self, deadline: Duration) -> bool {
+        let opened = self.opener.opened(deadline);
+        opened.as_deref().map(visit).is_some()
     }
 
     /// Runs a command that ends by itself within `deadline`, and follows what it opens in a browser: its exit code and

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     call::{Call, Speech},
+    find,
     headers::stated_version,
     route::Routes,
 };
@@ -76,6 +77,14 @@ impl Work {
 
     async fn start(&mut self, message: Message, body: Bytes) {
         let speech = self.speech(&message);
+        if let (Speech::Legacy, Message::Request(request)) = (&speech, &message)
+            && request.method == "ping"
+        {
+            // It asks whether the bridge lives, and starting another one would not bring a lost network back.
+            let alive = envelope::response(Some(&request.id), &find::nothing());
+            self.routes.link.host.say(&alive).await;
+            return;
+        }
         if let Message::Notification { method, params } = &message
             && method == "notifications/cancelled"
             && (matches!(speech, Speech::Modern(_)) || self.routes.ends_what_is_taken_back())

@@ -70,3 +70,20 @@ async fn a_host_that_does_not_read_cannot_keep_the_bridge_from_ending() {
         ended.expect("it ends").unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_ping_of_the_host_is_answered_while_the_server_is_away() {
+    let server = Server::start(|got, mut caller| async move {
+        match got.rpc() {
+            "initialize" => caller.json(&got.result(&json!({"protocolVersion": "2025-11-25"}))).await,
+            "tools/list" => caller.closed().await,
+            _ => caller.accepted().await,
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    host.send(&legacy(1, "tools/list")).await;
+    let pong = host.ask(&legacy("p", "ping")).await;
+    assert_eq!((&pong["id"], &pong["result"]), (&json!("p"), &json!({})), "{pong}");
+}
