@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn scopes_are_chosen_in_the_specs_order() {
-        // proves: MCP-AUTH-100, MCP-AUTH-101, MCP-AUTH-104, MCP-AUTH-121
+        // proves: MCP-AUTH-099, MCP-AUTH-100, MCP-AUTH-101, MCP-AUTH-103, MCP-AUTH-104, MCP-AUTH-121
         // wanted, before, challenged, listed, does the server list offline_access, chosen
         type Row<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>, &'a str, bool, Option<&'a str>);
         let rows: [Row<'_>; 10] = [

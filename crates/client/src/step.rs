@@ -165,6 +165,13 @@ pub enum Note {
     },
     /// The authorization server does not say that it supports PKCE, which the user tolerates.
     UnlistedPkce,
+    /// The sign-in page and the place where tokens come from lie at different hosts.
+    TwoHosts {
+        /// Where the person signs in.
+        page: String,
+        /// Where the code is sent.
+        tokens: String,
+    },
     /// The authorization server is not told which MCP server the token is for: the user wants that, or the provider is
     /// known to refuse it.
     NoResource,

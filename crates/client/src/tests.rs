@@ -7,6 +7,7 @@ mod device;
 mod discovery;
 mod dpop;
 mod exchange;
+mod moving;
 mod old_servers;
 mod refresh;
 mod registration;

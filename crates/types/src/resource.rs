@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn case_of_scheme_and_host_does_not_matter_and_the_rest_does() {
-        // MCP-AUTH-077, MCP-AUTH-078
+        // proves: MCP-AUTH-077, MCP-AUTH-078, DISC-11
         assert_eq!(ResourceId::parse("HTTPS://H.Example/MCP").unwrap().as_str(), "https://h.example/MCP");
         assert_eq!(ResourceId::parse("https://h.example").unwrap().as_str(), "https://h.example");
         for bad in [
@@ -124,6 +124,7 @@ mod tests {
             "/mcp",
             "javascript:x",
             "https://u@h.example/",
+            "https://h.example/%2e%2e/b",
             "https://h.example/a/../mcp",
         ] {
             assert!(ResourceId::parse(bad).is_err(), "{bad}");

@@ -153,6 +153,7 @@ impl AwaitServer {
             flow.notes.push(Note::NoResource);
             audience.clear();
         }
+        flow.notes.extend(two_hosts(&server));
         let lists = &server.document().scopes_supported;
         let scope = scope::choose(&flow.target, flow.challenged.as_ref(), &listed, lists);
         let key = dpop::choose(&flow, &server)?;
@@ -191,6 +192,14 @@ impl AwaitServer {
             })),
         }
     }
+}
+
+/// A page that is trusted, and tokens from elsewhere: so a code is led astray. Some providers are like that, too.
+fn two_hosts(server: &ValidatedMetadata) -> Option<Note> {
+    let page = server.authorization_endpoint()?.host_str()?;
+    let tokens = server.token_endpoint().host_str()?;
+    let known = doorward_types::providers::of(server.issuer()).is_some();
+    (page != tokens && !known).then(|| Note::TwoHosts { page: page.to_owned(), tokens: tokens.to_owned() })
 }
 
 fn explain(url: &Url, issuer: &Issuer, refusal: &MetadataRefusal) -> Failed {

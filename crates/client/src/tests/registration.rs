@@ -252,7 +252,7 @@ fn a_client_with_a_secret_proves_itself_as_the_server_lists() {
 
 #[test]
 fn the_port_is_the_registered_one_where_that_matters() {
-    // proves: BRW-11, MCP-AUTH-081
+    // proves: BRW-11, MCP-AUTH-081, MCP-AUTH-082
     let hold = |path: &str, port| HoldPort { host: "127.0.0.1".into(), port, path: path.into(), either: false };
     let mut world = World::usual();
     world.stored = Some(stored(ISSUER, "known"));

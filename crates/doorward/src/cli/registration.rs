@@ -37,4 +37,23 @@ pub(crate) struct OwnClient {
     /// The name (kid) under which the provider knows that key [default: that in a JWK].
     #[arg(long, env = "DOORWARD_CLIENT_KEY_ID", value_name = "KID", requires = "client_key_file")]
     pub(crate) client_key_id: Option<String>,
+    /// The authorization server that the identifier is for [default: the one that the MCP server names].
+    #[arg(long, env = "DOORWARD_CLIENT_ISSUER", value_name = "ISSUER", requires = "client_id")]
+    pub(crate) client_issuer: Option<String>,
+    /// The redirect URI that is registered for it, on this computer; with a port, that very port is used [default:
+    /// http://127.0.0.1/callback with any port].
+    #[arg(long, env = "DOORWARD_REDIRECT_URI", value_name = "URI")]
+    pub(crate) redirect_uri: Option<String>,
+    /// A file with clients of several providers: [[client]] with issuer, client_id, secret_file or secret_env,
+    /// auth_method and redirect_uri.
+    #[arg(long, env = "DOORWARD_CLIENTS_FILE", value_name = "FILE")]
+    pub(crate) clients_file: Option<PathBuf>,
+    /// The URL of a document that describes this program, for servers that take one: your own, or the one that
+    /// `doorward serve --publish-client` publishes at /.well-known/doorward-client.json.
+    #[arg(long, env = "DOORWARD_CLIENT_METADATA_URL", value_name = "URL")]
+    pub(crate) client_metadata_url: Option<String>,
+    /// Do not insist on this rule for this server: foreign-metadata, parent-resource, other-issuer, unlisted-pkce,
+    /// no-resource. Repeatable; told each time.
+    #[arg(long, env = "DOORWARD_TOLERATE", value_name = "RULE", value_delimiter = ',')]
+    pub(crate) tolerate: Vec<String>,
 }

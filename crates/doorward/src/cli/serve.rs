@@ -65,6 +65,10 @@ pub(crate) struct Clients {
     /// web through a proxy only].
     #[arg(long, env = "DOORWARD_CLIENT_DOCUMENTS", value_enum, default_value_t = OnOff::Auto)]
     pub(crate) client_documents: OnOff,
+    /// Publish a document that describes `doorward connect` as a client, at /.well-known/doorward-client.json: people name
+    /// it elsewhere with --client-metadata-url, and see this gateway's host as the app that asks.
+    #[arg(long, env = "DOORWARD_PUBLISH_CLIENT")]
+    pub(crate) publish_client: bool,
     /// Take only authorization requests that were pushed (RFC 9126).
     #[arg(long, env = "DOORWARD_REQUIRE_PAR")]
     pub(crate) require_par: bool,

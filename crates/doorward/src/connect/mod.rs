@@ -18,6 +18,7 @@ const LAST_REFRESH: Duration = Duration::from_secs(5);
 pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
     let mut target = login::target(&flags.url, &flags.account).await?;
     target.scope = flags.scope.as_deref().map(login::scopes).transpose()?;
+    login::input_is_the_hosts(&flags.own_client)?;
     login::wishes(&mut target, &flags.own_client, &flags.grants)?;
     let place = Place::open(&flags.client).await?;
     let manner = login::Manner::of_host(&flags.sign_in);

@@ -7,6 +7,7 @@ mod device;
 mod fail;
 mod flow;
 mod holder;
+mod known;
 mod ladder;
 mod list;
 mod listener;
@@ -34,6 +35,7 @@ use doorward_types::ScopeSet;
 use serde_json::json;
 
 pub(crate) use account::target;
+pub(crate) use known::input_is_the_hosts;
 pub(crate) use ladder::Manner;
 pub(crate) use list::run as list;
 pub(crate) use logout::run as logout;

@@ -37,6 +37,9 @@ fn words(note: &Note) -> String {
              revision at its origin are used"
                 .to_owned()
         }
+        Note::TwoHosts { page, tokens } => {
+            format!("you sign in at {page}, and what comes of it goes to {tokens}; do so only if both are of one hand")
+        }
         Note::WholeOrigin => "the server's metadata describes everything at its origin".to_owned(),
         Note::RegisteredAgain => {
             "the authorization server had forgotten this client, which was registered again".to_owned()

@@ -17,6 +17,7 @@ use doorward_types::{
 };
 use zeroize::Zeroizing;
 
+use super::known;
 use crate::cli;
 
 /// The most bytes of a file with a secret.
@@ -28,6 +29,7 @@ const MOST_BYTES: u64 = 64 * 1024;
 /// When a file cannot be read or holds nothing that could be used.
 pub(crate) fn apply(target: &mut Target, registration: &cli::OwnClient, grants: &cli::Grants) -> Result<(), Failed> {
     target.clients.extend(client(registration)?);
+    known::apply(target, registration)?;
     target.grant = grant(grants)?;
     if grants.dpop {
         target.dpop = Dpop::Always;
@@ -90,11 +92,11 @@ fn key(file: &Path) -> Result<ClientKey, Failed> {
     ClientKey::parse(&read(FLAG, file)?).map_err(|why| refuse(FLAG, &format!("{}: {why}", file.display())))
 }
 
-fn from_file<K: Kind>(flag: &str, file: &Path) -> Result<Secret<K>, Failed> {
+pub(super) fn from_file<K: Kind>(flag: &str, file: &Path) -> Result<Secret<K>, Failed> {
     Secret::parse(read(flag, file)?.trim()).map_err(|why| refuse(flag, &format!("{}: {why}", file.display())))
 }
 
-fn from_variable<K: Kind>(flag: &str, name: &str) -> Result<Secret<K>, Failed> {
+pub(super) fn from_variable<K: Kind>(flag: &str, name: &str) -> Result<Secret<K>, Failed> {
     let value = std::env::var(name).map(Zeroizing::new);
     let value = value.map_err(|_| refuse(flag, &format!("the environment has no variable {name}")))?;
     Secret::parse(value.trim()).map_err(|why| refuse(flag, &format!("{name}: {why}")))
@@ -111,7 +113,7 @@ fn read(flag: &str, file: &Path) -> Result<Zeroizing<String>, Failed> {
     Ok(text)
 }
 
-fn refuse(flag: &str, why: &dyn Display) -> Failed {
+pub(super) fn refuse(flag: &str, why: &dyn Display) -> Failed {
     let what = format!("what {flag} names cannot be used");
     Failed::new(Code::BadTarget, what, why.to_string(), "put that right; doorward help sign-in shows what there is")
 }

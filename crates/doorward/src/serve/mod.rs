@@ -2,6 +2,7 @@
 
 mod address;
 mod catalogue;
+mod client_document;
 mod command;
 mod denied;
 mod keys;
@@ -89,7 +90,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
 
     let setup = setup_token(&state).await?;
     let site = site(&name, policy, &store, &keys, &gateway, allowed_hosts, http);
-    let router = router(site, gateway.clone());
+    let router = client_document::publish(router(site, gateway.clone()), flags.clients.publish_client, &issuer)?;
     start_page::show(
         &start_page::Started {
             name,

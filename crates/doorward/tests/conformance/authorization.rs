@@ -144,6 +144,23 @@ fn nobody_gets_in_who_does_nothing() {
 }
 
 #[test]
+fn an_identifier_is_had_in_the_specs_order() {
+    // proves: MCP-AUTH-030, MCP-AUTH-031, MCP-AUTH-032, MCP-AUTH-033, MCP-AUTH-048, MCP-AUTH-049
+    const DOCUMENT: &str = "https://conformance-test.local/client-metadata.json";
+    let given = Row {
+        flags: &["--client-id", "{client_id}", "--client-secret-file", "{file:client_secret}"],
+        ..row("auth/pre-registration")
+    };
+    let from_variable = Row {
+        flags: &["--client-id", "{client_id}"],
+        environment: &[("DOORWARD_CLIENT_SECRET", "{client_secret}")],
+        ..row("auth/pre-registration")
+    };
+    let document = Row { flags: &["--client-metadata-url", DOCUMENT], ..row("auth/basic-cimd") };
+    play_at(BOTH, &[given, from_variable, document]);
+}
+
+#[test]
 fn servers_without_metadata_of_their_own_are_reached() {
     // proves: MCP-LEG-001, MCP-LEG-002, MCP-LEG-004, MCP-AUTH-020
     let rows = ["auth/2025-03-26-oauth-metadata-backcompat", "auth/2025-03-26-oauth-endpoint-fallback"];
