@@ -29,7 +29,7 @@ const MOST_PASSPHRASE: u64 = 4096;
 fn passphrase(file: &Path) -> Result<Zeroizing<Vec<u8>>, Box<Failure>> {
     let unusable = |why: String| {
         Failure::new(
-            "CFG-10",
+            "CFG-12",
             Exit::Configuration,
             "the passphrase of the logins cannot be read",
             format!("{}: {why}", file.display()),

@@ -60,8 +60,9 @@ async fn a_robot_gets_in_by_its_secret_and_its_token_is_renewed_without_anybody(
 
 #[test]
 fn a_robot_gets_in_by_its_key() {
-    // proves: EXT-CC-007, R7523-03
-    let world = World::new(&[]);
+    // proves: EXT-CC-007, R7523-03, R9449-08, R9449-09
+    // A gateway that takes bound tokens only says so, and that is enough.
+    let world = World::new(&["--require-dpop"]);
     // RFC 7515 appendix A.3.1: a key that everybody knows.
     let public = json!({
         "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
@@ -79,6 +80,8 @@ fn a_robot_gets_in_by_its_key() {
     let person = Person::new();
     let flags = ["--client-credentials", "--client-id", &id, "--client-key-file", &key, "--scope", "mcp:read"];
     drop(tools(&person, &flags, &world.gateway));
+    let (code, output, errors) = person.run(&["token", "--json", world.gateway.mcp_url()]);
+    assert!(code == Some(0) && output.contains("\"DPoP\""), "{output}{errors}");
     // With another key of that name nobody gets in, and it is said why.
     private["x"] = json!("weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ");
     private["y"] = json!("e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck");

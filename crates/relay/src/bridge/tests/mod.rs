@@ -6,6 +6,7 @@ mod legacy_host;
 mod modern;
 mod modern_host;
 mod noise;
+mod possession;
 mod resuming;
 mod server;
 mod sessions;

@@ -4,8 +4,9 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use doorward_client::{BearerFor, Code, Failed, StoredTokens};
-use doorward_types::challenge;
+use doorward_types::{challenge, jose::SigningKey};
 use serde_json::json;
 
 use super::super::{BearerSource, Credential, Why};
@@ -19,6 +20,8 @@ pub(super) struct Tokens {
     /// Whether there is a token from the start, and whether there will be another.
     first: bool,
     more: bool,
+    /// What they are bound to.
+    key: Option<SigningKey>,
 }
 
 impl Tokens {
@@ -41,8 +44,13 @@ impl Tokens {
         Arc::new(Self::with(url, true, false))
     }
 
+    /// Bound to a key.
+    pub(super) fn bound(url: &str) -> Arc<Self> {
+        Arc::new(Self { key: Some(SigningKey::generate()), ..Self::with(url, true, true) })
+    }
+
     fn with(url: &str, first: bool, more: bool) -> Self {
-        Self { resource: url.to_owned(), present: AtomicU64::new(0), asked: Mutex::default(), first, more }
+        Self { resource: url.to_owned(), present: AtomicU64::new(0), asked: Mutex::default(), first, more, key: None }
     }
 
     pub(super) fn asked(&self) -> Vec<String> {
@@ -74,14 +82,14 @@ impl BearerSource for Tokens {
             }
         }
         let serial = self.present.load(Relaxed);
-        Ok(Some(Credential { bearer: bearer(&self.resource, &format!("t{serial}")), serial }))
+        Ok(Some(Credential { bearer: stored(&self.resource, &format!("t{serial}"), self.key.as_ref()), serial }))
     }
 }
 
-/// A token as it comes from a store, the one way to a [`BearerFor`].
-pub(super) fn bearer(resource: &str, token: &str) -> BearerFor {
+/// A token as it comes from a store, the one way to a [`BearerFor`]; bound to a key where one is given.
+fn stored(resource: &str, token: &str, key: Option<&SigningKey>) -> BearerFor {
     let issuer = "http://127.0.0.1:1";
-    let record = json!({
+    let mut record = json!({
         "resource": resource, "audience": resource, "access_token": token, "issued_at": 0, "generation": 1,
         "server": {
             "issuer": issuer, "code_challenge_methods_supported": ["S256"],
@@ -92,5 +100,9 @@ pub(super) fn bearer(resource: &str, token: &str) -> BearerFor {
             "redirect_uri": "http://127.0.0.1/callback",
         },
     });
+    if let Some(key) = key {
+        record["token_type"] = json!("DPoP");
+        record["proof_key"] = json!(Base64UrlUnpadded::encode_string(key.to_pkcs8()));
+    }
     StoredTokens::from_stored(serde_json::from_value(record).unwrap()).unwrap().bearer()
 }
