@@ -393,3 +393,109 @@ async fn a_session_that_is_forgotten_is_begun_again_and_watched_in_again() {
     let methods = server.methods();
     assert_eq!(methods.iter().filter(|method| *method == "initialize").count(), 2, "{methods:?}");
 }
+
+#[tokio::test]
+async fn a_call_that_may_have_run_is_not_made_again_in_the_other_era() {
+    // proves: MCP-PX-10
+    let server = Server::start(|got, mut caller| async move {
+        let meta = &got.body["params"]["_meta"];
+        let is_modern = meta.get("io.modelcontextprotocol/protocolVersion").is_some();
+        if got.method == "GET" {
+            caller.status("405 Method Not Allowed", &[], "").await;
+        } else if is_modern {
+            let error = json!({"jsonrpc": "2.0", "id": got.body["id"], "error": {"code": -32603, "message": "oh"}});
+            caller.json(&error.to_string()).await;
+        } else if !legacy_server(&got, &mut caller).await {
+            caller.json(&got.result(&json!({"content": []}))).await;
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let failed = host.ask(&ask(1, "tools/call", json!({"name": "t"}))).await;
+    assert_eq!(failed["error"]["message"], "oh", "{failed}");
+    let done = host.ask(&ask(2, "tools/call", json!({"name": "t"}))).await;
+    assert_eq!(done["result"]["resultType"], "complete", "what was found out holds for the next call: {done}");
+    host.end().await.0.unwrap();
+    let mut methods = server.methods();
+    methods.retain(|method| method != "GET");
+    let wanted = ["tools/call", "server/discover", "initialize", "notifications/initialized", "tools/call", "DELETE"];
+    assert_eq!(methods, wanted);
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_answers_is_given_up() {
+    // proves: MCP-ADJ-009, MCP-PX-10
+    let (told, mut was_told) = mpsc::unbounded_channel::<Value>();
+    let server = Server::start(move |got, mut caller| {
+        let told = told.clone();
+        async move {
+            if got.rpc() == "notifications/cancelled" || (got.method == "POST" && got.rpc().is_empty()) {
+                told.send(got.body.clone()).unwrap();
+            }
+            if got.method == "GET" {
+                caller.status("405 Method Not Allowed", &[], "").await;
+            } else if !legacy_server(&got, &mut caller).await {
+                caller.stream().await;
+                caller.event(r#"{"jsonrpc":"2.0","id":"who","method":"elicitation/create","params":{}}"#).await;
+                caller.closed().await;
+            }
+        }
+    })
+    .await;
+    let settings = BridgeSettings { answer_timeout: Duration::from_secs(2), ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
+    let asks = host.ask(&ask(1, "tools/call", json!({"name": "t"}))).await;
+    let mut heard = Vec::new();
+    for _ in 0..2 {
+        let next = tokio::time::timeout(PATIENCE, was_told.recv()).await.expect("the server is told");
+        heard.push(next.unwrap());
+    }
+    let answer = heard.iter().find(|said| said["id"] == "who").expect("its question is answered");
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    let cancelled =
+        heard.iter().find(|said| said["method"] == "notifications/cancelled").expect("its call is taken back");
+    assert_eq!(cancelled["params"]["requestId"], 1, "{cancelled}");
+    let late = json!({
+        "name": "t", "requestState": asks["result"]["requestState"], "inputResponses": {"question-1": {"action": "accept"}},
+    });
+    assert_eq!(host.ask(&ask(2, "tools/call", late)).await["error"]["code"], -32602);
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_that_has_to_be_opened_first_is_a_question() {
+    // proves: MCP-PX-10
+    let tries = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let tries = Arc::clone(&tries);
+        async move {
+            if got.method == "GET" {
+                caller.status("405 Method Not Allowed", &[], "").await;
+            } else if legacy_server(&got, &mut caller).await {
+            } else if tries.fetch_add(1, Relaxed) < 2 {
+                let page = json!({"mode": "url", "elicitationId": "e", "url": "https://x.example/", "message": "m"});
+                let error = json!({"code": -32042, "message": "first", "data": {"elicitations": [page]}});
+                caller.json(&json!({"jsonrpc": "2.0", "id": got.body["id"], "error": error}).to_string()).await;
+            } else {
+                assert_eq!(got.body["params"], json!({"name": "t"}));
+                caller.json(&got.result(&json!({"content": []}))).await;
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let pages = json!({"elicitation": {"url": {}}});
+    for (id, action) in [(1, "decline"), (3, "accept")] {
+        let asks = host.ask(&with(id, "tools/call", json!({"name": "t"}), &pages)).await;
+        let question = &asks["result"]["inputRequests"]["question-1"];
+        assert_eq!(question["params"]["url"], "https://x.example/", "{asks}");
+        let call = json!({
+            "name": "t", "requestState": asks["result"]["requestState"],
+            "inputResponses": {"question-1": {"action": action}},
+        });
+        let answer = host.ask(&with(id + 1, "tools/call", call, &pages)).await;
+        let went_on = answer["result"]["resultType"] == "complete";
+        assert_eq!(went_on, action == "accept", "{answer}");
+    }
+    host.end().await.0.unwrap();
+}
