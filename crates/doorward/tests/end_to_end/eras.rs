@@ -44,7 +44,10 @@ fn a_newer_host_is_served_by_an_older_server() {
     assert!(text(&said, "trigger-elicitation-request").contains("Name: Ada"), "{said}");
     assert!(text(&said, "trigger-sampling-request").contains("a sample"), "{said}");
     assert!(text(&said, "get-roots-list").contains("file:///root-of-the-host"), "{said}");
-    assert_eq!(said["asked"], json!(["elicitation/create", "sampling/createMessage", "roots/list"]));
+    // This server wants to know the roots on its own account, whenever it comes to it.
+    for question in ["elicitation/create", "sampling/createMessage", "roots/list"] {
+        assert!(said["asked"].as_array().expect("a list").contains(&json!(question)), "{question}: {said}");
+    }
 }
 
 #[test]
