@@ -1,4 +1,4 @@
-//! What stands before the gateway: it counts what matters and can hold a refresh at two moments.
+//! What stands before the gateway: it counts what matters and can hold a request for tokens.
 
 use std::{
     collections::HashMap,
@@ -16,13 +16,15 @@ use axum::{
 };
 use doorward_testkit::process::http;
 
-/// At which moment a refresh is held until whoever asked for it is gone.
+/// Which request is held until whoever sent it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// Before the gateway has seen it.
+    /// A refresh that the gateway has not seen yet.
     Request,
-    /// After the gateway has answered, before anybody has the answer.
+    /// A refresh that the gateway has answered, and nobody has the answer.
     Answer,
+    /// The same for a code.
+    Tokens,
 }
 
 #[derive(Debug, Default)]
@@ -69,17 +71,17 @@ impl Front {
         self.seen().counts.remove(what).unwrap_or(0)
     }
 
-    /// Holds the next refresh.
+    /// Holds the next request of this kind.
     pub(crate) fn hold(&self, hold: Hold) {
         let mut seen = self.seen();
         (seen.hold, seen.held) = (Some(hold), false);
     }
 
-    /// Waits until a refresh is held.
+    /// Waits until it is held.
     pub(crate) async fn held(&self, patience: Duration) {
         let end = Instant::now() + patience;
         while !self.seen().held {
-            assert!(Instant::now() < end, "no refresh comes");
+            assert!(Instant::now() < end, "nothing comes to be held");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -101,7 +103,8 @@ impl Way {
         };
         let mut seen = self.seen.lock().unwrap();
         *seen.counts.entry(what).or_default() += 1;
-        if what == "refresh" { seen.hold.take() } else { None }
+        let whose = |hold: &mut Hold| (*hold == Hold::Tokens) == (what == "code");
+        if what == "register" { None } else { seen.hold.take_if(whose) }
     }
 
     /// Goes on only when the caller is gone: then this is dropped.
@@ -125,7 +128,7 @@ async fn pass(State(way): State<Way>, method: Method, uri: Uri, headers: HeaderM
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut response = if hold == Some(Hold::Answer) {
+    let mut response = if hold.is_some() {
         let _complete = answer.bytes().await;
         way.wait().await;
         Response::default()

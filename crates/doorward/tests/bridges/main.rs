@@ -46,9 +46,11 @@ enum Step {
     Saved,
     /// It signs in: a page is open that nobody will come back to.
     SigningIn,
+    /// It signs in: the person came back, and nobody has the tokens that the gateway gave.
+    Exchanging,
 }
 
-const STEPS: [Step; 5] = [Step::Locked, Step::Sent, Step::Answered, Step::Saved, Step::SigningIn];
+const STEPS: [Step; 6] = [Step::Locked, Step::Sent, Step::Answered, Step::Saved, Step::SigningIn, Step::Exchanging];
 
 /// A gateway that is reached through a front.
 struct World {
@@ -257,7 +259,7 @@ async fn killed(person: &Person<'_>, number: usize, step: Step) -> Duration {
             until("it is saved", || fs::read(&sealed).unwrap() != old).await;
             kill(&mut bridges, pid);
         }
-        Step::SigningIn => unreachable!("nothing is renewed there"),
+        Step::SigningIn | Step::Exchanging => unreachable!("nothing is renewed there"),
     }
     let started = Instant::now();
     if step != Step::Saved {
@@ -283,11 +285,18 @@ async fn killed(person: &Person<'_>, number: usize, step: Step) -> Duration {
     took
 }
 
-/// The one that signs in is killed over its page: another takes over with a page of its own.
-async fn killed_signing_in(world: &World, number: usize) -> Duration {
+/// The one that signs in is killed over its page, or with the code in its hand: another takes over with a page of its own.
+async fn killed_signing_in(world: &World, number: usize, step: Step) -> Duration {
     let person = Person::new(world);
     let mut bridges = person.bridges(number);
-    person.page(&mut bridges).await;
+    let address = person.page(&mut bridges).await;
+    if step == Step::Exchanging {
+        world.front.hold(Hold::Tokens);
+        let back = Visitor::new(&world.front.url).authorize(&address, NAME, PASSWORD, "allow").await;
+        // Its browser gets no page any more.
+        tokio::spawn(async move { http().get(&back).send().await.map(drop) });
+        world.front.held(PATIENCE).await;
+    }
     let pid = holder(&person.folder()).await;
     let started = Instant::now();
     kill(&mut bridges, pid);
@@ -297,8 +306,8 @@ async fn killed_signing_in(world: &World, number: usize) -> Duration {
     person.sign_in(&address).await;
     all_work(&mut bridges, PATIENCE);
     assert_eq!(person.opener.opened(Duration::ZERO), None, "a third page");
-    let front = &world.front;
-    assert_eq!((front.take("register"), front.take("code"), front.take("refresh")), (1, 1, 0));
+    let (front, codes) = (&world.front, if step == Step::Exchanging { 2 } else { 1 });
+    assert_eq!((front.take("register"), front.take("code"), front.take("refresh")), (1, codes, 0));
     took
 }
 
@@ -351,7 +360,7 @@ async fn many_bridges_sign_in_once_refresh_once_and_lose_nothing_when_one_is_kil
             slowest.add("the token had expired", expired(&person, 16).await);
         }
         let took = match step {
-            Step::SigningIn => killed_signing_in(&world, fewer).await,
+            Step::SigningIn | Step::Exchanging => killed_signing_in(&world, fewer, step).await,
             step => killed(&person, fewer, step).await,
         };
         slowest.add(format!("killed at {step:?}, until the others went on"), took);
