@@ -24,7 +24,7 @@ use doorward_relay::{Gateway, Settings};
 use doorward_resource_server::{Guard, Verifier};
 use doorward_store::{Engine, Place};
 use doorward_types::{Permission, ResourceId, Secret, Timestamp, outbound::Http, secret::SetupToken};
-use doorward_web::{Providers, Site};
+use doorward_web::{Providers, Site, Strangers};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -37,6 +37,7 @@ use crate::{
 };
 
 pub(crate) use limits::Limit;
+use limits::Limits;
 pub(crate) use proxies::Network;
 
 /// The present moment.
@@ -65,7 +66,8 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     let described = Resource { id: resource.clone(), name: name.clone(), scopes: Permission::all_scopes() };
     let policy = policy::build(&flags.clients, &flags.lifetimes, &issuer, described, policy::is_behind_proxy())?;
     let http = reach_out(flags.ca.as_deref())?;
-    let mut settings = settings(&flags)?;
+    let limits = Limits::of(&flags.limits);
+    let mut settings = settings(&flags, &limits)?;
     settings.allowed_hosts.clone_from(&allowed_hosts);
     settings.allowed_origins = address::allowed_origins(&issuer, &flags.allow_origin)?;
 
@@ -89,7 +91,9 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     let gateway = Arc::new(Gateway::new(settings, guard.clone(), now));
 
     let setup = setup_token(&state).await?;
+    let strangers = Strangers::limited(limits.strangers, limits.strangers.saturating_mul(10));
     let site = site(&name, policy, &store, &keys, &gateway, allowed_hosts, http);
+    let site = Arc::new(Site { strangers: Arc::new(strangers), ..site });
     let router = client_document::publish(router(site, gateway.clone()), flags.clients.publish_client, &issuer)?;
     start_page::show(
         &start_page::Started {
@@ -127,7 +131,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
 }
 
 /// How the server behind the gateway is run.
-fn settings(flags: &cli::Serve) -> Result<Settings, Box<Failure>> {
+fn settings(flags: &cli::Serve, limits: &Limits) -> Result<Settings, Box<Failure>> {
     let environment = command::child_environment(&flags.env);
     let mut settings = Settings::new(flags.command.clone(), environment).map_err(|refusal| {
         Failure::new(
@@ -139,17 +143,7 @@ fn settings(flags: &cli::Serve) -> Result<Settings, Box<Failure>> {
         )
     })?;
     settings.watcher = std::env::current_exe().ok().map(|program| vec![program.into(), "watch-children".into()]);
-    settings.limits = doorward_relay::Limits {
-        max_body: flags.limits.max_body,
-        max_line: flags.limits.max_line,
-        request_timeout: Duration::from_secs(flags.limits.request_timeout),
-        start_timeout: Duration::from_secs(flags.limits.start_timeout),
-        idle_child: Duration::from_secs(flags.limits.idle_timeout),
-        ..doorward_relay::Limits::default()
-    };
-    for limit in &flags.limits.limit {
-        limit.apply(&mut settings.limits);
-    }
+    settings.limits = limits.relay.clone();
     Ok(settings)
 }
 
@@ -179,8 +173,8 @@ fn site(
     gateway: &Arc<Gateway>,
     allowed_hosts: Vec<String>,
     http: Arc<dyn Http>,
-) -> Arc<Site> {
-    Arc::new(Site {
+) -> Site {
+    Site {
         policy: Arc::new(policy),
         name: name.to_owned(),
         store: store.clone(),
@@ -194,7 +188,7 @@ fn site(
         http: Some(http),
         strangers: Arc::default(),
         providers: Providers::default(),
-    })
+    }
 }
 
 /// The pages and endpoints, and the MCP endpoint beside them.

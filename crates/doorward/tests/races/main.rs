@@ -40,6 +40,8 @@ impl Nodes {
     fn start(environment: &[(&str, &str)]) -> Self {
         let server = repository().join("tests/servers/spy.mjs");
         let options = GatewayOptions::new(DOORWARD, &["node", server.to_str().unwrap()]);
+        // Each round is one more sign-in from the same address.
+        let options = options.flags(&["--limit", "strangers=1000000"]);
         let options = environment.iter().fold(options, |options, (name, value)| options.environment(name, value));
         let first = Gateway::start(options);
         first.add_user(NAME, PASSWORD);
