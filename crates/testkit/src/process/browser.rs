@@ -28,13 +28,7 @@ impl Browser {
             assert!(Path::new(file).exists(), "{file} is not installed; run: cargo xtask test");
         }
         let profile = TempDir::new().expect("a temporary folder can be made");
-        let mut chromedriver = Running::start(Command::new(CHROMEDRIVER).arg("--port=0"));
-        let port = loop {
-            let line = chromedriver.line(PATIENCE);
-            if let Some((_, port)) = line.trim_end_matches('.').split_once("started successfully on port ") {
-                break port.to_owned();
-            }
-        };
+        let (chromedriver, port) = driver();
         let mut wanted = DesiredCapabilities::chrome();
         let set = wanted.set_binary(CHROMIUM);
         let arguments = [
@@ -200,6 +194,20 @@ impl Browser {
     async fn pause(&self) {
         thirtyfour::support::sleep(POLL).await;
     }
+}
+
+/// Starts the driver of Chromium; gives the port that it listens on.
+fn driver() -> (Running, String) {
+    // It takes a free port of IPv4 and ends when somebody has the same one of IPv6: then another one will do.
+    for _ in 0..5 {
+        let mut driver = Running::start(Command::new(CHROMEDRIVER).arg("--port=0"));
+        while let Some(line) = driver.maybe_line(PATIENCE) {
+            if let Some((_, port)) = line.trim_end_matches('.').split_once("started successfully on port ") {
+                return (driver, port.to_owned());
+            }
+        }
+    }
+    panic!("{CHROMEDRIVER} does not start");
 }
 
 #[cfg(test)]
