@@ -48,8 +48,9 @@ Each code has a paragraph in docs/errors.md.";
 const SECURITY: &str = "\
 Security
 
-Logins       Stored sealed, readable by you alone; each for one server and one account. A token goes to the server it
-             was issued for and to no other, and no redirect carries it elsewhere.
+Logins       Stored sealed, in files readable by you alone; each for one server and one account. The key lies in the
+             system's keychain or comes from a passphrase; with --plain-credentials it lies beside them. A token goes to
+             the server it was issued for and to no other, and no redirect carries it elsewhere.
 Sign-in      PKCE with S256 always; a server that does not offer it is refused. What comes back is taken when its state,
              then its issuer (RFC 9207) are right, and once. The port listens on loopback addresses only and answers
              nobody but a browser that follows a link. Only https pages are opened, or http ones on this computer; no

@@ -1,4 +1,4 @@
-//! OAuth for MCP servers in one binary: put it in front of a server, connect a host to one, check one.
+//! OAuth for MCP servers in one binary: put it in front of a server, connect a host to one.
 //!
 //! This is the only `main` and the only wiring: arguments, configuration, what is joined to what, and words for people.
 

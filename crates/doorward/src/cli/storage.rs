@@ -8,6 +8,7 @@ use super::network::Network;
 
 /// Where a person's logins lie, and how they are made.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Where logins lie")]
 pub(crate) struct ClientDir {
     /// Where logins lie [default: the doorward folder of the user's state directory].
     #[arg(long, alias = "data-dir", env = "DOORWARD_CLIENT_DIR", value_name = "DIR")]
