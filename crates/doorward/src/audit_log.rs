@@ -11,9 +11,9 @@ use serde_json::json;
 
 use crate::{
     cli::{self, Expected, Since, Which},
+    clock::now,
     failure::{Exit, Failure},
     output,
-    serve::now,
     state::State,
 };
 

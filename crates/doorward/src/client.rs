@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::{
     cli,
+    clock::now,
     entropy::SystemEntropy,
     failure::{Exit, Failure},
     output,
-    serve::now,
     state::State,
 };
 

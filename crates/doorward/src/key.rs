@@ -10,11 +10,11 @@ use serde_json::json;
 
 use crate::{
     cli,
+    clock::now,
     entropy::SystemEntropy,
     failure::{Exit, Failure},
     operator_key::{self, Missing, Operator},
     output,
-    serve::now,
     state::State,
 };
 

@@ -6,6 +6,7 @@ mod audit_log;
 mod backup;
 mod cli;
 mod client;
+mod clock;
 mod connect;
 mod entropy;
 mod failure;

@@ -7,10 +7,10 @@ use doorward_types::{Secret, secret::Password};
 
 use crate::{
     cli,
+    clock::now,
     entropy::SystemEntropy,
     failure::{Exit, Failure},
     output,
-    serve::now,
     state::State,
 };
 

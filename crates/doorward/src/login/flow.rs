@@ -26,7 +26,7 @@ use super::{
     probe,
     window::Window,
 };
-use crate::{entropy::SystemEntropy, output, serve::now};
+use crate::{clock::now, entropy::SystemEntropy, output};
 
 /// The port that is named where none can be held: the address is read by a person, and never asked for by a browser that
 /// could reach it.

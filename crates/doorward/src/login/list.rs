@@ -7,7 +7,7 @@ use doorward_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::{fail, place::Place};
-use crate::{cli, failure::Failure, output, serve::now};
+use crate::{cli, clock::now, failure::Failure, output};
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::List, json: bool) -> Result<(), Box<Failure>> {

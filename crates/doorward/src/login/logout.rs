@@ -12,7 +12,7 @@ use super::{
     account, fail,
     place::{self, Place},
 };
-use crate::{cli, entropy::SystemEntropy, failure::Failure, output, serve::now};
+use crate::{cli, clock::now, entropy::SystemEntropy, failure::Failure, output};
 
 /// How long another process may take to finish its refresh.
 const PATIENCE: Duration = Duration::from_secs(75);

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use doorward_client::{Code, CredentialStore as _, Failed, SaveFailed, StepUps, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource, Credential, Why};
-use doorward_types::{Entropy as _, challenge};
+use doorward_types::challenge;
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -19,10 +19,10 @@ use super::{
     fail,
     flow::{self, Manner},
     place::Place,
-    refresh::{self, Renewed},
+    refresh::{self, Renewed, is_ending},
     turn, wishes,
 };
-use crate::{cli, entropy::SystemEntropy, serve::now};
+use crate::{cli, clock::now};
 
 /// A token that is refused this soon after a refresh is not helped by another one.
 const FRESH: Duration = Duration::from_secs(10);
@@ -397,17 +397,6 @@ impl Present {
         let tokens = self.tokens.as_ref()?;
         Some(Credential { bearer: tokens.bearer(), serial: self.serial })
     }
-}
-
-/// Whether a token ends so soon that it is renewed before it is sent.
-pub(super) fn is_ending(tokens: &StoredTokens) -> bool {
-    static JITTER: OnceLock<u8> = OnceLock::new();
-    let jitter = JITTER.get_or_init(|| {
-        let mut byte = [0];
-        SystemEntropy.fill(&mut byte);
-        byte[0]
-    });
-    tokens.is_ending(*jitter, now())
 }
 
 /// Lets a login lose nothing of the one before.

@@ -48,9 +48,9 @@ pub(crate) use wishes::apply as wishes;
 
 use crate::{
     cli,
+    clock::now,
     failure::{Exit, Failure},
     output,
-    serve::now,
 };
 use browser::Way;
 use ladder::Paste;

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::json;
 
 use super::{fail, place::Place};
-use crate::{entropy::SystemEntropy, serve::now};
+use crate::{clock::now, entropy::SystemEntropy};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

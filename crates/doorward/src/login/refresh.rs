@@ -1,13 +1,17 @@
 //! One refresh, alone among all processes that share the store.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use doorward_client::{Code, CredentialStore as _, Failed, Refresh, Refreshed, SaveFailed, StoredTokens};
 use doorward_fetch::Reach;
 use doorward_store::Attempt;
+use doorward_types::Entropy as _;
 
-use super::{fail, manager::is_ending, place::Place};
-use crate::{entropy::SystemEntropy, serve::now};
+use super::{fail, place::Place};
+use crate::{clock::now, entropy::SystemEntropy};
 
 /// How long one process may keep the others from refreshing: longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
@@ -145,4 +149,15 @@ async fn over(
     }
     let theirs = place.store.load(key).await.map_err(|fault| fail::store(&fault))?;
     Ok(theirs.map(Renewed::saved))
+}
+
+/// Whether a token ends so soon that it is renewed before it is sent.
+pub(super) fn is_ending(tokens: &StoredTokens) -> bool {
+    static JITTER: OnceLock<u8> = OnceLock::new();
+    let jitter = JITTER.get_or_init(|| {
+        let mut byte = [0];
+        SystemEntropy.fill(&mut byte);
+        byte[0]
+    });
+    tokens.is_ending(*jitter, now())
 }

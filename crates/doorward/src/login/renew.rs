@@ -4,7 +4,7 @@ use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens};
 use serde_json::json;
 
 use super::{account, fail, list, place::Place, refresh};
-use crate::{cli, failure::Failure, output, serve::now};
+use crate::{cli, clock::now, failure::Failure, output};
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failure>> {

@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     cli,
+    clock::now,
     failure::{Exit, Failure},
     output,
-    serve::now,
 };
 
 /// How long it may take to save a token that was renewed.

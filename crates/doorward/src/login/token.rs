@@ -7,7 +7,7 @@ use doorward_relay::bridge::{BearerSource as _, Why};
 use serde_json::json;
 
 use super::{account, fail, flow::Manner, manager::TokenManager, place::Place};
-use crate::{cli, failure::Failure, output, serve::now};
+use crate::{cli, clock::now, failure::Failure, output};
 
 /// How long it may take to save a token that was renewed.
 const LAST_SAVE: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ use doorward_types::{ClientId, ResourceId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::now;
+use crate::clock::now;
 
 /// Refusals that wait to be counted. More at once are a flood, of which the record needs no exact number.
 const MOST_WAITING: usize = 1024;

@@ -7,7 +7,7 @@ use doorward_resource_server::{Guard, Verifier};
 use doorward_store::Engine;
 use doorward_types::{Issuer, Secret, jose::SigningKey, secret::OperatorKey};
 
-use super::now;
+use crate::clock::now;
 use crate::{
     entropy::SystemEntropy, failure::Failure, key::sealed_otherwise, operator_key::Operator, private_file, state::State,
 };

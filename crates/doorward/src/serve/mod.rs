@@ -13,24 +13,22 @@ mod proxies;
 mod revoked;
 mod start_page;
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use doorward_authorization_server::{Policy, Resource, Write, keys::SharedKeys, store::Committed};
 use doorward_relay::{Gateway, Settings};
 use doorward_resource_server::{Guard, Verifier};
 use doorward_store::{Engine, Place};
-use doorward_types::{Permission, ResourceId, Secret, Timestamp, outbound::Http, secret::SetupToken};
+use doorward_types::{Permission, ResourceId, Secret, outbound::Http, secret::SetupToken};
 use doorward_web::{Providers, Site, Strangers};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    cli, entropy,
+    cli,
+    clock::now,
+    entropy,
     failure::{Exit, Failure},
     operator_key::{self, Missing},
     state::State,
@@ -39,12 +37,6 @@ use crate::{
 pub(crate) use limits::Limit;
 use limits::Limits;
 pub(crate) use proxies::Network;
-
-/// The present moment.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-}
 
 /// Runs the gateway until it is told to stop.
 pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure>> {

@@ -11,7 +11,7 @@ use doorward_client::{Code, CredentialStore as _, Occasion};
 use doorward_relay::bridge::{BearerSource as _, Credential, Why};
 use http::HeaderMap;
 
-use crate::{entropy::SystemEntropy, serve::now};
+use crate::{clock::now, entropy::SystemEntropy};
 use world::{Refreshes, World};
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,11 @@
+//! The clock: the only place where this program asks what time it is.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use doorward_types::Timestamp;
+
+/// The present moment.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
