@@ -144,7 +144,7 @@ fn settings(flags: &cli::Serve, limits: &Limits) -> Result<Settings, Box<Failure
 fn reach_out(ca: Option<&Path>) -> Result<Arc<dyn Http>, Box<Failure>> {
     let refuse = |file: &Path, why: &dyn std::fmt::Display| {
         Failure::new(
-            "CFG-10",
+            "CFG-11",
             Exit::Configuration,
             format!("the certificates in {} cannot be used", file.display()),
             why,

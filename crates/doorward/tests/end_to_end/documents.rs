@@ -235,7 +235,7 @@ async fn a_site_without_a_good_certificate_is_not_read() {
     std::fs::write(&not_one, "a text").unwrap();
     for file in [not_one.to_str().unwrap(), "/nowhere.pem"] {
         let (status, _, errors) = gateway.run(&["serve", "--listen", "127.0.0.1:0", "--ca", file, "--", "true"]);
-        assert!(status == Some(6) && errors.contains("CFG-10") && errors.contains(file), "{errors}");
+        assert!(status == Some(6) && errors.contains("CFG-11") && errors.contains(file), "{errors}");
     }
 }
 

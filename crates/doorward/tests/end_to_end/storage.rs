@@ -103,7 +103,7 @@ async fn a_passphrase_file_is_private_and_opens_what_it_sealed() {
         (person.client_dir().with_file_name("missing"), "No such file"),
     ] {
         let (code, _, errors) = run(&mut with(&bad));
-        assert!(code == Some(6) && errors.contains("CFG-10") && errors.contains(why), "{errors}");
+        assert!(code == Some(6) && errors.contains("CFG-12") && errors.contains(why), "{errors}");
     }
     log_in(&person, &gateway, doorward(&person, &["login", url]).arg("--passphrase-file").arg(&good)).await;
     let same = file(&person, "same", b"open sesame", 0o400);
