@@ -103,7 +103,7 @@ fn an_error_from_the_wrong_issuer_is_neither_acted_on_nor_shown() {
 
 #[test]
 fn a_wrong_answer_does_not_spend_the_state() {
-    // proves: MIX-04, BRW-07, MCP-AUTH-080
+    // proves: MIX-04, BRW-07, BCP-08, MCP-AUTH-080
     let mut world = World::usual();
     world.browser(|url| {
         let state = state(url);

@@ -57,7 +57,7 @@ fn what_is_of_another_server_is_refused() {
 
 #[test]
 fn a_changed_authorization_server_gets_a_registration_of_its_own() {
-    // proves: MCP-AUTH-018, MCP-AUTH-019, MCP-AUTH-065, MCP-AUTH-066
+    // proves: MCP-AUTH-018, MCP-AUTH-019, MCP-AUTH-065, MCP-AUTH-066, FCL-05
     play_at(NEWEST, &[Row { lists: 3, ..row("auth/authorization-server-migration") }]);
 }
 

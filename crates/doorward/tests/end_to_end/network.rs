@@ -10,7 +10,12 @@ use doorward_testkit::process::Running;
 
 use crate::world::{PATIENCE, Person};
 
-/// A proxy that lets nobody through. The receiver gets the first line of each request.
+const ANSWER: &[u8] =
+    b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer resource_metadata=\"https://evil.invalid/\"\r\n\
+    content-length: 0\r\n\r\n";
+
+/// A proxy that lets nobody through, and says so as a server would that wants a login. The receiver gets the first line of each
+/// request.
 fn proxy() -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -19,7 +24,7 @@ fn proxy() -> (String, Receiver<String>) {
         for mut connection in listener.incoming().flatten() {
             let mut line = String::new();
             let _ = BufReader::new(&connection).read_line(&mut line);
-            let _ = connection.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+            let _ = connection.write_all(ANSWER);
             let _ = sender.send(line.trim().to_owned());
         }
     });
@@ -37,6 +42,7 @@ fn login(person: &Person, flags: &[&str], variables: &[(&str, &str)]) -> (Option
 
 #[tokio::test]
 async fn requests_go_through_the_proxy_that_is_named() {
+    // proves: DISC-17
     let person = Person::new();
     let (url, asked) = proxy();
     let through = [
