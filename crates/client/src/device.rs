@@ -134,6 +134,8 @@ fn read(
     let seconds = |value: f64| Duration::try_from_secs_f64(value).ok();
     let life = seconds(answer.expires_in).filter(|life| !life.is_zero()).ok_or("its expires_in is no time")?;
     let interval = answer.interval.and_then(seconds).filter(|pause| !pause.is_zero()).unwrap_or(USUAL_INTERVAL);
+    // No clock reaches the end of what can be written there.
+    let interval = interval.min(MOST_LIFE);
     let verification_uri = page(&answer.verification_uri).map_err(|why| format!("its verification_uri: {why}"))?;
     // What is only a convenience is left out when it leads elsewhere.
     let complete = answer.verification_uri_complete.and_then(|text| page(&text).ok());

@@ -1,7 +1,7 @@
 //! Name resolution that lets only public addresses through. The connection is made to exactly the addresses that
 //! were judged here, so a name that changes its mind in between gains nothing.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -55,11 +55,18 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// Whether a name is at addresses of a private network only. One that is not known, or is in public as well, is not.
+/// How long is waited for the addresses of a name; where a proxy resolves names there may be nobody to answer.
+const LOOKUP: Duration = Duration::from_secs(5);
+
+/// Whether a name is at addresses of a private network only. One that is not known, not in time, or is in public as well,
+/// is not.
 pub async fn is_private_name(name: &str) -> bool {
-    let Ok(addresses) = tokio::net::lookup_host((name, 0)).await else { return false };
-    let mut addresses = addresses.peekable();
-    addresses.peek().is_some() && addresses.all(|address| !is_public(address.ip()))
+    is_private(async { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }).await
+}
+
+async fn is_private(lookup: impl Future<Output = io::Result<Vec<SocketAddr>>>) -> bool {
+    let Ok(Ok(addresses)) = tokio::time::timeout(LOOKUP, lookup).await else { return false };
+    !addresses.is_empty() && addresses.iter().all(|address| !is_public(address.ip()))
 }
 
 #[cfg(test)]
@@ -109,5 +116,24 @@ mod tests {
         }
         assert!(resolve(&[], &[]).await.unwrap_err().contains("resolved"));
         assert_eq!(resolve(&["10.0.0.1"], &["a.example"]).await.unwrap(), ["10.0.0.1"]);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_private_only_when_all_that_is_known_of_it_in_time_is() {
+        // proves: MCP-SBP-018
+        for (found, private) in [
+            (&["10.0.0.1"][..], true),
+            (&["10.0.0.1", "fd00::1"], true),
+            (&["10.0.0.1", "1.1.1.1"], false),
+            (&["1.1.1.1"], false),
+            (&[], false),
+        ] {
+            let found = found.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect();
+            assert_eq!(is_private(async { Ok(found) }).await, private);
+        }
+        assert!(!is_private(async { Err(io::Error::other("no such name")) }).await);
+        // A resolver that nobody answers does not hold a command up.
+        let waiting = tokio::time::timeout(LOOKUP * 6, is_private(std::future::pending())).await;
+        assert_eq!(waiting, Ok(false));
     }
 }

@@ -98,6 +98,12 @@ pub fn of(issuer: &Issuer) -> Option<&'static Provider> {
 }
 
 impl Provider {
+    /// Whether only the provider itself can have such an issuer. Software that everybody runs is known by its paths alone,
+    /// which anybody can choose.
+    pub fn has_hosts_of_its_own(&self) -> bool {
+        !self.issuers.iter().any(|pattern| pattern.starts_with("https://*/"))
+    }
+
     /// The scopes of a token answer, parted as this provider parts them.
     pub fn granted(&self, answered: &ScopeSet) -> ScopeSet {
         let Some(separator) = self.scope_separator else { return answered.clone() };

@@ -6,6 +6,7 @@ use doorward_types::{
     Issuer, ScopeSet,
     metadata::{AuthorizationServerMetadata, MetadataRefusal, Tolerated, ValidatedMetadata},
     outbound::{FetchFailed, Inbound, Outbound},
+    providers::Provider,
     web_url,
 };
 use url::Url;
@@ -198,7 +199,8 @@ impl AwaitServer {
 fn two_hosts(server: &ValidatedMetadata) -> Option<Note> {
     let page = server.authorization_endpoint()?.host_str()?;
     let tokens = server.token_endpoint().host_str()?;
-    let known = doorward_types::providers::of(server.issuer()).is_some();
+    // Software that everybody runs under a name of their own vouches for nobody.
+    let known = doorward_types::providers::of(server.issuer()).is_some_and(Provider::has_hosts_of_its_own);
     (page != tokens && !known).then(|| Note::TwoHosts { page: page.to_owned(), tokens: tokens.to_owned() })
 }
 
@@ -227,4 +229,26 @@ fn explain(url: &Url, issuer: &Issuer, refusal: &MetadataRefusal) -> Failed {
         _ => "no login is started; ask the operator of the server".to_owned(),
     };
     Failed::new(code, what, format!("{}: {refusal}", place(url)), next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_provider_at_hosts_of_its_own_has_two_hosts_untold() {
+        // proves: MIX-09
+        for (issuer, told) in [
+            ("https://accounts.google.com", false),
+            ("https://as.example", true),
+            ("https://evil.example/realms/one", true),
+            ("https://evil.example/auth/realms/one", true),
+        ] {
+            let issuer = Issuer::parse(issuer).unwrap();
+            let mut document = AuthorizationServerMetadata::of_2025_03_26(&issuer);
+            document.token_endpoint = Some("https://tokens.example/token".into());
+            let server = document.validate(&issuer).unwrap();
+            assert_eq!(two_hosts(&server).is_some(), told, "{issuer}");
+        }
+    }
 }

@@ -56,6 +56,17 @@ fn seconds(all: &[u64]) -> Vec<Duration> {
 }
 
 #[test]
+fn no_pause_is_longer_than_any_code_lives() {
+    // proves: R8628-03
+    for interval in [1e19, 1e18, 86400.0] {
+        let mut world = world(vec![yes()]);
+        world.route(DEVICE, move |_| Ok(answer(200, &with(code(), json!({ "interval": interval })))));
+        let _ = world.run();
+        assert_eq!(world.waits.first(), Some(&Duration::from_secs(3600)), "{interval}");
+    }
+}
+
+#[test]
 fn a_person_is_shown_a_code_and_the_server_is_asked_no_faster_than_it_wants() {
     // proves: R8628-02, R8628-03
     let mut world = world(vec![no("authorization_pending"), no("slow_down"), no("authorization_pending"), yes()]);

@@ -27,9 +27,34 @@ impl Elsewhere {
         }
     }
 
-    /// Hands an answer to its request; says whether somebody waits for it.
+    /// Hands an answer to its request; says whether somebody waits for it. A request has one answer: others would pile up
+    /// while it waits for its own stream to go on.
     pub(super) fn deliver(&self, id: &Id, message: Message, text: String) -> bool {
-        let waiting = self.0.lock().expect("nobody panics with it in hand");
-        waiting.get(&id.key()).is_some_and(|request| request.send((message, text)).is_ok())
+        let request = self.0.lock().expect("nobody panics with it in hand").remove(&id.key());
+        request.is_some_and(|request| request.send((message, text)).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope;
+
+    #[test]
+    fn a_request_is_handed_one_answer() {
+        let (elsewhere, id) = (Elsewhere::default(), Id::own("a"));
+        let deliver = || {
+            let text = r#"{"jsonrpc":"2.0","id":"a","result":{}}"#;
+            elsewhere.deliver(&id, envelope::message(text).unwrap(), text.to_owned())
+        };
+        assert!(!deliver(), "nobody waits");
+        let mut answers = elsewhere.wait_for(&id);
+        assert!(deliver() && !deliver() && !deliver());
+        assert!(answers.try_recv().is_ok() && answers.try_recv().is_err());
+        // The id is free for another request.
+        drop(answers);
+        elsewhere.forget_closed(&id);
+        let _answers = elsewhere.wait_for(&id);
+        assert!(deliver());
     }
 }
