@@ -51,15 +51,17 @@ async fn answer(
     let form = read_form(headers, body)?;
     let client = authenticated(site, source, headers, &form).await?;
     let now = (site.now)();
-    waiting::of_client(site, Waiting::Code, source, &client).await?;
     let software = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let asked_from = if software.is_empty() { address.to_owned() } else { format!("{address} · {software}") };
-    for _ in 0..MOST_DRAWS {
+    for draw in 0..MOST_DRAWS {
         let decided = device::ask(&site.policy, &client, &form, &asked_from, now, &mut *(site.entropy)());
         let (response, writes) = decided.map_err(|refusal| {
             tracing::info!(why = ?refusal, client = %client.id(), "a device was refused");
             Box::new(common::oauth_answer(StatusCode::BAD_REQUEST, &refusal.response()))
         })?;
+        if draw == 0 {
+            waiting::of_client(site, Waiting::Code, source, &client).await?;
+        }
         if site.store.commit(writes).await.map_err(|fault| common::away_json(&fault))? == Committed::Done {
             return Ok(common::json(StatusCode::OK, response.to_json()));
         }

@@ -80,6 +80,8 @@ async fn one_address_leaves_only_so_many_requests() {
     assert_eq!(world.state().await, before);
     // What the request itself is refused for is said all the same, and counts nothing.
     world.get(&app.request(&[("redirect_uri", Some("https://evil.example/"))])).await.must_be_page(400, "OA-105");
+    let wrong = [("client_id", app.id.as_str()), ("scope", "mcp:nothing")];
+    world.form("/oauth/device_authorization", &[], &wrong).await.must_be(400, "invalid_scope");
     // Another address goes on, a person who is signed in does, and so does the operator's own client from there.
     let mut person = world.browser();
     person.sign_in("ann").await;
