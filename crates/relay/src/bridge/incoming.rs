@@ -4,7 +4,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use doorward_types::outbound::FetchFailed;
+use futures_util::{Stream, StreamExt as _, stream};
 use http::Response;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
@@ -217,7 +218,8 @@ impl Incoming {
 
     /// The beginning of the body as text for people, when it is no message.
     pub(super) async fn words(self) -> String {
-        let bytes = beginning(self.body, self.until).await;
+        let mut body = self.body;
+        let bytes = beginning(&mut body, self.until).await;
         let text = String::from_utf8_lossy(&bytes);
         if text.trim_start().starts_with('<') {
             return String::new();
@@ -241,7 +243,7 @@ pub(super) fn messages(text: &str) -> Result<Vec<(Message, String)>, Broken> {
 }
 
 /// The beginning of a short body, as far as it is there in time.
-pub(super) async fn beginning(mut body: Body, until: Instant) -> Bytes {
+async fn beginning(body: &mut (impl Stream<Item = Result<Bytes, FetchFailed>> + Unpin), until: Instant) -> Bytes {
     let mut bytes = Vec::new();
     while let Ok(Some(Ok(chunk))) = timeout_at(until, body.next()).await {
         bytes.extend_from_slice(&chunk);
@@ -255,8 +257,9 @@ pub(super) async fn beginning(mut body: Body, until: Instant) -> Bytes {
 /// The beginning of an answer with a short body; the answer itself stays whole.
 pub(super) async fn peek(answer: Response<Body>, until: Instant) -> (Response<Body>, Bytes) {
     let (parts, body) = answer.into_parts();
-    let bytes = beginning(body, until).await;
-    let body: Body = Box::pin(futures_util::stream::iter([Ok(bytes.clone())]));
+    let mut body = body.fuse();
+    let bytes = beginning(&mut body, until).await;
+    let body: Body = Box::pin(stream::iter([Ok(bytes.clone())]).chain(body));
     (Response::from_parts(parts, body), bytes)
 }
 
@@ -270,4 +273,22 @@ async fn whole(body: &mut Body, most: usize) -> Result<Vec<u8>, Broken> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_looked_into_stays_whole() {
+        for length in [0, 10, MOST_WORDS, 5 * MOST_WORDS] {
+            let text: Vec<u8> = (0..length).map(|at| b'a' + (at % 23) as u8).collect();
+            let chunks: Vec<_> = text.chunks(1000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+            let body: Body = Box::pin(stream::iter(chunks));
+            let until = Instant::now() + Duration::from_secs(60);
+            let (answer, bytes) = peek(Response::new(body), until).await;
+            assert!(text.starts_with(&bytes) && bytes.len() <= MOST_WORDS + 1000);
+            assert!(whole(&mut answer.into_body(), length).await.unwrap() == text, "{length}");
+        }
+    }
 }
