@@ -205,7 +205,7 @@ pub(crate) fn service(grant_type: &str) -> Client {
     Client { origin: ClientOrigin::Administrator, grant_types, ..with_secret(&service_secret(), false) }
 }
 
-fn service_secret() -> Secret<ClientSecret> {
+pub(crate) fn service_secret() -> Secret<ClientSecret> {
     Secret::generate(&mut SeededEntropy::new(77))
 }
 

@@ -55,7 +55,7 @@ pub fn one_more(policy: &Policy, asker: Asker, waiting: u64) -> Result<(), Crowd
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use crate::{facts::Client, fixtures};
 
     #[test]
     fn strangers_fill_the_room_and_others_go_on() {
@@ -70,6 +70,22 @@ mod tests {
             (Asker::Known, u64::MAX, true),
         ] {
             assert_eq!(one_more(&policy, asker, waiting).is_ok(), may, "{asker:?} {waiting}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_known_when_the_operator_added_it_and_it_proved_who_it_is() {
+        // proves: HTTP-14
+        let secret = fixtures::with_secret(&fixtures::service_secret(), false);
+        for (origin, known) in [
+            (ClientOrigin::Administrator, Asker::Known),
+            (ClientOrigin::Dynamic, Asker::Stranger),
+            (ClientOrigin::Document, Asker::Stranger),
+        ] {
+            let with_secret = Client { origin, ..secret.clone() };
+            assert_eq!(Asker::of(&fixtures::authenticated_service(&with_secret)), known, "{origin:?}");
+            let public = Client { origin, ..fixtures::client() };
+            assert_eq!(Asker::of(&fixtures::authenticated(&public)), Asker::Stranger, "{origin:?}");
         }
     }
 }
