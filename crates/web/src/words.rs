@@ -6,6 +6,7 @@ use doorward_authorization_server::{
     client_document::DocumentUrl,
     facts::{Client, ClientOrigin},
     known_apps,
+    policy::OFFLINE_ACCESS,
 };
 use doorward_types::{Permission, Scope, ScopeSet, Timestamp, redirect};
 
@@ -119,7 +120,26 @@ pub(crate) fn chips(scope: &ScopeSet) -> Vec<Chip> {
         Some(Permission::Danger) => "Delete, send, run".to_owned(),
         None => scope.to_string(),
     };
-    let mut chips: Vec<_> = scope.iter().map(|scope| Chip { words: words(scope), risk: risk(scope) }).collect();
+    let chip = |scope: &Scope| match scope.as_str() {
+        // It says how long, not what.
+        OFFLINE_ACCESS => Chip { words: "Stays connected".to_owned(), risk: Risk::Read },
+        _ => Chip { words: words(scope), risk: risk(scope) },
+    };
+    let mut chips: Vec<_> = scope.iter().map(chip).collect();
     chips.sort_by_key(|chip| chip.risk);
     chips
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staying_connected_is_no_danger_and_what_cannot_be_worded_is() {
+        let scope = ScopeSet::parse("mcp:read offline_access mcp:write admin").unwrap();
+        let chips: Vec<_> = chips(&scope).into_iter().map(|chip| (chip.words, chip.risk)).collect();
+        let wanted =
+            [("Read", Risk::Read), ("Stays connected", Risk::Read), ("Change", Risk::Change), ("admin", Risk::Danger)];
+        assert_eq!(chips, wanted.map(|(words, risk)| (words.to_owned(), risk)));
+    }
 }
