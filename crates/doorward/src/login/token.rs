@@ -25,6 +25,15 @@ pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure
     let ended = || fail::log_in_as(&target, "the login has ended");
     let tokens = manager.in_hand().ok_or_else(ended)?;
     if tokens.expires_within(Duration::ZERO, now()) {
+        if tokens.can_be_renewed() {
+            return Err(Failed::new(
+                Code::OutOfOrder,
+                "there is no token that is still good",
+                "the server's new access token had expired before it could be printed",
+                "compare this computer's clock with the server's; if both are right, the server's tokens are too short",
+            )
+            .into());
+        }
         let why = "the access token has expired, and there is no refresh token to renew it with";
         return Err(fail::log_in_as(&target, why).into());
     }

@@ -128,6 +128,7 @@ fn a_lost_answer_to_a_refresh_costs_no_login() {
         let (code, errors) = person.run(&["token", &world.mcp_url()], LOGIN);
         assert!(world.proxy.mend(), "{fault:?}: the fault did not happen");
         assert_ne!(code, Some(0), "{fault:?}: there was no new token\n{errors}");
+        world.give_for(3600);
         let (code, errors) = person.run(&["token", &world.mcp_url()], PATIENCE);
         assert_eq!(code, Some(0), "{fault:?}: the login is still there\n{errors}");
     }
