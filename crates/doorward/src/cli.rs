@@ -1,6 +1,7 @@
 //! The command line. Every flag has a twin in the environment: `DOORWARD_` and its name in upper case.
 
 mod admin;
+mod bridge;
 mod client;
 mod grants;
 mod ladder;

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{
+    bridge::Bridge,
     grants::Grants,
     ladder::{Account, Elsewhere, SignIn},
     registration::OwnClient,
@@ -29,12 +30,8 @@ pub(crate) struct Connect {
     pub(crate) grants: Grants,
     #[command(flatten)]
     pub(crate) client: ClientDir,
-    /// How long the server may take to start its answer to a request, in seconds.
-    #[arg(long, env = "DOORWARD_REQUEST_TIMEOUT", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..), value_name = "SECONDS")]
-    pub(crate) request_timeout: u64,
-    /// The longest line that the host may write, in bytes.
-    #[arg(long, env = "DOORWARD_MAX_LINE", default_value_t = 10 << 20, value_name = "BYTES")]
-    pub(crate) max_line: usize,
+    #[command(flatten)]
+    pub(crate) bridge: Bridge,
 }
 
 #[derive(Debug, Args)]

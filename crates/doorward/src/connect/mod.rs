@@ -22,13 +22,7 @@ pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
     login::wishes(&mut target, &flags.own_client, &flags.grants)?;
     let place = Place::open(&flags.client).await?;
     let manner = login::Manner::of_host(&flags.sign_in);
-    let settings = BridgeSettings {
-        reach: target.reach,
-        max_line: flags.max_line,
-        answer_timeout: Duration::from_secs(flags.request_timeout),
-        stop: stop_on_signals(),
-        ..BridgeSettings::default()
-    };
+    let settings = BridgeSettings { reach: target.reach, stop: stop_on_signals(), ..flags.bridge.settings() };
     let (upstream, fetcher) = (target.resource.clone(), place.fetcher.clone());
     let manager = TokenManager::new(place, target, manner).reading(flags.grants.clone());
     let bridge = Bridge { settings, upstream, bearer: Arc::new(manager.clone()), fetcher };

@@ -133,6 +133,14 @@ async fn server_everything_over_both_of_its_transports() {
         let prompt = bridge.request("prompts/list", json!({}), PATIENCE);
         assert!(prompt["result"]["prompts"].is_array(), "{transport}: {prompt}");
         again(&person, &server, bridge).await;
+        // The transport that is named is the only one that is tried.
+        for (named, spoken) in [("http-only", "streamableHttp"), ("sse-only", "sse")] {
+            let mut bridge = Stdio::start(&mut person.doorward(&["connect", "--transport", named, &server.url]));
+            let client = json!({"name": "host", "version": "1"});
+            let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+            let answer = bridge.request("initialize", params, PATIENCE);
+            assert_eq!(answer["result"].is_object(), transport == spoken, "{transport} {named}: {answer}");
+        }
     }
 }
 
