@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use doorward_types::{form::InvalidForm, jose::dpop::ProofRefusal, messages::ErrorResponse};
 use http::StatusCode;
 
-use crate::{client_assertion, jwt_bearer::AssertionRefusal};
+use crate::{client_assertion, jwt_bearer::refusal::AssertionRefusal};
 
 /// The error codes of the token and revocation endpoints.
 ///
@@ -287,6 +287,12 @@ impl TokenRefusal {
 impl std::fmt::Display for TokenRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.description())
+    }
+}
+
+impl From<AssertionRefusal> for TokenRefusal {
+    fn from(refusal: AssertionRefusal) -> Self {
+        Self::Assertion(refusal)
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod answer;
 mod body;
+mod caller;
 mod changes;
 mod headers;
 mod http;
 mod message;
 mod origin;
 mod request;
+mod response;
 mod session;
 
 pub use body::RelayBody;

@@ -7,6 +7,7 @@ mod connection;
 mod crash;
 mod custody;
 mod database;
+mod database_url;
 mod driver;
 mod engine;
 mod envelope;
@@ -29,7 +30,8 @@ mod watch;
 mod writer;
 
 pub use custody::Custody;
-pub use engine::{BackupError, DatabaseUrl, Engine, InvalidDatabaseUrl, Place, open};
+pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use engine::{BackupError, Engine, Place, open};
 pub use named_lock::{Attempt, Held, Holder, NamedLock};
 pub use open::OpenError;
 pub use postgres::PostgresStore;

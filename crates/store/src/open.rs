@@ -13,7 +13,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use crate::engine::DatabaseUrl;
+use crate::database_url::DatabaseUrl;
 
 /// The schema, step by step. A step that was released is never changed.
 const MIGRATIONS: &[(&str, &str)] = &[

@@ -20,8 +20,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     database::Database,
+    database_url::DatabaseUrl,
     driver::{Driver, fault},
-    engine::{BackupError, DatabaseUrl},
+    engine::BackupError,
     open::{OpenError, apart},
     revoked::RevokedGrants,
     statement::{Statement, query},

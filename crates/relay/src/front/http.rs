@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_resource_server::{Authorized, AuthorizedRequest, Refusal};
+use doorward_resource_server::{AuthorizedRequest, Refusal};
 use doorward_types::{
     Permission,
     jose::dpop::{HEADER as DPOP, NONCE_HEADER as DPOP_NONCE},
@@ -12,18 +12,18 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::{
     RelayBody,
-    answer::{Final, Out},
+    caller::{Accepts, SESSION, session},
     changes::{Changes, Listener, Source},
     headers, message,
     origin::{check_host, check_origin},
+    response::{events, plain, problem, refuse, text},
 };
 use crate::{
-    envelope::{self, Id, RpcError},
+    envelope::{self, RpcError},
     gateway::Parts,
     upstream::stdio::Unavailable,
 };
 
-pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers a request: where it comes from, who sends it, what it is.
@@ -119,16 +119,6 @@ fn look<B>(parts: &Parts, request: &Request<B>) -> Result<AuthorizedRequest<()>,
     guard.admit(verified, Request::new(()), &Permission::Read.set(), now)
 }
 
-/// Lets a part of a request through, without any of its headers: what it asks for stands in its body.
-pub(super) fn admit<B>(
-    parts: &Parts,
-    look: &Authorized,
-    body: B,
-    needed: Permission,
-) -> Result<AuthorizedRequest<B>, Refusal> {
-    parts.guard.admit_also(look, Request::new(body), &needed.set(), (parts.clock)())
-}
-
 async fn post<B>(parts: &Arc<Parts>, look: AuthorizedRequest<()>, request: Request<B>) -> Response<RelayBody>
 where
     B: Body<Data = Bytes> + Send,
@@ -172,7 +162,7 @@ async fn get(parts: &Arc<Parts>, look: AuthorizedRequest<()>, asked: &HeaderMap)
     }
     let (authorized, _, ()) = look.into_parts();
     let principal = authorized.principal();
-    let session = match message::session(parts, asked, &principal) {
+    let session = match session(parts, asked, &principal) {
         Ok(session) => session,
         Err((status, error)) => return problem(status, None, &error),
     };
@@ -221,7 +211,7 @@ fn delete(parts: &Parts, look: &AuthorizedRequest<()>, asked: &HeaderMap) -> Res
         return problem(status, None, &error);
     }
     let principal = look.authorized().principal();
-    match message::session(parts, asked, &principal) {
+    match session(parts, asked, &principal) {
         Ok(_) => {
             let id = asked.get(&SESSION).and_then(|id| id.to_str().ok()).unwrap_or_default();
             parts.sessions.end(id, &principal);
@@ -239,80 +229,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
         && types.next().is_none()
         && encodings.iter().all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-/// Which forms of an answer the caller takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Accepts {
-    pub(super) json: bool,
-    pub(super) events: bool,
-}
-
-impl Accepts {
-    fn read(headers: &HeaderMap) -> Self {
-        let mut accepts = Self { json: false, events: false };
-        let mut named = false;
-        for value in headers.get_all(header::ACCEPT) {
-            for range in value.to_str().unwrap_or_default().split(',') {
-                let mut parts = range.split(';').map(str::trim);
-                let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-                named |= !kind.is_empty();
-                let refused = |part: &str| {
-                    let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-                    weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0))
-                };
-                if parts.any(refused) {
-                    continue;
-                }
-                accepts.json |= matches!(kind.as_str(), "application/json" | "application/*" | "*/*");
-                accepts.events |= matches!(kind.as_str(), "text/event-stream" | "text/*" | "*/*");
-            }
-        }
-        if named { accepts } else { Self { json: true, events: true } }
-    }
-}
-
-/// The answer to somebody without the right.
-pub(super) fn refuse(parts: &Parts, refusal: &Refusal) -> Response<RelayBody> {
-    parts.guard.refuse(refusal).map(RelayBody::whole)
-}
-
-/// An answer without a body.
-pub(super) fn plain(status: StatusCode) -> Response<RelayBody> {
-    let mut response = Response::new(RelayBody::whole(Bytes::new()));
-    *response.status_mut() = status;
-    response
-}
-
-/// An answer for a person.
-pub(super) fn text(status: StatusCode, why: &str) -> Response<RelayBody> {
-    let error = RpcError::new(envelope::INVALID_REQUEST, why);
-    problem(status, None, &error)
-}
-
-/// An answer that is a JSON-RPC error.
-pub(super) fn problem(status: StatusCode, id: Option<&Id>, error: &RpcError) -> Response<RelayBody> {
-    json(status, envelope::error_response(id, error))
-}
-
-pub(super) fn json(status: StatusCode, body: String) -> Response<RelayBody> {
-    let mut response = Response::new(RelayBody::whole(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-pub(super) fn whole(last: Final) -> Response<RelayBody> {
-    json(last.status, last.json)
-}
-
-/// An answer that is a stream.
-pub(super) fn events(first: Option<Out>, rest: tokio::sync::mpsc::Receiver<Out>) -> Response<RelayBody> {
-    let mut response = Response::new(RelayBody::events(first, rest));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response
 }
 
 #[cfg(test)]
@@ -339,23 +255,5 @@ mod tests {
         let mut twice = headers(&[(header::CONTENT_TYPE, "application/json")]);
         twice.append(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         assert!(!is_json(&twice));
-    }
-
-    #[test]
-    fn the_forms_of_an_answer_are_the_accepted_ones() {
-        // proves: MCPP-19
-        let read = |value: &str| {
-            let accepts = Accepts::read(&headers(&[(header::ACCEPT, value)]));
-            (accepts.json, accepts.events)
-        };
-        assert_eq!(read("application/json, text/event-stream"), (true, true));
-        assert_eq!(read("text/event-stream;q=0, */*"), (true, true));
-        assert_eq!(read("application/json;q=0.5"), (true, false));
-        assert_eq!(read("text/event-stream"), (false, true));
-        assert_eq!(read("text/html"), (false, false));
-        assert_eq!(read("application/json;q=0"), (false, false));
-        assert_eq!(read(""), (true, true));
-        let none = Accepts::read(&HeaderMap::new());
-        assert!(none.json && none.events);
     }
 }

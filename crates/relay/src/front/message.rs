@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use doorward_resource_server::{Authorized, AuthorizedRequest, Principal};
+use doorward_resource_server::AuthorizedRequest;
 use doorward_types::{Permission, Revision};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::{sync::mpsc, time::timeout};
@@ -8,16 +8,16 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{
     RelayBody,
     answer::{Final, Out},
+    caller::{Accepts, Caller, SESSION, admit, session},
     headers,
-    http::{Accepts, SESSION, admit, events, json, plain, problem, refuse, whole},
     request::Progress,
+    response::{events, json, plain, problem, refuse, unavailable, whole},
     session::Session,
 };
 use crate::{
     envelope::{INTERNAL_ERROR, INVALID_REQUEST, Id, Incoming, Members, Message, Reply, Request, RpcError},
     era::Era,
     gateway::Parts,
-    upstream::stdio::Unavailable,
 };
 
 /// Answers what a caller posted.
@@ -34,51 +34,6 @@ pub(super) async fn answer(
         Incoming::Single(message) => caller.single(message).await,
         Incoming::Batch(messages) => caller.batch(messages).await,
     }
-}
-
-/// The session that a legacy request names.
-///
-/// Source: MCP 2025-11-25 Streamable HTTP, "Session Management".
-pub(super) fn session(
-    parts: &Parts,
-    asked: &HeaderMap,
-    principal: &Principal,
-) -> Result<Arc<Session>, (StatusCode, RpcError)> {
-    let mut named = asked.get_all(&SESSION).iter();
-    let (id, more) = (named.next(), named.next());
-    let (Some(id), None) = (id.map(|id| id.to_str()), more) else {
-        let why = "the header Mcp-Session-Id is missing: start with initialize";
-        return Err((StatusCode::BAD_REQUEST, RpcError::new(INVALID_REQUEST, why)));
-    };
-    id.ok().and_then(|id| parts.sessions.find(id, principal)).ok_or_else(|| {
-        let why = "there is no such session: start again with initialize";
-        (StatusCode::NOT_FOUND, RpcError::new(INVALID_REQUEST, why))
-    })
-}
-
-/// Why there is no server, as an answer.
-pub(super) fn unavailable(why: &Unavailable, id: Option<&Id>) -> Response<RelayBody> {
-    let error = RpcError::new(INTERNAL_ERROR, why.to_string());
-    // What is about the gateway as a whole has a status that says so; a server that fails is an answer.
-    let (status, seconds) = match why {
-        Unavailable::NotStarted(_) | Unavailable::TooOften { .. } => (StatusCode::OK, 0),
-        Unavailable::Full(_) => (StatusCode::SERVICE_UNAVAILABLE, 30),
-        Unavailable::Stopping => (StatusCode::SERVICE_UNAVAILABLE, 5),
-    };
-    let mut response = problem(status, id, &error);
-    if seconds > 0 {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
-}
-
-/// Who sends a message, and how.
-pub(super) struct Caller<'a> {
-    pub(super) parts: &'a Arc<Parts>,
-    pub(super) asked: &'a HeaderMap,
-    pub(super) look: &'a Authorized,
-    pub(super) principal: &'a Principal,
-    pub(super) accepts: Accepts,
 }
 
 impl Caller<'_> {

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RelayBody,
     answer::{Final, Job, Out, failure, taken_back},
+    caller::{Caller, admit},
     changes::{Changes, Listener, Source},
     headers,
-    http::{admit, problem, refuse},
-    message::{Caller, unavailable},
+    response::{problem, refuse, unavailable},
     session::{OpenCall, Session},
 };
 use crate::{

@@ -10,7 +10,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{PATIENCE, error};
-use crate::{engine::DatabaseUrl, open::OpenError, sql};
+use crate::{database_url::DatabaseUrl, open::OpenError, sql};
 
 /// The schema, step by step. A step that was released is never changed.
 const MIGRATIONS: &[(&str, &str)] = &[
