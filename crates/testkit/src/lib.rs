@@ -8,6 +8,8 @@ mod clock;
 mod entropy;
 #[cfg(feature = "keychain")]
 pub mod keychain;
+#[cfg(any(feature = "postgres", feature = "process"))]
+mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "process")]

@@ -5,7 +5,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
@@ -13,6 +12,8 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
+
+use crate::port::Port;
 
 /// The database user of all tests. It needs no password.
 const USER: &str = "doorward";
@@ -59,12 +60,12 @@ impl Postgres {
 
     /// Where it is, for `--database-url`.
     pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{}", self.server.port, self.name)
+        format!("postgres://{USER}@127.0.0.1:{}/{}", self.server.port.number(), self.name)
     }
 
     /// The port of its server.
     pub fn port(&self) -> u16 {
-        self.server.port
+        self.server.port.number()
     }
 
     /// Runs SQL with `psql` and gives what it prints, without any decoration.
@@ -91,7 +92,7 @@ impl Postgres {
 /// A server and the shell that looks after it.
 struct Server {
     programs: PathBuf,
-    port: u16,
+    port: Port,
     keeper: Mutex<Keeper>,
 }
 
@@ -144,7 +145,7 @@ impl Server {
     fn new() -> Self {
         let programs = programs().expect("PostgreSQL is installed (Debian: apt-get install postgresql)");
         let directory = tempfile::Builder::new().prefix("doorward-postgres-").tempdir().unwrap().keep();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Port::hold();
         let mut command = match unprivileged() {
             None => Command::new("bash"),
             Some((user, group)) => {
@@ -159,7 +160,7 @@ impl Server {
             .args(["-c", KEEPER, "bash"])
             .arg(&programs)
             .arg(&directory)
-            .arg(port.to_string())
+            .arg(port.number().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -181,7 +182,7 @@ impl Server {
     fn sql(&self, database: &str, text: &str) -> String {
         let output = Command::new(self.programs.join("psql"))
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
-            .args(["--host=127.0.0.1", &format!("--port={}", self.port), &format!("--username={USER}")])
+            .args(["--host=127.0.0.1", &format!("--port={}", self.port.number()), &format!("--username={USER}")])
             .args(["--dbname", database, "--command", text])
             .output()
             .unwrap();

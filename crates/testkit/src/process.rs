@@ -17,6 +17,7 @@ use std::{
     sync::LazyLock,
 };
 
+pub use crate::port::Port;
 pub use authority::{Authority, Certificate};
 pub use browser::Browser;
 pub use faults::{Fault, FaultProxy};

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use crate::world::{Answer, App, CALLBACK, gateway_for, message, visitor};
 
+/// Longer than anything here may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 async fn call(app: &App, token: &str, tool: &str) -> Answer {
     message(&app.resource, token, "tools/call", json!({"name": tool, "arguments": {}}), &[]).await
 }
@@ -27,7 +30,7 @@ fn most_memory(gateway: &mut Gateway) -> u64 {
 #[tokio::test]
 async fn noise_and_floods_do_not_take_the_gateway_down() {
     // proves: STDIO-05
-    let mut gateway = gateway_for("chaos.mjs", &["--request-timeout", "5"]);
+    let mut gateway = gateway_for("chaos.mjs", &["--request-timeout", "8"]);
     let app = App::register(&gateway, &[CALLBACK]).await;
     let token = app.tokens(&mut visitor(&gateway)).await;
     let token = token.access();
@@ -42,7 +45,7 @@ async fn noise_and_floods_do_not_take_the_gateway_down() {
         // The line may cost the child its life, or only itself; the other two can have no answer.
         let failed = answer.body["error"]["message"].is_string();
         assert!(failed || tool == "flood" && answer.status == 200, "{tool}: {answer:?}");
-        assert!(start.elapsed() < Duration::from_secs(20), "{tool} took {:?}", start.elapsed());
+        assert!(start.elapsed() < PATIENCE, "{tool} took {:?}", start.elapsed());
         if tool == "endless" {
             // What the child writes next belongs to the line it never ended.
             call(&app, token, "well").await;
@@ -64,7 +67,7 @@ async fn a_child_that_ends_fails_its_calls_and_is_started_again() {
         let failed = call(&app, token.access(), tool).await;
         let message = failed.body["error"]["message"].as_str();
         assert!(message.is_some_and(|message| !message.is_empty()), "{tool}: {failed:?}");
-        assert!(start.elapsed() < Duration::from_secs(20), "{tool} took {:?}", start.elapsed());
+        assert!(start.elapsed() < PATIENCE, "{tool} took {:?}", start.elapsed());
         is_well(&app, token.access()).await;
     }
 }

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use doorward_testkit::process::http;
+use tokio::sync::Notify;
 
 /// Which request is held until whoever sent it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ struct Seen {
     counts: HashMap<&'static str, usize>,
     hold: Option<Hold>,
     held: bool,
+    let_go: Arc<Notify>,
 }
 
 /// The public address of a gateway.
@@ -86,6 +88,11 @@ impl Front {
         }
     }
 
+    /// Lets what is held go on.
+    pub(crate) fn let_go(&self) {
+        self.seen().let_go.notify_one();
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()
     }
@@ -107,10 +114,14 @@ impl Way {
         if what == "register" { None } else { seen.hold.take_if(whose) }
     }
 
-    /// Goes on only when the caller is gone: then this is dropped.
+    /// Goes on when it is [let go](Front::let_go). When the caller is gone this is dropped.
     async fn wait(&self) {
-        self.seen.lock().unwrap().held = true;
-        std::future::pending::<()>().await;
+        let let_go = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.held = true;
+            Arc::clone(&seen.let_go)
+        };
+        let_go.notified().await;
     }
 }
 
@@ -129,9 +140,9 @@ async fn pass(State(way): State<Way>, method: Method, uri: Uri, headers: HeaderM
     };
     let (status, headers) = (answer.status(), answer.headers().clone());
     let mut response = if hold.is_some() {
-        let _complete = answer.bytes().await;
+        let complete = answer.bytes().await.unwrap_or_default();
         way.wait().await;
-        Response::default()
+        Response::new(Body::from(complete))
     } else {
         Response::new(Body::from_stream(answer.bytes_stream()))
     };

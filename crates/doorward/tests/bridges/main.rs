@@ -30,8 +30,8 @@ const NAME: &str = "ada";
 const PASSWORD: &str = "correct horse battery staple";
 /// Only a failure waits this long.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How soon others go on after the one with the lock was killed: far less than its lease, which is a minute.
-const SOON: Duration = Duration::from_secs(30);
+/// How soon others go on after the one with the lock was killed: less than its lease, which is a minute.
+const SOON: Duration = Duration::from_secs(45);
 
 /// Where the process that has the lock is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -238,7 +238,8 @@ async fn killed(person: &Person<'_>, number: usize, step: Step) -> Duration {
     let (front, folder) = (&person.world.front, person.folder());
     match step {
         Step::Locked => front.hold(Hold::Request),
-        Step::Sent => front.hold(Hold::Answer),
+        // One that has saved it is known by then: it goes on when we have seen which it is.
+        Step::Sent | Step::Saved => front.hold(Hold::Answer),
         _ => {}
     }
     let saving = fs::File::options().read(true).write(true).open(folder.join("credentials.lock")).unwrap();
@@ -255,7 +256,9 @@ async fn killed(person: &Person<'_>, number: usize, step: Step) -> Duration {
         Step::Saved => {
             let sealed = folder.join("credentials.sealed");
             let old = fs::read(&sealed).unwrap();
+            front.held(PATIENCE).await;
             let pid = holder(&folder).await;
+            front.let_go();
             until("it is saved", || fs::read(&sealed).unwrap() != old).await;
             kill(&mut bridges, pid);
         }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use doorward_testkit::process::{Browser, Running};
+use doorward_testkit::process::{Browser, Port, Running};
 use serde_json::{Value, json};
 
 use crate::world::{DOORWARD, NAME, PASSWORD, PATIENCE, Person, World, post};
@@ -76,11 +76,12 @@ fn an_account_is_made_once() {
 #[test]
 fn what_nobody_answers_is_unreachable() {
     let person = Person::new();
-    // A port that was free a moment ago: nothing listens there.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nothing listens there.
+    let held = Port::hold();
+    let free = format!("127.0.0.1:{}", held.number());
     let mut login = Running::start(&mut person.doorward(&["login", &format!("http://{free}/mcp")]));
     assert_eq!(login.wait(PATIENCE).code(), Some(4), "{}", login.errors());
-    assert!(login.errors().contains(&free.to_string()), "{}", login.errors());
+    assert!(login.errors().contains(&free), "{}", login.errors());
     assert_eq!(person.opener.opened(std::time::Duration::ZERO), None);
     assert_eq!(person.run(&["login"]).0, Some(2));
     assert_eq!(person.run(&["no-such-command"]).0, Some(2));

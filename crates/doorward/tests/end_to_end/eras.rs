@@ -1,8 +1,8 @@
 //! Hosts and servers that others wrote, of different eras, with `doorward connect` between them.
 
-use std::{net::TcpListener, process::Command};
+use std::process::Command;
 
-use doorward_testkit::process::{Running, foreign, repository};
+use doorward_testkit::process::{Port, Running, foreign, repository};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, Person};
@@ -32,8 +32,9 @@ fn text(said: &Value, tool: &str) -> String {
 fn a_newer_host_is_served_by_an_older_server() {
     // proves: MCP-PX-10
     let script = foreign("npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js");
-    // The server wants a port by number; it takes the one that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // The server wants a port by number.
+    let held = Port::hold();
+    let port = held.number();
     let mut command = Command::new(foreign("conformance/node_modules/.bin/node"));
     let server = Running::start(command.arg(script).arg("streamableHttp").env("PORT", port.to_string()));
     server.errors_until(PATIENCE, |said| said.contains("listening"));

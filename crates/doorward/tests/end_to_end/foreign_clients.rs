@@ -21,7 +21,7 @@ async fn the_second_generation_connects_refreshes_and_is_revoked() {
 
 async fn whole_life(script: &str) {
     foreign("npm/node_modules/@modelcontextprotocol/client");
-    let world = World::new(&["--access-token-seconds", "3"]);
+    let world = World::new(&["--access-token-seconds", "10"]);
     let browser = Browser::start().await;
     browser.set_up(world.gateway.setup_url().expect("a set-up link"), NAME, PASSWORD).await;
 

@@ -1,8 +1,8 @@
 //! The official MCP conformance suite against our authorization server, with the Node.js that it wants.
 
-use std::{net::TcpListener, process::Command};
+use std::process::Command;
 
-use doorward_testkit::process::{Running, Visitor, foreign, http};
+use doorward_testkit::process::{Port, Running, Visitor, foreign, http};
 use serde_json::{Value, json};
 
 use crate::world::{NAME, PASSWORD, PATIENCE, spied};
@@ -16,8 +16,9 @@ async fn the_metadata_and_a_code_grant_pass() {
     // proves: MCP-AUTH-021, MCP-AUTH-087, R8414-01, R8414-07, R8414-08, OA21-23, OA21-24, OA21-31, OA21-32
     let gateway = spied(&[], &[]);
     gateway.add_user(NAME, PASSWORD);
-    // The suite wants a port by number; it takes the one that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // The suite wants a port by number.
+    let held = Port::hold();
+    let port = held.number();
     let registration = json!({
         "client_name": "The conformance suite",
         "redirect_uris": [format!("http://127.0.0.1:{port}/callback")],

@@ -2,13 +2,13 @@
 //! Streamable HTTP and over the HTTP+SSE of 2024-11-05, with the authorization servers of three languages.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use doorward_testkit::process::{Running, Stdio, foreign, http, repository};
+use doorward_testkit::process::{Port, Running, Stdio, foreign, http, repository};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, Person};
@@ -17,6 +17,7 @@ use crate::world::{PATIENCE, Person};
 struct Theirs {
     process: Running,
     url: String,
+    _port: Option<Port>,
 }
 
 impl Theirs {
@@ -24,14 +25,15 @@ impl Theirs {
     fn printing(command: &mut Command) -> Self {
         let mut process = Running::start(command);
         let url = process.line(PATIENCE);
-        Self { process, url }
+        Self { process, url, _port: None }
     }
 
-    /// Starts one that is told its port, the one that was free a moment ago.
+    /// Starts one that is told its port.
     fn at_port(path: &str, command: impl Fn(u16) -> Command) -> Self {
-        let port = free_port();
+        let held = Port::hold();
+        let port = held.number();
         let process = Running::start(&mut command(port));
-        let server = Self { process, url: format!("http://localhost:{port}{path}") };
+        let server = Self { process, url: format!("http://localhost:{port}{path}"), _port: Some(held) };
         server.wait_for(port);
         server
     }
@@ -43,10 +45,6 @@ impl Theirs {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A program of Node.js, from the folder of the packages or of the tests.
@@ -162,7 +160,8 @@ async fn context7() {
 async fn the_demo_of_the_typescript_sdk_with_its_authorization_server() {
     let program =
         foreign("npm/node_modules/@modelcontextprotocol/sdk/dist/esm/examples/server/simpleStreamableHttp.js");
-    let other = free_port();
+    let held = Port::hold();
+    let other = held.number();
     let server = Theirs::at_port("/mcp", |port| {
         let mut command = node(&program);
         command.args(["--oauth", "--oauth-strict"]);

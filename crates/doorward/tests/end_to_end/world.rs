@@ -1,6 +1,10 @@
 //! What every test here starts from.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use doorward_testkit::process::{Browser, Gateway, GatewayOptions, Opener, Running, Stdio, foreign, http, repository};
 use serde_json::{Value, json};
@@ -135,6 +139,15 @@ pub(crate) async fn post(url: &str, token: Option<&str>, method: &str, mut param
     let status = response.status().as_u16();
     let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
     Answer { status, challenge, body: response.text().await.unwrap() }
+}
+
+/// Waits until a gateway takes this token no more, since its time is over.
+pub(crate) async fn over(gateway: &Gateway, token: &str) {
+    let end = Instant::now() + PATIENCE;
+    while post(gateway.mcp_url(), Some(token), "tools/list", json!({})).await.status != 401 {
+        assert!(Instant::now() < end, "the token does not end");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// What came back over HTTP.

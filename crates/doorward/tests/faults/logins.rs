@@ -119,16 +119,14 @@ fn a_lost_answer_to_a_refresh_costs_no_login() {
         Fault::LengthTooLong,
         Fault::HugeBody(8 << 20),
     ] {
-        // Tokens that have ended when they are given out.
-        let (world, person) = (World::new(1), Person::new());
+        let (world, person) = (World::new(3600), Person::new());
         let (code, errors) = person.run(&["login", &world.mcp_url()], PATIENCE);
         assert_eq!(code, Some(0), "{errors}");
-        thread::sleep(Duration::from_millis(1100));
+        person.age();
         world.proxy.spoil("/token", "refresh_token", usize::MAX, fault.clone());
         let (code, errors) = person.run(&["token", &world.mcp_url()], LOGIN);
         assert!(world.proxy.mend(), "{fault:?}: the fault did not happen");
         assert_ne!(code, Some(0), "{fault:?}: there was no new token\n{errors}");
-        world.give_for(3600);
         let (code, errors) = person.run(&["token", &world.mcp_url()], PATIENCE);
         assert_eq!(code, Some(0), "{fault:?}: the login is still there\n{errors}");
     }

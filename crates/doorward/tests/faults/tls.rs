@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, Person};
 
-const DEADLINE: Duration = Duration::from_secs(40);
+const DEADLINE: Duration = Duration::from_secs(90);
+/// Time enough for a server that answers, and too much for one that never does.
+const LONG: &str = "60";
 
 /// What a server does with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +132,10 @@ fn serve(mut stream: TcpStream, config: Arc<ServerConfig>, manner: Manner) -> Op
     }
 }
 
-/// The answer of `doorward connect` to a host's `initialize`.
-fn connect(port: u16, roots: Option<&str>) -> Value {
+/// The answer of `doorward connect` to a host's `initialize`, when it waits so many seconds for an answer.
+fn connect(port: u16, roots: Option<&str>, seconds: &str) -> Value {
     let (person, url) = (Person::new(), format!("https://localhost:{port}/mcp"));
-    let mut command = person.doorward(&["connect", "--request-timeout", "3", &url]);
+    let mut command = person.doorward(&["connect", "--request-timeout", seconds, &url]);
     command.envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
     let mut bridge = Stdio::start(&mut command);
     let client = json!({"name": "host", "version": "1"});
@@ -144,8 +146,8 @@ fn connect(port: u16, roots: Option<&str>) -> Value {
     answer
 }
 
-fn refused(port: u16, roots: Option<&str>, what: &str) -> String {
-    let answer = connect(port, roots);
+fn refused(port: u16, roots: Option<&str>, seconds: &str, what: &str) -> String {
+    let answer = connect(port, roots, seconds);
     let words = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{what}: {answer}")).to_owned();
     assert!(words.contains("localhost"), "{what}: {words}");
     words
@@ -158,16 +160,16 @@ fn only_a_server_that_proves_its_name_is_spoken_to() {
     let roots = roots(&authority);
     let good = server(&authority.certificate("DNS:localhost"), &["http/1.1"]);
     let port = start(Arc::clone(&good), Manner::Serves);
-    let answer = connect(port, Some(&roots));
+    let answer = connect(port, Some(&roots), LONG);
     assert!(answer["result"].is_object(), "with the authority trusted all is well: {answer}");
 
-    let words = refused(port, None, "an unknown authority");
+    let words = refused(port, None, LONG, "an unknown authority");
     assert!(words.contains("TLS"), "{words}");
     let ended = start(server(&authority.expired("DNS:localhost"), &[]), Manner::Serves);
-    let words = refused(ended, Some(&roots), "a certificate that has ended");
+    let words = refused(ended, Some(&roots), LONG, "a certificate that has ended");
     assert!(words.contains("TLS") && words.contains("xpired"), "{words}");
     let other = start(server(&authority.certificate("DNS:other.example"), &[]), Manner::Serves);
-    let words = refused(other, Some(&roots), "a certificate of somebody else");
+    let words = refused(other, Some(&roots), LONG, "a certificate of somebody else");
     assert!(words.contains("TLS"), "{words}");
 }
 
@@ -192,7 +194,7 @@ fn a_connection_that_breaks_below_http_is_told_in_time() {
     thread::scope(|scope| {
         for manner in manners {
             let (good, roots) = (Arc::clone(&good), &roots);
-            scope.spawn(move || refused(start(good, manner), Some(roots), &format!("{manner:?}")));
+            scope.spawn(move || refused(start(good, manner), Some(roots), "3", &format!("{manner:?}")));
         }
     });
 }

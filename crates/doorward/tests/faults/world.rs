@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use doorward_client::CredentialStore as _;
+use doorward_store::{Custody, SealedFile};
 use doorward_testkit::process::{FaultProxy, Opener, Running};
+use doorward_types::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) calls: Vec<String>,
     /// How many tokens were given out.
     tokens: u32,
+    /// How many of them since it was last said how long they are good for.
+    lately: u32,
     /// How long they are good for, in seconds.
     life: u32,
     /// Whether no token is good any more.
@@ -61,7 +66,8 @@ impl World {
 
     /// From now on tokens are good for this many seconds.
     pub(crate) fn give_for(&self, life: u32) {
-        self.seen.lock().unwrap().life = life;
+        let mut seen = self.seen.lock().unwrap();
+        (seen.life, seen.lately) = (life, 0);
     }
 
     /// From now on no token is taken.
@@ -72,6 +78,11 @@ impl World {
     /// How many tokens were given out.
     pub(crate) fn tokens(&self) -> u32 {
         self.seen.lock().unwrap().tokens
+    }
+
+    /// How many tokens were given out since it was last said how long they are good for.
+    pub(crate) fn tokens_lately(&self) -> u32 {
+        self.seen.lock().unwrap().lately
     }
 
     pub(crate) fn mcp_url(&self) -> String {
@@ -165,6 +176,7 @@ fn answer(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
         "/token" => {
             let mut seen = seen.lock().unwrap();
             seen.tokens += 1;
+            seen.lately += 1;
             let (number, life) = (seen.tokens, seen.life);
             // The same refresh token is good for ever: a client whose answer was lost may ask again.
             documents(
@@ -241,6 +253,21 @@ impl Person {
 
     fn client_dir(&self) -> PathBuf {
         self.home.path().join("client")
+    }
+
+    /// Lets the stored access token be as if it had been issued a day ago: it has ended.
+    pub(crate) fn age(&self) {
+        let store = async {
+            let store = SealedFile::open(&self.client_dir(), Custody::Plain).await.unwrap();
+            let mut all = store.list().await.unwrap();
+            assert_eq!(all.len(), 1, "one login");
+            let mut tokens = all.remove(0);
+            for at in [Some(&mut tokens.issued_at), tokens.expires_at.as_mut()].into_iter().flatten() {
+                *at = Timestamp::from_unix(at.as_unix() - 86_400);
+            }
+            store.save(&tokens, tokens.generation).await.unwrap();
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(store);
     }
 
     /// Follows what is opened in a browser within `deadline`; says whether something was.

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use crate::engine::World;
+use crate::engine::{PATIENCE, World};
 
-/// Sends bytes on a connection of their own, and reads until the other end closes or stays silent.
+/// Sends bytes on a connection of their own, and reads until the other end closes, or stays silent after an answer.
 fn said(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // The other end may close before all of it is written, which is an answer too.
     let _ = stream.write_all(bytes);
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
@@ -20,6 +20,8 @@ fn said(address: &str, bytes: &[u8]) -> String {
             break;
         }
         answer.extend_from_slice(&part[..read]);
+        // There may be a second one, which should not be.
+        stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
     }
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -7,7 +7,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Running;
+use super::{Port, Running};
 
 /// How long a gateway may take to say that it is up: it may have to create its database on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -47,11 +47,12 @@ impl GatewayOptions {
     }
 }
 
-/// `doorward serve` on a free port, with a data folder of its own.
+/// `doorward serve` on a port of its own, with a data folder of its own.
 pub struct Gateway {
     running: Running,
     options: GatewayOptions,
     folder: TempDir,
+    port: Port,
     /// What it printed when it was up.
     pub report: Value,
 }
@@ -63,8 +64,9 @@ impl Gateway {
     /// When it does not come up.
     pub fn start(options: GatewayOptions) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let (running, report) = serve(&options, folder.path(), "127.0.0.1:0");
-        Self { running, options, folder, report }
+        let port = Port::hold();
+        let (running, report) = serve(&options, folder.path(), &port);
+        Self { running, options, folder, port, report }
     }
 
     /// Stops it cleanly and starts it again on the same data and the same port.
@@ -72,17 +74,16 @@ impl Gateway {
     /// # Panics
     /// When it does not come up again.
     pub fn restart(&mut self) {
-        let listen = self.public_url().replacen("http://localhost", "127.0.0.1", 1);
         self.stop();
-        (self.running, self.report) = serve(&self.options, self.folder.path(), &listen);
+        (self.running, self.report) = serve(&self.options, self.folder.path(), &self.port);
     }
 
     /// Asks it to stop and waits for its end.
     ///
     /// # Panics
-    /// When it still runs after ten seconds.
+    /// When it still runs after a minute.
     pub fn stop(&mut self) -> ExitStatus {
-        self.running.terminate(Duration::from_secs(10))
+        self.running.terminate(START)
     }
 
     /// The MCP endpoint.
@@ -116,11 +117,10 @@ impl Gateway {
     /// When it does not come up.
     pub fn node(&self) -> Node {
         // It is asked for by number: what a node prints is the public address.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = free.expect("a port is free").to_string();
+        let port = Port::hold();
         let options = self.options.clone().flags(&["--public-url", self.public_url()]);
-        let (running, _) = serve(&options, self.folder.path(), &address);
-        Node { running, address }
+        let (running, _) = serve(&options, self.folder.path(), &port);
+        Node { running, address: format!("127.0.0.1:{}", port.number()), _port: port }
     }
 
     /// What it has logged so far.
@@ -139,7 +139,7 @@ impl Gateway {
         let mut adding = Running::start(&mut command);
         adding.write_line(password);
         adding.close_input();
-        let status = adding.wait(Duration::from_secs(30));
+        let status = adding.wait(START);
         assert!(status.success(), "user add failed ({status}): {}", adding.errors());
     }
 
@@ -154,8 +154,8 @@ impl Gateway {
         command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         let mut running = Running::start(&mut command);
         running.close_input();
-        let status = running.wait(Duration::from_secs(60));
-        let output: Vec<String> = std::iter::from_fn(|| running.maybe_line(Duration::from_secs(5))).collect();
+        let status = running.wait(START);
+        let output: Vec<String> = std::iter::from_fn(|| running.maybe_line(START)).collect();
         (status.code(), output.join("\n"), running.errors())
     }
 
@@ -168,6 +168,7 @@ impl Gateway {
 pub struct Node {
     running: Running,
     address: String,
+    _port: Port,
 }
 
 impl Node {
@@ -182,9 +183,10 @@ impl Node {
     }
 }
 
-fn serve(options: &GatewayOptions, folder: &Path, listen: &str) -> (Running, Value) {
+fn serve(options: &GatewayOptions, folder: &Path, port: &Port) -> (Running, Value) {
     let mut command = doorward(&options.program, folder);
-    command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(folder.join("data"));
+    let listen = format!("127.0.0.1:{}", port.number());
+    command.args(["serve", "--json", "--listen", &listen, "--data-dir"]).arg(folder.join("data"));
     command.args(&options.flags).arg("--").args(&options.server);
     command.envs(options.environment.iter().map(|(name, value)| (name, value)));
     let mut running = Running::start(&mut command);
