@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_token_is_shown_to_its_own_server_only() {
-        // proves: MCP-AUTH-126, MCP-AUTH-130
+        // proves: MCP-AUTH-126, MCP-AUTH-130, OA21-42, R6750-02
         for bearer in [bearer(None), bearer(Some(ProofKey::generate()))] {
             let shown = headers(&bearer, MCP, MCP, None, 1).unwrap();
             assert!(shown.values().all(HeaderValue::is_sensitive));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_bound_token_comes_with_a_new_proof_for_each_request() {
-        // proves: R9449-01, EXT-05
+        // proves: R9449-01, EXT-05, EXT-DRAFT-001
         let (key, nonces) = (ProofKey::generate(), Nonces::new(b"k", "resource"));
         let nonce = nonces.current(NOW);
         let bearer = bearer(Some(key.clone()));

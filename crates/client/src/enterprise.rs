@@ -24,6 +24,8 @@ use crate::{
     token_request::{self, Fresh, Parameters},
 };
 
+/// What a server lists that takes such assertions. One that lists nothing at all is asked: few list anything.
+const PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
 /// What the identity provider is asked for.
 const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 /// What is shown to it.
@@ -43,6 +45,15 @@ pub(crate) struct AwaitProvider {
 /// Looks for the identity provider.
 pub(crate) fn look(found: Box<Found>, client: RegisteredClient) -> Result<(State, Step), Failed> {
     let provider = enterprise(&found);
+    let profiles = &found.server.document().authorization_grant_profiles_supported;
+    if !profiles.is_empty() && !profiles.iter().any(|profile| profile == PROFILE) {
+        return Err(Failed::new(
+            Code::NoAssertion,
+            "the authorization server takes no assertions of identity providers",
+            format!("{} lists {profiles:?} and not {PROFILE}", found.server.issuer()),
+            "log in without --enterprise-idp, or ask the operator of the server",
+        ));
+    }
     if web_url::is_loopback(&provider.issuer.url()) && !found.flow.target.is_here() {
         return Err(Failed::new(
             Code::Forbidden,

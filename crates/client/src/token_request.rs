@@ -190,9 +190,10 @@ pub(crate) fn refusal(what: &str, endpoint: &Url, answer: &Inbound) -> Result<Op
     Ok(json::parse_as::<ErrorResponse>(&answer.body).ok())
 }
 
-/// When a token expires that was issued now.
+/// When a token expires that was issued now. A token that has already ended would be of no use to anybody: some servers
+/// say with 0 that they do not know, or that it never ends.
 pub(crate) fn expiry(tokens: &TokenResponse, now: Timestamp) -> Option<Timestamp> {
-    tokens.expires_in.map(|seconds| now.plus(Duration::from_secs(seconds)))
+    tokens.expires_in.filter(|seconds| *seconds > 0).map(|seconds| now.plus(Duration::from_secs(seconds)))
 }
 
 /// A form for an endpoint of the authorization server, with the client's proof of itself by its registered method.

@@ -223,6 +223,7 @@ mod tests {
 
     #[test]
     fn challenges_of_every_shape_are_read() {
+        // proves: R6750-08
         // R6750-08, DISC-07, MCP-AUTH-015
         let all = read(&[
             r#"Negotiate, Basic dXNlcg==, Newauth realm="a, \"b\"", title=x , bearer scope="a b" , Resource_Metadata = "https://h/x,y""#,

@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_token_answer_is_read_although_it_is_not_quite_right() {
-        // proves: MCP-AUTH-126
+        // proves: MCP-AUTH-126, KEY-13
         for (text, expected) in [
             ("3600", Some(3600)),
             ("\"3600\"", Some(3600)),

@@ -113,6 +113,7 @@ mod tests {
 
     #[test]
     fn the_pair_of_rfc_7636_appendix_b_matches() {
+        // proves: R7636-01
         let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
         let challenge = S256Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
         assert_eq!(verifier.challenge(), challenge);
@@ -140,6 +141,7 @@ mod tests {
 
     #[test]
     fn only_a_verifier_of_the_grammar_is_read() {
+        // proves: R7636-01
         // CODE-09
         for bad in [
             String::new(),

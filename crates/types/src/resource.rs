@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn metadata_lies_path_inserted_then_at_the_root() {
-        // MCP-AUTH-011, MCP-AUTH-014
+        // proves: R9728-05
         let at = |id: &str| {
             ResourceId::parse(id).unwrap().metadata_candidates().into_iter().map(String::from).collect::<Vec<_>>()
         };
@@ -111,6 +111,12 @@ mod tests {
             ]
         );
         assert_eq!(at("https://h.example"), ["https://h.example/.well-known/oauth-protected-resource"]);
+        assert_eq!(at("https://h.example/"), at("https://h.example"));
+        assert_eq!(at("https://h.example/mcp/")[0], "https://h.example/.well-known/oauth-protected-resource/mcp");
+        assert_eq!(
+            at("https://h.example/mcp?a=b")[0],
+            "https://h.example/.well-known/oauth-protected-resource/mcp?a=b"
+        );
     }
 
     #[test]

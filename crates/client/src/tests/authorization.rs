@@ -12,6 +12,7 @@ const INSERTED: &str = "https://mcp.example/.well-known/oauth-protected-resource
 #[test]
 fn the_person_is_sent_with_all_that_protects_the_login() {
     // proves: MCP-AUTH-068, MCP-AUTH-070, MCP-AUTH-072, MCP-AUTH-073, MCP-AUTH-080
+    // proves: OA21-07, OA21-08, OA21-15, OA21-20, R8252-02, R9728-13
     let mut world = World::usual();
     world.challenge("Bearer scope=\"files:read\"");
     world.run().unwrap();
@@ -25,7 +26,10 @@ fn the_person_is_sent_with_all_that_protects_the_login() {
     assert_eq!(get("scope").as_deref(), Some("files:read"));
     assert!(get("state").unwrap().len() >= 43);
     assert!(get("redirect_uri").unwrap().starts_with("http://127.0.0.1:43121/callback/"));
-    let token = world.sent_to("https://as.example/token")[0].form();
+    let sent = world.sent_to("https://as.example/token")[0];
+    assert_eq!(sent.method, "POST");
+    assert_eq!(sent.headers["content-type"], "application/x-www-form-urlencoded");
+    let token = sent.form();
     let verifier = CodeVerifier::parse(token.get("code_verifier").unwrap()).unwrap();
     assert!(S256Challenge::parse(get("code_challenge").unwrap()).unwrap().matches(&verifier));
     assert!(!url.as_str().contains(verifier.expose()));
@@ -47,7 +51,7 @@ fn whom_the_page_may_expect_is_told_only_when_the_person_said_so() {
 
 #[test]
 fn each_login_has_its_own_state_and_verifier() {
-    // proves: MCP-AUTH-080
+    // proves: MCP-AUTH-080, R9700-04
     let start = |seed| {
         let (_, page) = World::usual().run_to_browser(&mut Counting(seed));
         ["state", "code_challenge", "redirect_uri"].map(|name| parameter(&page.url, name).unwrap())
@@ -59,7 +63,7 @@ fn each_login_has_its_own_state_and_verifier() {
 
 #[test]
 fn the_resource_is_sent_byte_for_byte_as_published() {
-    // proves: MCP-AUTH-074, MCP-AUTH-075, MCP-AUTH-076, MCP-AUTH-077
+    // proves: MCP-AUTH-074, MCP-AUTH-075, MCP-AUTH-076, MCP-AUTH-077, R8707-01
     for (published, sent) in [(MCP, MCP), ("HTTPS://MCP.example/mcp", "HTTPS://MCP.example/mcp")] {
         let mut world = World::usual();
         world.document(INSERTED, resource(published, &[ISSUER]));
@@ -71,6 +75,7 @@ fn the_resource_is_sent_byte_for_byte_as_published() {
 
 #[test]
 fn an_endpoints_own_query_is_kept_and_cannot_shadow_ours() {
+    // proves: R9700-07
     let mut world = World::usual();
     let endpoint = "https://as.example/authorize?tenant=a%20b&response_type=token&state=fixed";
     world.document(SERVER, with(server(ISSUER), json!({ "authorization_endpoint": endpoint })));
@@ -83,7 +88,7 @@ fn an_endpoints_own_query_is_kept_and_cannot_shadow_ours() {
 
 #[test]
 fn scopes_come_from_the_challenge_then_from_the_resource_then_from_nowhere() {
-    // proves: MCP-AUTH-104, MCP-AUTH-112, MCP-AUTH-121
+    // proves: MCP-AUTH-104, MCP-AUTH-112, MCP-AUTH-121, MCP-SBP-043, R9728-12
     let scope = |challenge: Option<&str>, listed: serde_json::Value, offline: bool, before: Option<&str>| {
         let mut world = World::usual();
         world.document(INSERTED, with(resource(MCP, &[ISSUER]), json!({ "scopes_supported": listed })));

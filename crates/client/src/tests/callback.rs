@@ -19,6 +19,7 @@ fn state(url: &Url) -> String {
 #[test]
 fn the_issuer_of_the_answer_is_judged_by_the_table() {
     // proves: MCP-AUTH-089, MCP-AUTH-090, MCP-AUTH-091, MCP-AUTH-092, MCP-AUTH-093, MCP-AUTH-094, MIX-01
+    // proves: MCP-SBP-040, R9207-03, R9207-04, R9207-05, R9700-03
     for (promised, iss, taken) in [
         (json!(true), Some(ISSUER), true),
         (json!(true), None, false),
@@ -54,7 +55,7 @@ fn the_issuer_of_the_answer_is_judged_by_the_table() {
 
 #[test]
 fn issuers_are_compared_as_texts() {
-    // proves: MCP-AUTH-095, MIX-02
+    // proves: MCP-AUTH-095, MIX-02, R9207-03
     let issuer = "https://as.example/t1";
     for (raw, taken) in [
         ("https%3A%2F%2Fas.example%2Ft1", true),
@@ -103,7 +104,7 @@ fn an_error_from_the_wrong_issuer_is_neither_acted_on_nor_shown() {
 
 #[test]
 fn a_wrong_answer_does_not_spend_the_state() {
-    // proves: MIX-04, BRW-07, BCP-08, MCP-AUTH-080
+    // proves: MIX-04, BRW-07, BCP-08, MCP-AUTH-080, OA21-08, R9207-07
     let mut world = World::usual();
     world.browser(|url| {
         let state = state(url);

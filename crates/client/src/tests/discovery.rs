@@ -25,7 +25,7 @@ fn refused(world: &mut World) -> Code {
 
 #[test]
 fn without_a_challenge_the_well_known_places_are_asked_in_order() {
-    // proves: MCP-AUTH-012, MCP-AUTH-013, MCP-AUTH-014, MCP-AUTH-026
+    // proves: MCP-AUTH-012, MCP-AUTH-013, MCP-AUTH-014, MCP-AUTH-026, R9728-05
     let mut world = World::usual();
     world.run().unwrap();
     assert_eq!(world.urls()[..2], [INSERTED, SERVER]);
@@ -78,7 +78,7 @@ fn a_malformed_challenge_is_as_good_as_none() {
 
 #[test]
 fn metadata_is_not_fetched_from_elsewhere() {
-    // proves: DISC-01, DISC-06, MCP-SBP-016, MCP-SBP-017
+    // proves: DISC-01, DISC-06, MCP-SBP-016, MCP-SBP-017, R9728-11, R9728-15
     for place in [
         "http://169.254.169.254/latest",
         "http://localhost:6379/",
@@ -112,7 +112,7 @@ fn metadata_is_not_fetched_from_elsewhere() {
 
 #[test]
 fn the_metadata_must_describe_the_very_server() {
-    // proves: MCP-AUTH-016, DISC-05
+    // proves: MCP-AUTH-016, DISC-05, R9728-07, R9728-08, R9728-11
     for found in [
         "https://evil.example/mcp",
         "https://mcp.example/",
@@ -282,7 +282,7 @@ fn an_issuer_with_a_path_is_asked_in_its_own_order_and_never_at_the_root() {
 
 #[test]
 fn metadata_of_another_issuer_is_not_used() {
-    // proves: MCP-AUTH-027, MCP-AUTH-028, MIX-05
+    // proves: MCP-AUTH-027, MCP-AUTH-028, MIX-05, R8414-09, R8414-10
     for issuer in ["https://honest.example", "https://as.example/", "https://AS.example", "https://as.example:443", ""]
     {
         let mut world = World::usual();
@@ -297,7 +297,7 @@ fn metadata_of_another_issuer_is_not_used() {
 
 #[test]
 fn without_s256_no_login_is_started() {
-    // proves: CODE-11, MCP-AUTH-069, MCP-AUTH-070, MCP-AUTH-071
+    // proves: CODE-11, MCP-AUTH-069, MCP-AUTH-070, MCP-AUTH-071, OA21-08, R7636-02, R8414-05
     for methods in [json!(null), json!([]), json!(["plain"]), json!(["s256"]), json!(["S512"])] {
         for place in [SERVER, OPENID] {
             let mut world = World::usual();
@@ -311,7 +311,7 @@ fn without_s256_no_login_is_started() {
 
 #[test]
 fn endpoints_must_be_where_an_authorization_server_can_have_them() {
-    // proves: DISC-03, DISC-06, BRW-01, BRW-02, MCP-AUTH-124
+    // proves: DISC-03, DISC-06, BRW-01, BRW-02, MCP-AUTH-124, MCP-SBP-033, MCP-SBP-036
     for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint"] {
         for url in [
             "http://as.example/x",
@@ -361,7 +361,7 @@ fn only_authorization_servers_of_the_public_internet_serve_a_public_server() {
 
 #[test]
 fn requests_reach_private_addresses_only_for_a_server_that_is_there() {
-    // proves: DISC-01, MCP-SBP-016
+    // proves: DISC-01, MCP-SBP-016, R8707-01, R9728-15
     for (url, reach) in [
         ("https://mcp.example/mcp", Reach::Public),
         ("https://8.8.8.8/mcp", Reach::Public),

@@ -59,7 +59,7 @@ fn asking(world: &mut World) {
 
 #[test]
 fn a_login_is_bound_to_one_key_from_the_page_to_the_tokens() {
-    // proves: R9449-01, R9449-08, R9449-10
+    // proves: R9449-01, R9449-08, R9449-10, EXT-DRAFT-002
     let (mut world, seen) = world("DPoP");
     asking(&mut world);
     let tokens = world.run().unwrap().tokens;

@@ -13,7 +13,7 @@ const TOKEN: &str = "https://as.example/token";
 
 #[test]
 fn a_login_ends_with_tokens_for_this_server() {
-    // proves: MCP-AUTH-122, MCP-AUTH-126
+    // proves: MCP-AUTH-122, MCP-AUTH-126, OA21-25
     let mut world = World::usual();
     world.challenge("Bearer scope=\"a b\"");
     world.target.account = Some("work".into());
@@ -27,11 +27,68 @@ fn a_login_ends_with_tokens_for_this_server() {
     assert_eq!(tokens.granted.as_ref().unwrap().to_string(), "a b");
     assert_eq!(tokens.generation, 0);
 
-    world.tokens(json!({ "access_token": "at", "token_type": "bEARER", "scope": "a" }));
+    let unknown = json!({ "access_token": "at", "token_type": "bEARER", "scope": "a", "example": { "deep": [1] } });
+    world.tokens(unknown);
     let tokens = world.run().unwrap().tokens;
     assert!(tokens.expires_at.is_none() && tokens.refresh_token.is_none());
     assert_eq!(tokens.granted.unwrap().to_string(), "a");
     assert_eq!(tokens.requested.unwrap().to_string(), "a b");
+}
+
+#[test]
+fn no_announced_life_makes_a_token_end_at_once_or_the_program_stop() {
+    // proves: KEY-13
+    for (said, end) in [
+        (json!(null), None),
+        (json!(0), None),
+        (json!(-1), None),
+        (json!("soon"), None),
+        (json!({}), None),
+        (json!("60"), Some(60)),
+        (json!(1e30), Some(i64::MAX)),
+        (json!(u64::MAX), Some(i64::MAX)),
+    ] {
+        let mut world = World::usual();
+        let answer = json!({ "access_token": "at", "token_type": "Bearer", "refresh_token": "rt", "expires_in": said });
+        world.tokens(answer);
+        let tokens = world.run().unwrap().tokens;
+        let expected = end.map(|end| Timestamp::from_unix(NOW.as_unix().saturating_add(end)));
+        assert_eq!(tokens.expires_at, expected, "{said}");
+        assert!(!tokens.is_ending(255, NOW), "{said}: it is sent before it is renewed");
+        // A clock that is set back, or far ahead, changes only when that is.
+        let (past, future) = (Timestamp::from_unix(0), Timestamp::from_unix(i64::MAX));
+        assert!(!tokens.is_ending(255, past) && tokens.is_ending(255, future) == end.is_some(), "{said}");
+        assert!(tokens.can_be_renewed());
+    }
+}
+
+#[test]
+fn what_an_earlier_version_stored_is_read_and_a_later_ones_additions_do_no_harm() {
+    // proves: FCL-13
+    // As it was stored before tokens had a type, a way in which they were got, or an account.
+    let earliest = json!({
+        "resource": MCP, "audience": MCP, "access_token": "at-0", "refresh_token": "rt-0", "issued_at": 1, "generation": 3,
+        "server": {
+            "issuer": ISSUER, "code_challenge_methods_supported": ["S256"],
+            "authorization_endpoint": format!("{ISSUER}/authorize"), "token_endpoint": TOKEN,
+        },
+        "client": {
+            "issuer": ISSUER, "client_id": "c", "auth_method": "none", "registration": "dynamic",
+            "redirect_uri": "http://127.0.0.1/callback",
+        },
+    });
+    let mut later = earliest.clone();
+    for place in ["", "/server", "/client"] {
+        let object = later.pointer_mut(place).unwrap().as_object_mut().unwrap();
+        object.insert("of_tomorrow".into(), json!({ "deep": [1] }));
+    }
+    for record in [earliest, later] {
+        let tokens = StoredTokens::from_stored(serde_json::from_value(record).unwrap()).unwrap();
+        assert_eq!((shown(&tokens), tokens.generation), ("Bearer at-0".parse().unwrap(), 3));
+        assert!(tokens.can_be_renewed());
+        let (_, request) = Refresh::start(tokens, None, World::usual().target.reach, NOW, &mut Counting(1)).unwrap();
+        assert_eq!(doorward_types::form::Form::parse(&request.body).unwrap().get("refresh_token"), Some("rt-0"));
+    }
 }
 
 #[test]

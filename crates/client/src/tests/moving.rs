@@ -31,7 +31,7 @@ fn moved() -> World {
 
 #[test]
 fn a_changed_authorization_server_is_told_and_gets_nothing_of_the_old_one() {
-    // proves: MCP-AUTH-018, MCP-AUTH-019, MCP-AUTH-065, MCP-AUTH-066, MIX-07, DISC-13
+    // proves: MCP-AUTH-018, MCP-AUTH-019, MCP-AUTH-065, MCP-AUTH-066, MIX-07, DISC-13, FCL-05, R9207-06, R9728-14
     let before = World::usual().run().unwrap().tokens;
     let mut world = moved();
     world.stored = Some(before.client.clone());
@@ -76,7 +76,7 @@ fn a_server_that_drops_pkce_later_is_refused_like_any_other() {
 
 #[test]
 fn endpoints_that_lie_at_different_hosts_are_named_before_anybody_signs_in() {
-    // proves: MIX-09
+    // proves: MIX-09, R9728-14
     let mut world = World::usual();
     let elsewhere = json!({ "authorization_endpoint": "https://accounts.google.com/o/oauth2/v2/auth" });
     world.document(SERVER, with(server(ISSUER), elsewhere));
@@ -93,7 +93,7 @@ fn endpoints_that_lie_at_different_hosts_are_named_before_anybody_signs_in() {
 
 #[test]
 fn another_servers_code_goes_nowhere() {
-    // proves: BCP-05, BCP-24
+    // proves: BCP-05, BCP-24, BRW-15, OA21-09
     let mut paths = BTreeSet::new();
     for seed in 0..50 {
         let mut entropy = crate::scripted::Counting(seed);
@@ -114,7 +114,7 @@ fn another_servers_code_goes_nowhere() {
 
 #[test]
 fn verifiers_and_states_are_long_never_repeated_and_never_shown() {
-    // proves: CODE-10
+    // proves: CODE-10, OA21-28, R7636-01
     let mut seen = BTreeSet::new();
     for seed in 0..1000 {
         let mut entropy = crate::scripted::Counting(seed);

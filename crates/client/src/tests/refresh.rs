@@ -62,7 +62,7 @@ fn scopes_are_sent_only_when_they_are_fewer() {
 
 #[test]
 fn a_refresh_renews_what_came_and_keeps_the_rest() {
-    // proves: MCP-AUTH-117, MCP-AUTH-122
+    // proves: MCP-AUTH-117, MCP-AUTH-122, OA21-40
     let rotated = json!({ "access_token": "at-2", "token_type": "Bearer", "expires_in": 60, "refresh_token": "rt-2", "scope": "a" });
     let Refreshed::New(new) = refresh(tokens(), ok(&rotated)) else { panic!() };
     assert_eq!(new.refresh_token.as_ref().unwrap().expose(), "rt-2");

@@ -76,7 +76,7 @@ fn the_ways_to_an_identifier_are_tried_in_order() {
 
 #[test]
 fn a_registration_says_what_this_client_is() {
-    // proves: MCP-AUTH-057, MCP-AUTH-058, MCP-AUTH-081, MCP-AUTH-120, R7591-02
+    // proves: MCP-AUTH-057, MCP-AUTH-058, MCP-AUTH-081, MCP-AUTH-120, R7591-02, BRW-19, R7591-06
     let mut world = World::usual();
     world.challenge("Bearer scope=\"b a\"");
     world.run().unwrap();
@@ -127,7 +127,7 @@ fn the_method_that_is_asked_for_is_one_that_the_server_lists() {
 
 #[test]
 fn what_was_registered_counts_and_not_what_was_asked_for() {
-    // proves: R7591-15, MCP-AUTH-125
+    // proves: R7591-15, MCP-AUTH-125, OA21-15
     let basic = "Basic Y2xpZW50K2lkOnMlMkZw";
     let answers = [
         (json!({ "client_secret": "s/p", "token_endpoint_auth_method": "client_secret_basic" }), Some(basic), None),
@@ -189,7 +189,7 @@ fn a_refused_registration_is_explained() {
 
 #[test]
 fn a_client_is_used_only_where_it_was_registered() {
-    // proves: MCP-AUTH-018, MCP-AUTH-019, MCP-AUTH-064, MCP-AUTH-065, MCP-AUTH-066, MIX-07
+    // proves: MCP-AUTH-018, MCP-AUTH-019, MCP-AUTH-064, MCP-AUTH-065, MCP-AUTH-066, MIX-07, R9207-06
     // The store answers with another server's client: it is not used, and this one is registered anew.
     let mut world = World::usual();
     (world.stored, world.confused_store) = (Some(stored(ISSUER, "known")), true);

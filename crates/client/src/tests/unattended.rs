@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Code, Got, Refresh, Refreshed, StoredTokens,
     scripted::{Counting, ISSUER, MCP, NOW, World, answer, resource, server, with},
-    target::{Enterprise, Grant, PreRegistered},
+    target::{Enterprise, Grant, MetadataDocument, PreRegistered},
 };
 
 const TOKEN: &str = "https://as.example/token";
@@ -272,6 +272,77 @@ fn an_assertion_for_another_server_or_of_another_kind_is_not_shown() {
         assert_eq!(failed.code(), Code::BadTokenAnswer, "{exchange}");
         assert!(world.sent_to(TOKEN).is_empty());
     }
+}
+
+#[test]
+fn a_server_that_takes_no_such_assertions_is_told_from_one_that_does_not_say() {
+    // proves: EXT-EMA-018, MCP-EXT-002
+    let id_jag = "urn:ietf:params:oauth:grant-profile:id-jag";
+    for (listed, good) in [(json!(null), true), (json!(["x", id_jag]), true), (json!(["x"]), false)] {
+        let mut world = organisation(200, &jag(&json!(ISSUER)));
+        let lists = json!({ "authorization_grant_profiles_supported": listed, "authorization_endpoint": null });
+        world.document(METADATA, with(server(ISSUER), lists));
+        match world.run() {
+            Ok(_) => assert!(good, "{listed}"),
+            Err(failed) => {
+                assert!(!good && failed.code() == Code::NoAssertion && failed.why().contains(id_jag), "{failed}");
+                assert!(world.sent.iter().all(|sent| sent.method == "GET" && !sent.url.starts_with(IDP)));
+            }
+        }
+    }
+}
+
+#[test]
+fn each_token_of_the_organisation_is_had_with_a_new_assertion() {
+    // proves: EXT-EMA-017
+    let mut world = organisation(200, &jag(&json!(ISSUER)));
+    let mut made = 0;
+    world.route("POST https://idp.example/token", move |_| {
+        made += 1;
+        let assertion = jwt(&json!({ "aud": ISSUER, "n": made }));
+        Ok(answer(200, &with(jag(&json!(ISSUER)), json!({ "access_token": assertion.expose() }))))
+    });
+    world.tokens(json!({ "access_token": "at-1", "token_type": "Bearer", "expires_in": 60 }));
+    let tokens = world.run().unwrap().tokens;
+    // Nothing of the provider's is kept: it is asked again, with what it said at sign-in.
+    assert!(!tokens.can_be_renewed() && world.target.takes(&tokens));
+    let failed = Refresh::start(tokens, None, world.target.reach, NOW, &mut Counting(1)).unwrap_err();
+    assert_eq!(failed.code(), Code::LoginNeeded);
+    world.run().unwrap();
+    let sent = world.sent_to(TOKEN);
+    assert_eq!(sent.len(), 2);
+    assert_ne!(sent[0].form().get("assertion"), sent[1].form().get("assertion"));
+}
+
+#[test]
+fn a_program_with_a_document_needs_no_registration_to_show_an_assertion() {
+    // proves: EXT-EMA-012
+    let mut world = organisation(200, &jag(&json!(ISSUER)));
+    world.target.clients.clear();
+    let takes = json!({ "client_id_metadata_document_supported": true, "authorization_endpoint": null });
+    world.document(METADATA, with(server(ISSUER), takes));
+    let id = "https://client.example/client.json";
+    let redirect_uri = doorward_types::RedirectUri::parse("http://127.0.0.1/callback").unwrap();
+    world.target.metadata_document = Some(MetadataDocument { url: ClientId::parse(id).unwrap(), redirect_uri });
+    world.run().unwrap();
+    assert_eq!(world.sent_to(TOKEN)[0].form().get("client_id"), Some(id));
+    assert!(world.sent_to("https://as.example/register").is_empty());
+}
+
+#[test]
+fn a_client_without_a_person_asks_for_what_it_had_and_what_the_challenge_names() {
+    // proves: MCP-AUTH-111
+    let mut world = world(Grant::ClientCredentials, vec![with_secret("robot")]);
+    world.target.requested_before = ScopeSet::parse("a").ok();
+    world.challenge("Bearer error=\"insufficient_scope\", scope=\"w\"");
+    world.run().unwrap();
+    nobody_was_asked(&world);
+    assert_eq!(world.sent_to(TOKEN)[0].form().get("scope"), Some("a w"));
+    // What it may not have ends it.
+    let no = json!({ "error": "invalid_scope" });
+    world.route(&format!("POST {TOKEN}"), move |_| Ok(answer(400, &no)));
+    assert_eq!(world.run().unwrap_err().code(), Code::TokenRefused);
+    assert_eq!(world.sent_to(TOKEN).len(), 2);
 }
 
 #[test]

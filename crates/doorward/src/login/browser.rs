@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn only_web_pages_are_opened() {
-        // proves: BRW-01, BRW-02, BRW-03
+        // proves: BRW-01, BRW-02, BRW-03, MCP-SBP-033
         for good in ["https://as.example/authorize?a=b&c=%22", "http://127.0.0.1:9/x", "http://localhost/"] {
             assert!(may_open(&Url::parse(good).unwrap()), "{good}");
         }
@@ -157,9 +157,14 @@ mod tests {
             "https://accounts.google.com@evil.example/",
             "https://a:b@evil.example/",
             "http://127.0.0.1.evil.example/",
+            // Nobody has heard of this one, and that is enough.
+            "not-invented-yet://as.example/",
         ] {
             assert!(Url::parse(bad).map_or(true, |url| !may_open(&url)), "{bad}");
         }
+        // A name that only looks like another is shown as it goes over the wire.
+        let lookalike = Url::parse("https://\u{430}s.example/authorize").unwrap();
+        assert!(lookalike.as_str().starts_with("https://xn--"), "{lookalike}");
     }
 
     #[test]

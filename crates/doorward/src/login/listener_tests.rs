@@ -40,7 +40,7 @@ fn status(answer: &str) -> &str {
 
 #[tokio::test]
 async fn the_browser_waits_for_its_page_and_gets_no_word_of_its_own_back() {
-    // proves: BRW-08
+    // proves: BRW-08, MCP-SBP-037, OA21-53, R8252-05
     let (mut listener, port) = hold().await;
     assert_eq!(listener.redirect_uri(), format!("http://127.0.0.1:{port}{PATH}"));
     let query = "error=x&error_description=%3Cscript%3Ealert(1)%3C/script%3E&state=%3Cimg%20src=x%3E&code=S3CRET";
@@ -164,7 +164,7 @@ async fn silent_connections_do_not_keep_the_browser_out() {
 
 #[tokio::test]
 async fn only_this_computer_can_reach_the_port() {
-    // proves: BRW-06, BRW-10
+    // proves: BRW-06, BRW-10, OA21-53, R8252-05
     let (_listener, port) = hold().await;
     // The port is ours alone: nobody can listen at the same place.
     assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_err());
@@ -213,7 +213,7 @@ async fn a_port_that_somebody_else_answers_by_its_name_is_not_used() {
 
 #[tokio::test]
 async fn either_loopback_address_will_do_where_nothing_is_registered() {
-    // proves: BRW-12
+    // proves: BRW-12, OA21-53
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         return;
     }
@@ -242,7 +242,7 @@ async fn either_loopback_address_will_do_where_nothing_is_registered() {
 
 #[tokio::test]
 async fn a_parameter_that_names_another_page_leads_nowhere() {
-    // proves: BCP-15
+    // proves: BCP-15, OA21-11
     let (mut listener, port) = hold().await;
     let query = "code=x&state=y&next=https://evil.example&redirect=//evil.example&Location=https://evil.example";
     let browser = tokio::spawn(raw(port, get(port, &format!("{PATH}?{query}"), "")));

@@ -42,7 +42,7 @@ fn login(person: &Person, flags: &[&str], variables: &[(&str, &str)]) -> (Option
 
 #[tokio::test]
 async fn requests_go_through_the_proxy_that_is_named() {
-    // proves: DISC-17
+    // proves: DISC-17, MCP-SBP-020
     let person = Person::new();
     let (url, asked) = proxy();
     let through = [

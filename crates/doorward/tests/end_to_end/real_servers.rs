@@ -116,6 +116,7 @@ async fn again(person: &Person, server: &Theirs, mut first: Stdio) {
 
 #[tokio::test]
 async fn server_everything_over_both_of_its_transports() {
+    // proves: MCP-AUTH-001
     let program = foreign("npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js");
     for (transport, path) in [("streamableHttp", "/mcp"), ("sse", "/sse")] {
         let server = Theirs::at_port(path, |port| {

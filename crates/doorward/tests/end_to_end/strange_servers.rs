@@ -95,7 +95,7 @@ fn registered(request: &[u8]) -> Value {
 
 #[test]
 fn metadata_is_read_at_either_address() {
-    // proves: MCP-AUTH-022, MCP-AUTH-026
+    // proves: MCP-AUTH-022, MCP-AUTH-026, BRW-16, R8252-01
     for place in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
         let strange = Strange::start(move |base, path| match path {
             "/.well-known/oauth-protected-resource/mcp" => Some(resource(base)),
@@ -110,7 +110,7 @@ fn metadata_is_read_at_either_address() {
 
 #[test]
 fn only_web_addresses_are_opened() {
-    // proves: MCP-SBP-031, MCP-SBP-032, MCP-SBP-034
+    // proves: MCP-SBP-031, MCP-SBP-032, MCP-SBP-034, MCP-SBP-035, MCP-SBP-036
     let touched = tempfile::TempDir::new().unwrap();
     let file = touched.path().join("touched");
     let quoted = format!("http://localhost/$(touch${{IFS}}{0})`touch {0}`;touch {0}", file.display());

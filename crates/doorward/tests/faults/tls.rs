@@ -155,7 +155,7 @@ fn refused(port: u16, roots: Option<&str>, seconds: &str, what: &str) -> String 
 
 #[test]
 fn only_a_server_that_proves_its_name_is_spoken_to() {
-    // proves: DISC-14, FCL-17
+    // proves: DISC-14, FCL-17, R6750-06, R9728-11
     let authority = Authority::new();
     let roots = roots(&authority);
     let good = server(&authority.certificate("DNS:localhost"), &["http/1.1"]);
@@ -201,7 +201,7 @@ fn a_connection_that_breaks_below_http_is_told_in_time() {
 
 #[test]
 fn a_login_at_such_a_server_ends_in_words_too() {
-    // proves: DISC-14, FCL-01
+    // proves: DISC-14, FCL-01, R8414-12
     let authority = Authority::new();
     let good = server(&authority.certificate("DNS:localhost"), &["h2", "http/1.1"]);
     let ended = server(&authority.expired("DNS:localhost"), &[]);

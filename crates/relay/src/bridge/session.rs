@@ -129,3 +129,24 @@ pub(super) fn session_id(headers: &HeaderMap) -> Option<HeaderValue> {
         id
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_named_in_visible_characters_and_its_name_is_not_shown() {
+        // proves: MCP-HTTP-022
+        let named = |name: &'static [u8]| {
+            session_id(&HeaderMap::from_iter([(headers::SESSION, HeaderValue::from_bytes(name).unwrap())]))
+        };
+        let id = named(b"5ess-1on").unwrap();
+        assert_eq!(id, "5ess-1on");
+        let sent = HeaderMap::from_iter([(headers::SESSION, id)]);
+        assert!(sent[headers::SESSION].is_sensitive() && !format!("{sent:?}").contains("5ess"), "{sent:?}");
+        for bad in [&b""[..], b"a b", b"a\tb", b"\xc3\xa9"] {
+            assert!(named(bad).is_none(), "{bad:?}");
+        }
+        assert!(session_id(&HeaderMap::new()).is_none());
+    }
+}

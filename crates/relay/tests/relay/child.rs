@@ -27,7 +27,7 @@ async fn failed(caller: &Caller<'_>, name: &str, arguments: Value) -> String {
 
 #[tokio::test]
 async fn a_child_gets_its_own_environment_and_three_descriptors() {
-    // proves: STDIO-01, STDIO-03, STDIO-04
+    // proves: STDIO-01, STDIO-03, STDIO-04, MCP-AUTH-003
     let odd = ["-x", "two words", ";id", "$(id)", "`id`", "|", "a\nb", "'\"", "*", "%PATH%"];
     let mut settings = settings(&["legacy"]);
     let mut command = command(&["legacy"]);

@@ -130,7 +130,7 @@ async fn only_json_of_a_bounded_size_is_taken() {
 
 #[tokio::test]
 async fn the_body_decides_and_the_headers_must_agree() {
-    // proves: MCPP-03, MCPP-04, MCP-HTTP-017, MCP-PX-06
+    // proves: MCPP-03, MCPP-04, MCP-HTTP-017, MCP-PX-06, MCP-PX-04
     let world = World::new(&["legacy"]);
     let caller = world.caller_with("ann", "client", "mcp:read");
     let wipe = modern(1, "tools/call", tool("wipe", json!({})));
@@ -146,6 +146,23 @@ async fn the_body_decides_and_the_headers_must_agree() {
     let wipe = legacy(1, "tools/call", tool("wipe", json!({})));
     let spoof = session.request("POST").header("mcp-name", "echo").header("mcp-protocol-version", "2025-06-18");
     assert_eq!(status(&session, spoof, &wipe.to_string()).await, 403);
+}
+
+#[tokio::test]
+async fn what_a_caller_calls_itself_decides_nothing() {
+    // proves: MCP-ADJ-002
+    let world = World::new(&["legacy"]);
+    let caller = world.caller_with("ann", "client", "mcp:read");
+    for name in ["admin", "doorward", "claude-code", ""] {
+        let info = json!({ "name": name, "version": "1", "title": "mcp:danger" });
+        let with = |tool: Value| {
+            let mut params = tool;
+            params["_meta"] = json!({ format!("{META}clientInfo"): info });
+            modern(1, "tools/call", params)
+        };
+        assert_eq!(caller.post(&with(tool("wipe", json!({})))).await.0, 403, "{name}");
+        assert_eq!(caller.post(&with(tool("who", json!({})))).await.0, 200, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::support::*;
 
 #[tokio::test]
 async fn a_session_is_needed_and_is_its_owners_alone() {
-    // proves: MCPP-08, MCP-HTTP-021, MCP-HTTP-020
+    // proves: MCPP-08, MCP-HTTP-021, MCP-HTTP-020, MCP-ADJ-003
     let world = World::new(&["legacy"]);
     let mut ann = world.caller("ann");
     ann.initialize("2025-11-25").await;

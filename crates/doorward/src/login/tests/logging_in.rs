@@ -117,7 +117,7 @@ async fn a_page_that_nobody_finished_is_not_followed_by_another() {
 
 #[tokio::test]
 async fn a_no_is_shown_told_and_remembered() {
-    // proves: BRW-13, STEP-04
+    // proves: BRW-13, STEP-04, MCP-SBP-043
     let world = World::new().await;
     let manager = world.manager(world.curl()).await;
     let headers = challenge(FIRST);

@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test]
 async fn requests_run_at_once_and_each_has_its_answer() {
-    // proves: MCP-HTTP-005, MCP-HTTP-006, MCP-HTTP-012, MCP-AUTH-126, MCP-AUTH-127
+    // proves: MCP-HTTP-005, MCP-HTTP-006, MCP-HTTP-012, MCP-AUTH-126, MCP-AUTH-127, MCP-ADJ-003, OA21-42
     let (both, mut waiting) = mpsc::channel::<()>(2);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let held = Arc::clone(&gate);

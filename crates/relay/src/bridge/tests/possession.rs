@@ -15,7 +15,7 @@ fn now() -> Timestamp {
 
 #[tokio::test]
 async fn each_request_has_a_proof_of_its_own_with_the_newest_nonce() {
-    // proves: R9449-01, R9449-09, EXT-05
+    // proves: R9449-01, R9449-09, EXT-05, EXT-DRAFT-001, EXT-DRAFT-002
     let server = Server::start(|got, mut caller| async move {
         let nonces = Nonces::new(b"key", "resource");
         let url = Url::parse(&format!("http://{}{}", got.header("host").unwrap(), got.path())).unwrap();
