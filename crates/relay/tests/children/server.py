@@ -14,6 +14,7 @@ VERSION = next((flag[10:] for flag in FLAGS if flag.startswith("--version=")), N
 OUT = threading.Lock()
 GO = threading.Event()
 SEEN = []
+CALLED = []
 CANCELLED = []
 ANSWERS = {}
 LISTENS = {}
@@ -83,13 +84,16 @@ def call(id, params, line):
         time.sleep(given.get("delay", 0))
         return text(given)
     if name == "seen":
-        return text({"seen": SEEN, "cancelled": CANCELLED, "level": STATE["level"], "subscribed": STATE["subscribed"]})
+        return text({"seen": SEEN, "called": CALLED, "cancelled": CANCELLED, "level": STATE["level"], "subscribed": STATE["subscribed"]})
     if name == "raw":
         return text(line)
     if name == "who":
         return text(str(os.getpid()))
     if name == "slow":
-        time.sleep(given.get("seconds", 1))
+        if "seconds" in given:
+            time.sleep(given["seconds"])
+        else:
+            GO.wait(120)
         return text("slow")
     if name == "progress":
         for step in range(given.get("steps", 3)):
@@ -135,7 +139,7 @@ def call(id, params, line):
     if name == "ask":
         send({"jsonrpc": "2.0", "id": "a", "method": "ping"})
         send({"jsonrpc": "2.0", "id": id, "method": "sampling/createMessage", "params": {}})
-        end = time.time() + 10
+        end = time.time() + 60
         while len(ANSWERS) < 2 and time.time() < end:
             time.sleep(0.01)
         return text(ANSWERS)
@@ -207,7 +211,7 @@ def answer(message, line):
         }
     if method == "tools/list":
         if "--list-waits" in FLAGS:
-            GO.wait(20)
+            GO.wait(120)
         page = int(params.get("cursor", "0"))
         names = sorted(TOOLS)
         result = {"tools": [
@@ -268,6 +272,8 @@ def main():
     for line in sys.stdin:
         message = json.loads(line)
         SEEN.append(message.get("method"))
+        if message.get("method") == "tools/call":
+            CALLED.append(message["params"]["name"])
         if "method" not in message:
             ANSWERS[str(message["id"])] = message.get("result", message.get("error", {}).get("code"))
         elif message["method"] == "server/discover" and "--silent-probe" in FLAGS:

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     os::unix::ffi::OsStringExt,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use doorward_relay::{InvalidCommand, Settings};
@@ -91,10 +91,7 @@ async fn a_crash_fails_each_open_call_once_and_the_next_call_starts_a_new_child(
         session.initialize("2025-11-25").await;
         let legacy_silent = legacy("l", "tools/call", tool("silent", json!({})));
         let (open, legacy_open, why) = tokio::join!(caller.post(&silent), session.post(&legacy_silent), async {
-            until("both calls have arrived", || async {
-                caller.seen().await["seen"].to_string().matches("tools/call").count() >= 4
-            })
-            .await;
+            until("both calls have arrived", || async { caller.called("silent").await == 2 }).await;
             failed(&caller, name, json!({})).await
         });
         assert!(why.contains(status), "{why}");
@@ -164,14 +161,24 @@ async fn silence_ends_with_a_time_out_and_a_cancellation() {
     // proves: STDIO-05, STDIO-06
     let world = World::limited(&["legacy"], |limits| limits.request_timeout = Duration::from_millis(500));
     let caller = world.caller("ann");
-    let pid = caller.tool("who", json!({})).await;
+    // On a busy machine any other call may be too slow as well.
+    let at_last = async |caller: &Caller<'_>, name: &str, enough: &dyn Fn(&str) -> bool| {
+        let mut said = None;
+        until("it answers in time", async || {
+            said = caller.try_tool(name).await.filter(|said| enough(said));
+            said.is_some()
+        })
+        .await;
+        said.unwrap()
+    };
+    let pid = at_last(&caller, "who", &|_| true).await;
     let why = failed(&caller, "silent", json!({})).await;
     assert!(why.contains("did not answer within 0.5 s"), "{why}");
-    assert_eq!(caller.seen().await["cancelled"].as_array().unwrap().len(), 1);
+    at_last(&caller, "seen", &|seen| !parsed(seen)["cancelled"].as_array().unwrap().is_empty()).await;
     // A line that is begun and never ended, and a stopped process, are silence too.
     failed(&caller, "partial", json!({})).await;
     let bob = world.caller("bob");
-    let bobs = bob.tool("who", json!({})).await;
+    let bobs = at_last(&bob, "who", &|_| true).await;
     failed(&bob, "stop", json!({})).await;
     failed(&bob, "echo", json!({})).await;
     assert!(is_alive(&pid) && is_alive(&bobs));
@@ -196,17 +203,24 @@ async fn a_child_that_says_nothing_at_all_is_given_up() {
 #[tokio::test]
 async fn a_child_that_does_not_read_holds_up_nobody_else() {
     // proves: STDIO-07
-    let world = World::limited(&["legacy"], |limits| limits.write_timeout = Duration::from_millis(500));
-    let (ann, bob) = (world.caller("ann"), world.caller("bob"));
-    ann.tool("unreading", json!({})).await;
-    bob.tool("echo", json!({})).await;
-    let big = "x".repeat(1 << 20);
-    let started = Instant::now();
-    let (why, quick) = tokio::join!(failed(&ann, "echo", json!({ "big": big })), bob.tool("echo", json!({})));
-    assert_eq!(quick, "{}");
-    assert!(why.contains("did not read its input for 0.5 s"), "{why}");
-    assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(ann.tool("echo", json!({})).await, "{}");
+    for (patience, told) in [(2 * WAIT, false), (Duration::from_millis(500), true)] {
+        let world = World::limited(&["legacy"], |limits| limits.write_timeout = patience);
+        let (ann, bob) = (world.caller("ann"), world.caller("bob"));
+        ann.tool("unreading", json!({})).await;
+        bob.tool("echo", json!({})).await;
+        let held_up = failed(&ann, "echo", json!({ "big": "x".repeat(1 << 20) }));
+        if told {
+            let why = held_up.await;
+            assert!(why.contains("did not read its input for 0.5 s"), "{why}");
+            assert_eq!(ann.tool("echo", json!({})).await, "{}");
+        } else {
+            tokio::select! {
+                biased;
+                why = held_up => panic!("{why}"),
+                quick = bob.tool("echo", json!({})) => assert_eq!(quick, "{}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -241,14 +255,11 @@ async fn shutdown_is_orderly_and_has_an_end() {
             pids.push(world.caller(subject).tool("who", json!({})).await);
         }
         let ann = world.caller("ann");
-        let started = Instant::now();
         let (open, ()) = tokio::join!(failed(&ann, "silent", json!({})), async {
-            until("the call is open", || async { ann.seen().await["seen"].to_string().matches("call").count() >= 3 })
-                .await;
-            world.gateway.shutdown().await;
+            until("the call is open", || async { ann.called("silent").await == 1 }).await;
+            tokio::time::timeout(WAIT, world.gateway.shutdown()).await.expect("it has an end");
         });
         assert!(open.contains("stopped by the gateway"), "{open}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         assert!(pids.iter().all(|pid| !is_alive(pid)));
         let (status, answer) = world.caller("ann").post(&modern(1, "tools/list", json!({}))).await;
         assert_eq!((status.as_u16(), &answer["error"]["code"]), (503, &json!(-32603)));
@@ -262,14 +273,13 @@ async fn children_calls_and_sessions_are_counted() {
         limits.max_children = 2;
         limits.max_in_flight = 3;
         limits.max_sessions = 2;
-        limits.idle_child = Duration::from_millis(700);
     });
     let (ann, bob, eve) = (world.caller("ann"), world.caller("bob"), world.caller("eve"));
-    let pid = ann.tool("who", json!({})).await;
+    ann.tool("who", json!({})).await;
     bob.tool("who", json!({})).await;
     let (status, answer) = eve.post(&modern(1, "tools/list", json!({}))).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
-    let echo = |id: i64| modern(id, "tools/call", tool("echo", json!({ "delay": 0.3 })));
+    let echo = |id: i64| modern(id, "tools/call", tool("echo", json!({ "delay": 1 })));
     let bodies: Vec<_> = (0..5).map(echo).collect();
     let mut statuses: Vec<u16> = join_all(bodies.iter().map(|body| ann.post(body)))
         .await
@@ -282,7 +292,17 @@ async fn children_calls_and_sessions_are_counted() {
         let body = legacy(0, "initialize", json!({ "protocolVersion": "2025-11-25" })).to_string();
         assert_eq!(ann.send(ann.request("POST"), body).await.status().as_u16(), expected);
     }
-    // A child that nobody needs is stopped, and makes room.
+}
+
+#[tokio::test]
+async fn a_child_that_nobody_needs_is_stopped_and_makes_room() {
+    // proves: HTTP-05, STDIO-02
+    let world = World::limited(&["legacy"], |limits| {
+        limits.max_children = 1;
+        limits.idle_child = Duration::from_millis(300);
+    });
+    let (ann, eve) = (world.caller("ann"), world.caller("eve"));
+    let pid = ann.tool("who", json!({})).await;
     until("the child is stopped", || async { !is_alive(&pid) }).await;
     until("there is room", || async { eve.post(&modern(1, "tools/list", json!({}))).await.0 == StatusCode::OK }).await;
 }

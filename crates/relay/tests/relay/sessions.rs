@@ -145,8 +145,10 @@ async fn hanging_up_does_not_cancel_but_saying_so_does() {
     let slow = |id: &str| legacy(id, "tools/call", tool("silent", json!({})));
     // The first caller hangs up while its call is open.
     let body = slow("a").to_string();
-    let hung_up = tokio::time::timeout(Duration::from_millis(300), ann.send(ann.request("POST"), body)).await;
-    assert!(hung_up.is_err());
+    tokio::select! {
+        answer = ann.send(ann.request("POST"), body) => panic!("{}", answer.status()),
+        () = until("the call has arrived", || async { ann.called("silent").await == 1 }) => {}
+    }
     assert_eq!(ann.seen().await["cancelled"], json!([]));
     // It may still cancel it afterwards; ids are compared by what they mean.
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"\u0061"}}"#;
@@ -156,10 +158,7 @@ async fn hanging_up_does_not_cancel_but_saying_so_does() {
     let waiting = slow("b");
     let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "b" } });
     let cancelling = async {
-        until("the call has arrived", || async {
-            ann.seen().await["seen"].as_array().unwrap().iter().filter(|m| *m == "tools/call").count() >= 5
-        })
-        .await;
+        until("the call has arrived", || async { ann.called("silent").await == 2 }).await;
         ann.post(&cancel).await;
     };
     let ((status, answer), ()) = tokio::join!(ann.post(&waiting), cancelling);
@@ -169,7 +168,10 @@ async fn hanging_up_does_not_cancel_but_saying_so_does() {
     let mut other = world.caller("ann");
     other.initialize("2025-11-25").await;
     let body = slow("c").to_string();
-    let _ = tokio::time::timeout(Duration::from_millis(300), ann.send(ann.request("POST"), body)).await;
+    tokio::select! {
+        answer = ann.send(ann.request("POST"), body) => panic!("{}", answer.status()),
+        () = until("the call has arrived", || async { ann.called("silent").await == 3 }) => {}
+    }
     let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "c" } });
     other.post(&cancel).await;
     assert_eq!(ann.seen().await["cancelled"].as_array().unwrap().len(), 2);

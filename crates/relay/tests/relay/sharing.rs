@@ -118,12 +118,13 @@ async fn a_log_message_reaches_only_a_caller_who_can_be_its_cause() {
     assert_eq!(heard(call(2, Some("error"), 0.0)).await, ["error"]);
     assert!(heard(call(3, None, 0.0)).await.is_empty());
     // With another call open, nobody can tell whose it is: neither hears it.
-    let mut silent = tool("slow", json!({ "seconds": 2 }));
+    let mut silent = tool("slow", json!({}));
     silent["_meta"] = json!({ format!("{META}logLevel"): "debug" });
     let mut other = caller.stream(&modern(4, "tools/call", silent)).await;
     for id in 5..10 {
         assert!(heard(call(id, Some("debug"), 0.0)).await.is_empty());
     }
+    caller.go().await;
     assert_eq!(other.next().await.unwrap()["id"], 4, "{}", other.text());
 }
 

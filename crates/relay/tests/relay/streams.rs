@@ -1,6 +1,6 @@
 //! Answers that take their time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
@@ -10,23 +10,27 @@ use crate::support::*;
 #[tokio::test]
 async fn an_answer_is_json_and_becomes_a_stream_when_it_takes_long() {
     // proves: MCPP-14
+    let patient = World::limited(&["legacy"], |limits| limits.stream_after = WAIT);
+    let caller = patient.caller("ann");
+    let quick = modern(1, "tools/call", tool("echo", json!({})));
+    let response = caller.send(caller.mirrored(&quick), quick.to_string()).await;
+    assert_eq!(response.headers()["content-type"], "application/json");
     let world = World::limited(&["legacy"], |limits| {
         limits.stream_after = Duration::from_millis(200);
         limits.keep_alive = Duration::from_millis(100);
     });
     let caller = world.caller("ann");
-    caller.tool("echo", json!({})).await;
-    let quick = modern(1, "tools/call", tool("echo", json!({})));
-    let response = caller.send(caller.mirrored(&quick), quick.to_string()).await;
-    assert_eq!(response.headers()["content-type"], "application/json");
-    let slow = modern(2, "tools/call", tool("slow", json!({ "seconds": 0.6 })));
+    let slow = modern(2, "tools/call", tool("slow", json!({})));
     let mut stream = caller.stream(&slow).await;
     assert_eq!(stream.headers["content-type"], "text/event-stream");
     assert_eq!(stream.headers["x-accel-buffering"], "no");
     assert_eq!(stream.headers["cache-control"], "no-store");
+    while stream.text().matches(": keep-alive\n\n").count() < 2 {
+        assert_eq!(stream.soon().await, None, "nothing has answered");
+    }
+    caller.go().await;
     assert_eq!(stream.next().await.unwrap()["id"], 2);
     assert!(stream.next().await.is_none());
-    assert!(stream.text().matches(": keep-alive\n\n").count() >= 2, "{}", stream.text());
     // Who takes no stream gets the answer alone, and who takes nothing else a stream.
     let only = |kind: &'static str| {
         let mut request = caller.mirrored(&slow);
@@ -52,7 +56,12 @@ async fn hanging_up_cancels_a_modern_call() {
     drop(stream);
     until("the server is told", || async { caller.seen().await["cancelled"].as_array().unwrap().len() == 1 }).await;
     // Also while no stream has begun.
-    let _ = tokio::time::timeout(Duration::from_millis(50), caller.stream(&silent)).await;
+    let mut json_only = caller.mirrored(&silent);
+    json_only.headers_mut().unwrap().insert("accept", http::HeaderValue::from_static("application/json"));
+    tokio::select! {
+        answer = caller.send(json_only, silent.to_string()) => panic!("{}", answer.status()),
+        () = until("the call has arrived", || async { caller.called("silent").await == 2 }) => {}
+    }
     until("the server is told", || async { caller.seen().await["cancelled"].as_array().unwrap().len() == 2 }).await;
     let cancelled = caller.seen().await["cancelled"].clone();
     assert_ne!(cancelled[0], cancelled[1], "a number is never used again");
@@ -78,11 +87,11 @@ async fn a_stream_ends_with_the_right_to_it() {
     json_only.headers_mut().unwrap().insert("accept", http::HeaderValue::from_static("application/json"));
     let waiting = caller.send(json_only, silent.to_string());
     let revoke = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let other = world.caller_with("ann", "another client", "mcp:read");
+        until("both calls have arrived", || async { other.called("silent").await == 2 }).await;
         world.revoked.0.lock().unwrap().insert("grant of ann to client".into());
-        Instant::now()
     };
-    let (waiting, revoked) = tokio::join!(waiting, revoke);
+    let (waiting, ()) = tokio::join!(waiting, revoke);
     // The server has the call: a 401 would make the caller send it again.
     assert_eq!(waiting.status(), StatusCode::OK);
     let answer = parsed(&text(waiting).await);
@@ -90,7 +99,6 @@ async fn a_stream_ends_with_the_right_to_it() {
     let last = call.next().await.unwrap();
     assert!(last["error"]["message"].as_str().unwrap().contains("revoked"), "{last}");
     assert!(call.next().await.is_none() && listening.next().await.is_none() && stream.next().await.is_none());
-    assert!(revoked.elapsed() < Duration::from_secs(2));
     // Bob, and another grant of ann's, go on.
     assert_eq!(world.caller("bob").tool("echo", json!({})).await, "{}");
     let other = world.caller_with("ann", "another client", "mcp:read");
@@ -108,9 +116,9 @@ async fn expiry_ends_streams_but_no_call() {
     session.initialize("2025-11-25").await;
     session.tool("echo", json!({})).await;
     let mut caller = world.caller("ann");
-    caller.token = world.token_for(RESOURCE, "ann", "client", "mcp:read", 2);
+    caller.token = world.token_for(RESOURCE, "ann", "client", "mcp:read", 600);
     session.token = caller.token.clone();
-    let slow = modern(1, "tools/call", tool("slow", json!({ "seconds": 3.5 })));
+    let slow = modern(1, "tools/call", tool("slow", json!({})));
     let mut json_only = caller.mirrored(&slow);
     json_only.headers_mut().unwrap().insert("accept", http::HeaderValue::from_static("application/json"));
     let whole = async { caller.send(json_only, slow.to_string()).await };
@@ -121,9 +129,13 @@ async fn expiry_ends_streams_but_no_call() {
         assert!(listening.next().await.is_some());
         let mut stream = Stream::of(session.send(session.request("GET"), "").await);
         assert_eq!(stream.status, StatusCode::OK);
+        let other = world.caller_with("ann", "another client", "mcp:read");
+        until("both calls have arrived", || async { other.called("slow").await == 2 }).await;
+        pass(600);
         assert!(listening.next().await.is_none() && stream.next().await.is_none());
         // New calls are refused by now; the open one goes on.
         assert_eq!(caller.post(&slow).await.0, StatusCode::UNAUTHORIZED);
+        world.caller("ann").go().await;
         let last = call.next().await.unwrap();
         assert_eq!(last["result"]["content"][0]["text"], "slow", "{last}");
     };
@@ -141,7 +153,12 @@ async fn a_reader_who_stalls_does_not_outlast_the_call() {
     let mut body = modern(1, "tools/call", tool("progress", json!({ "steps": 40, "never": true })));
     body["params"]["_meta"]["progressToken"] = json!("p");
     let mut lazy = caller.stream(&body).await;
-    until("the server is told", || async { caller.seen().await["cancelled"].as_array().unwrap().len() == 1 }).await;
+    until("the server is told", async || {
+        // On a busy machine this may take too long for the gateway as well.
+        let seen = caller.try_tool("seen").await.unwrap_or_default();
+        parsed(&seen)["cancelled"].as_array().is_some_and(|all| !all.is_empty())
+    })
+    .await;
     while lazy.next().await.is_some() {}
 }
 
@@ -185,7 +202,7 @@ async fn streams_can_be_ended_while_calls_finish() {
     let listen = modern("l", "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
     let mut listening = caller.stream(&listen).await;
     assert!(listening.next().await.is_some());
-    let mut call = caller.stream(&modern(1, "tools/call", tool("slow", json!({ "seconds": 1 })))).await;
+    let mut call = caller.stream(&modern(1, "tools/call", tool("slow", json!({})))).await;
     world.gateway.end_streams();
     world.gateway.end_streams();
     assert!(stream.next().await.is_none());
@@ -194,6 +211,7 @@ async fn streams_can_be_ended_while_calls_finish() {
     assert!(listening.next().await.is_none());
     let refused = session.send(session.request("GET"), "").await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    caller.go().await;
     assert_eq!(call.next().await.unwrap()["result"]["content"][0]["text"], "slow");
     assert_eq!(caller.tool("echo", json!({})).await, "{}");
     world.gateway.shutdown().await;

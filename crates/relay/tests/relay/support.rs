@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "the items of a test binary")]
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     path::PathBuf,
@@ -26,11 +27,22 @@ use serde_json::{Value, json};
 pub const RESOURCE: &str = "http://localhost:8420/mcp";
 pub const ISSUER: &str = "http://localhost:8420";
 pub const META: &str = "io.modelcontextprotocol/";
-pub const WAIT: Duration = Duration::from_secs(20);
+/// Only a failure waits this long.
+pub const WAIT: Duration = Duration::from_secs(60);
 
 pub fn now() -> Timestamp {
     let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    Timestamp::from_unix(i64::try_from(unix).unwrap())
+    Timestamp::from_unix(i64::try_from(unix).unwrap() + LATER.get())
+}
+
+thread_local! {
+    /// How many seconds the clock of this test is ahead. A test has its runtime on its own thread.
+    static LATER: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Lets so many seconds go by for this test's gateway.
+pub fn pass(seconds: i64) {
+    LATER.set(LATER.get() + seconds);
 }
 
 #[derive(Default)]
@@ -73,7 +85,8 @@ pub fn settings(arguments: &[&str]) -> Settings {
     let mut settings = Settings::new(command(arguments), env.collect::<BTreeMap<_, _>>()).unwrap();
     settings.allowed_hosts = vec!["localhost:8420".into()];
     settings.allowed_origins = vec!["http://localhost:8420".into()];
-    settings.limits.probe_timeout = Duration::from_secs(5);
+    settings.limits.probe_timeout = Duration::from_secs(50);
+    settings.limits.start_timeout = Duration::from_secs(60);
     settings
 }
 
@@ -264,6 +277,23 @@ impl Caller<'_> {
         let (status, answer) = self.post(&message).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// The text of a tool's result, if it comes before the gateway's own time for it is over.
+    pub async fn try_tool(&self, name: &str) -> Option<String> {
+        let (_, answer) = self.post(&modern(1, "tools/call", tool(name, json!({})))).await;
+        answer["result"]["content"][0]["text"].as_str().map(ToOwned::to_owned)
+    }
+
+    /// How often the child was called with this tool.
+    pub async fn called(&self, name: &str) -> usize {
+        self.seen().await["called"].as_array().unwrap().iter().filter(|own| *own == name).count()
+    }
+
+    /// Lets the calls of `slow` end that have no time of their own.
+    pub async fn go(&self) {
+        let (_, answer) = self.post(&modern("go", "resources/read", json!({ "uri": "go:" }))).await;
+        assert!(answer["result"].is_object(), "{answer}");
     }
 
     /// What the child has seen and been told.
