@@ -10,6 +10,9 @@ use url::Url;
 
 use crate::{Fetcher, Options, test_server::Server};
 
+/// Only a failure waits this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn fetcher() -> Fetcher {
     Fetcher::new(Options::default()).unwrap()
 }
@@ -165,7 +168,8 @@ async fn the_deadline_covers_headers_body_and_every_hop() {
         let mut request = get(&server.url);
         request.timeout = Duration::from_millis(200);
         assert_eq!(send(request).await.unwrap_err(), FetchFailed::Timeout(Duration::from_millis(200)));
-        assert_eq!(server.requests().len(), 1);
+        // On a busy machine it may not even have arrived.
+        assert!(server.requests().len() <= 1, "it is not tried again");
     }
 }
 
@@ -180,7 +184,7 @@ async fn with_public_reach_this_computer_is_never_connected_to() {
         let failed = send(Outbound::metadata(url.clone(), Reach::Public)).await.unwrap_err();
         assert!(matches!(failed, FetchFailed::Forbidden(_)), "{host}: {failed}");
         let request = http::Request::get(url.as_str()).body(bytes::Bytes::new()).unwrap();
-        let failed = fetcher().stream(request, Reach::Public, Duration::from_secs(5)).await.err().unwrap();
+        let failed = fetcher().stream(request, Reach::Public, PATIENCE).await.err().unwrap();
         assert!(matches!(failed, FetchFailed::Forbidden(_)), "{host}: {failed}");
     }
     assert!(server.requests().is_empty());
@@ -188,7 +192,10 @@ async fn with_public_reach_this_computer_is_never_connected_to() {
 
 #[tokio::test]
 async fn failures_are_told_apart_and_tell_no_query() {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // It has a port, and does not listen.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let free = silent.local_addr().unwrap();
     let nobody = Url::parse(&format!("http://{free}/?code=s3cret")).unwrap();
     let failed = send(get(&nobody)).await.unwrap_err();
     assert!(matches!(&failed, FetchFailed::Connect(_)) && !failed.to_string().contains("s3cret"), "{failed}");
@@ -228,7 +235,7 @@ async fn a_stream_gives_each_piece_as_it_comes() {
         .header("authorization", "Bearer x")
         .body(bytes::Bytes::from_static(b"{}"))
         .unwrap();
-    let answer = fetcher().stream(request, Reach::Anywhere, Duration::from_secs(5)).await.unwrap();
+    let answer = fetcher().stream(request, Reach::Anywhere, PATIENCE).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let mut body = answer.into_body();
     assert_eq!(body.next().await.unwrap().unwrap(), "data: 1\n\n");
@@ -243,7 +250,7 @@ async fn a_stream_follows_no_redirect_and_has_a_deadline_for_its_start() {
     // proves: DISC-04
     let server = Server::saying("HTTP/1.1 307 Temporary\r\nlocation: /next\r\ncontent-length: 0\r\n\r\n").await;
     let request = |url: &Url| http::Request::post(url.as_str()).body(bytes::Bytes::from_static(b"{}")).unwrap();
-    let answer = fetcher().stream(request(&server.url), Reach::Anywhere, Duration::from_secs(5)).await.unwrap();
+    let answer = fetcher().stream(request(&server.url), Reach::Anywhere, PATIENCE).await.unwrap();
     assert_eq!((answer.status().as_u16(), server.requests().len()), (307, 1));
     let silent = Server::start(|_, connection| async move {
         std::future::pending::<()>().await;
@@ -253,7 +260,7 @@ async fn a_stream_follows_no_redirect_and_has_a_deadline_for_its_start() {
     let soon = Duration::from_millis(100);
     let fetcher = fetcher();
     let started = fetcher.stream(request(&silent.url), Reach::Anywhere, soon);
-    let failed = tokio::time::timeout(Duration::from_secs(3), started).await.expect("it ends by itself").err().unwrap();
+    let failed = tokio::time::timeout(PATIENCE, started).await.expect("it ends by itself").err().unwrap();
     assert_eq!(failed, FetchFailed::Timeout(soon));
 }
 

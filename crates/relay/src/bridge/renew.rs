@@ -22,17 +22,14 @@ use crate::envelope::{Message, Reply};
 /// How long the server may take over the end of a session.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// How long is waited for the stream to be open; some servers say nothing before there is something to say.
-const OPENS: Duration = Duration::from_millis(500);
-
 /// A stream that is being opened.
 #[must_use]
-pub(super) struct Opening(CancellationToken);
+pub(super) struct Opening(CancellationToken, Duration);
 
 impl Opening {
     /// Waits until it is open, but not long.
     pub(super) async fn done(self) {
-        let _ = tokio::time::timeout(OPENS, self.0.cancelled()).await;
+        let _ = tokio::time::timeout(self.1, self.0.cancelled()).await;
     }
 }
 
@@ -46,7 +43,7 @@ impl Link {
             let listening = tokio::spawn(listen::run(Arc::clone(self), guard));
             self.session.listen(Some(listening.abort_handle()));
         }
-        Opening(opened)
+        Opening(opened, self.settings.listen_opens)
     }
 
     /// Begins a session anew in place of one that the server has forgotten; says whether there is one now.

@@ -40,6 +40,8 @@ pub struct BridgeSettings {
     pub resume_for: Duration,
     /// How long the stream for what the server says unasked may be silent before another is asked for.
     pub listen_silence: Duration,
+    /// How long calls wait for that stream to be open; some servers say nothing before there is something to say.
+    pub listen_opens: Duration,
     /// How long open requests may still take after the host's end of input.
     pub drain: Duration,
     /// Ends the bridge as the host's end of input does.
@@ -58,6 +60,7 @@ impl Default for BridgeSettings {
             reconnect_for: Duration::from_secs(20),
             resume_for: Duration::from_secs(120),
             listen_silence: Duration::from_secs(300),
+            listen_opens: Duration::from_millis(500),
             drain: Duration::from_secs(5),
             stop: CancellationToken::new(),
         }

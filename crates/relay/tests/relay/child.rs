@@ -1,11 +1,6 @@
 //! What children do, and what the gateway survives.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    os::unix::ffi::OsStringExt,
-    time::Duration,
-};
+use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStringExt, time::Duration};
 
 use doorward_relay::{InvalidCommand, Settings};
 use futures_util::future::join_all;

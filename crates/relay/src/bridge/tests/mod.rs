@@ -28,7 +28,7 @@ use server::Server;
 use tokens::Tokens;
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host at a running bridge.
 struct Host {

@@ -442,7 +442,7 @@ async fn a_question_that_nobody_answers_is_given_up() {
         }
     })
     .await;
-    let settings = BridgeSettings { answer_timeout: Duration::from_secs(2), ..BridgeSettings::default() };
+    let settings = BridgeSettings { answer_timeout: Duration::from_secs(6), ..BridgeSettings::default() };
     let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
     let asks = host.ask(&ask(1, "tools/call", json!({"name": "t"}))).await;
     let mut heard = Vec::new();

@@ -180,7 +180,8 @@ async fn no_call_is_made_before_the_server_can_ask_something() {
         }
     })
     .await;
-    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let settings = BridgeSettings { listen_opens: PATIENCE, ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
     host.send(&initialize()).await;
     host.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
     host.send(&legacy(1, "tools/call")).await;
