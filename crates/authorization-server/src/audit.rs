@@ -319,6 +319,7 @@ fn chain(before: &[u8; 32], number: u64, event: &Event) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Client;
 
     fn record(count: u64) -> Vec<Recorded> {
         let mut rows: Vec<Recorded> = Vec::new();
@@ -357,6 +358,66 @@ mod tests {
             rows[2] = Recorded::after(before.number, &before.digest, Event { detail: "z".into(), ..new });
         });
         assert_eq!(put_in, Broken::Digest(4));
+    }
+
+    #[test]
+    fn no_two_events_have_one_digest() {
+        // proves: INV-12
+        let base = Event::new(Timestamp::from_unix(7), EventKind::SignedIn);
+        let account = |text: &str| Some(AccountId(text.into()));
+        let grant = |text: &str| Some(GrantId(text.into()));
+        let client = ClientId::parse("dwcl_a").ok();
+        let resource = ResourceId::parse("https://a.example/mcp").ok();
+        let events = [
+            base.clone(),
+            Event { at: Timestamp::from_unix(8), ..base.clone() },
+            Event { kind: EventKind::SignedOut, ..base.clone() },
+            Event { account: account(""), ..base.clone() },
+            Event { account: account("ab"), ..base.clone() },
+            Event { client, ..base.clone() },
+            Event { grant: grant("ab"), ..base.clone() },
+            Event { resource, ..base.clone() },
+            base.clone().with_detail("ab"),
+            // What stands in one part cannot move to the next.
+            Event { account: account("ab"), grant: grant("c"), ..base.clone() },
+            Event { account: account("a"), grant: grant("bc"), ..base.clone() },
+            Event { grant: grant("a"), ..base.clone() }.with_detail("b"),
+            Event { grant: grant("ab"), ..base.clone() }.with_detail("c"),
+            Event { grant: grant("a"), ..base }.with_detail("bc"),
+        ];
+        let mut digests: Vec<_> = events
+            .iter()
+            .flat_map(|event| [0, 1].map(|number| Recorded::after(number, &START, event.clone()).digest))
+            .collect();
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), 2 * events.len());
+    }
+
+    #[test]
+    fn words_of_others_stay_on_their_line_and_are_cut() {
+        // proves: LEAK-05
+        let detail = |text: &str| Event::new(Timestamp::from_unix(0), EventKind::Granted).with_detail(text).detail;
+        assert_eq!(detail("a\r\nb\u{1b}[31mc\0"), "ab[31mc");
+        assert_eq!(detail(&"\u{e9}".repeat(10_000)).chars().count(), 256);
+    }
+
+    #[test]
+    fn reuse_is_an_event_of_its_own_and_a_fresh_copy_is_none() {
+        // proves: LEAK-07
+        let (now, client) = (Timestamp::from_unix(9), crate::fixtures::client());
+        let kind = |write: &Write| event_of(write).map(|event| event.kind);
+        let ended = |reason| kind(&Write::RevokeGrant { grant: GrantId("dwg_1".into()), at: now, reason });
+        assert_eq!(ended(RevocationReason::CodeReplay), Some(EventKind::ReuseDetected));
+        assert_eq!(ended(RevocationReason::RefreshReuse), Some(EventKind::ReuseDetected));
+        assert_eq!(ended(RevocationReason::Person), Some(EventKind::Revoked));
+        let replaced = |after: Client| {
+            kind(&Write::ReplaceClient { before: Box::new(client.clone()), after: Box::new(after), at: now })
+        };
+        let fresher =
+            Client { last_used_at: Some(now), expires_at: Some(now), fresh_until: Some(now), ..client.clone() };
+        assert_eq!(replaced(fresher), None);
+        assert_eq!(replaced(Client { name: Some("Bank".into()), ..client.clone() }), Some(EventKind::ClientChanged));
     }
 
     #[test]

@@ -268,10 +268,12 @@ mod tests {
         let wrong = basic_header(CLIENT, "dwk_wrong");
         let empty = basic_header(CLIENT, "");
         let no_colon = format!("Basic {}", Base64::encode_string(b"dwcl_test"));
+        let other_scheme = good.replace("Basic ", "Bearer ");
         for header in [
             &wrong,
             &empty,
             &no_colon,
+            &other_scheme,
             "Basic",
             "Basic ",
             "Basic %%%",
@@ -289,6 +291,7 @@ mod tests {
             (&[("client_id", CLIENT), ("client_secret", secret.expose())][..], Some(&another_client())),
             (&[("client_id", "dwcl_t\u{e9}st")][..], Some(&post)),
             (&[("client_id", CLIENT), ("client_assertion", "x")][..], Some(&post)),
+            (&[("client_id", CLIENT)][..], Some(&another_client())),
         ] {
             assert_eq!(refused(None, parameters, client).code(), TokenError::InvalidClient, "{parameters:?}");
         }

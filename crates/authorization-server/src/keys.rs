@@ -404,10 +404,46 @@ mod tests {
         let swapped = rows[0].sealed.clone();
         rows[0].sealed = std::mem::replace(&mut rows[1].sealed, swapped);
         assert!(matches!(refused(&rows, &right), KeyRefusal::Sealed(_)));
+        // Nor does what was sealed for this row but is another key.
+        let (mut odd, other) = (started().0, SigningKey::generate());
+        odd[0].sealed = Sealed::seal(&right, &purpose(&odd[0].kid), other.to_pkcs8(), &mut entropy());
+        assert_eq!(refused(&odd, &right), KeyRefusal::Unreadable(odd[0].kid.clone()));
         // Whoever lost the operator's key begins anew.
         let writes = replace_all(&rows, &SigningKey::generate(), &operator(2), at(200), &mut entropy());
         apply(&mut rows, writes);
         assert!(KeyRing::open(&rows, &operator(2), at(200)).is_ok());
+    }
+
+    #[test]
+    fn the_order_of_the_rows_does_not_matter_and_rings_tell_themselves_apart() {
+        let (mut rows, operator) = started();
+        let ring = |rows: &[KeyRow]| KeyRing::open(rows, &operator, at(200)).unwrap();
+        let before = ring(&rows);
+        let new = rotated(&mut rows, &operator, at(100));
+        let (forward, active) = (ring(&rows), at(100).plus(LEAD));
+        rows.reverse();
+        assert_eq!((forward.signer(active).kid(), ring(&rows).signer(active).kid()), (new.as_str(), new.as_str()));
+        assert!(forward.is(&ring(&rows)) && !forward.is(&before) && !before.is(&forward));
+        // With no key before it nobody could meet it too early.
+        let writes = rotate(&[], &SigningKey::generate(), &operator, at(7), &mut entropy()).unwrap();
+        assert!(matches!(writes.as_slice(), [Write::InsertKey { key, .. }] if key.active_from == at(7)));
+    }
+
+    #[test]
+    fn nonces_are_the_operators_own_and_follow_no_signing_key() {
+        // proves: EXT-05
+        let (mut rows, right) = started();
+        let nonces = |rows: &[KeyRow], operator: &Secret<OperatorKey>, place: &str| {
+            KeyRing::open(rows, operator, at(0)).unwrap().nonces(place).current(at(0))
+        };
+        let own = nonces(&rows, &right, "token");
+        assert_ne!(own, nonces(&rows, &right, "resource"));
+        let mut theirs = Vec::new();
+        apply(&mut theirs, first(&SigningKey::generate(), &operator(2), at(0), &mut entropy()));
+        assert_ne!(own, nonces(&theirs, &operator(2), "token"));
+        assert_ne!(own, Nonces::new(&[0; 32], "token").current(at(0)), "nobody can work one out");
+        rotated(&mut rows, &right, at(0));
+        assert_eq!(own, nonces(&rows, &right, "token"));
     }
 
     #[test]

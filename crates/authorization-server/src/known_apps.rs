@@ -494,6 +494,69 @@ mod tests {
     }
 
     #[test]
+    fn a_short_name_is_found_among_words_and_not_inside_one() {
+        // proves: REG-05
+        let elsewhere = redirects(&["https://evil.example/cb"]);
+        let found = |name: &str| imitated(name, &elsewhere).map_or("", |app| app.name);
+        for name in
+            ["Zed", "z3d", "Z.e.d", "Official Zed", "Zed-Editor", "The Ze d app", "a Z\u{200b}ed b", "Zed\u{3164}"]
+        {
+            assert_eq!(found(name), "Zed", "{name:?}");
+        }
+        for name in ["Zedekiah", "Amazed", "Z", "Ze", "Ze and d"] {
+            assert_eq!(found(name), "", "{name:?}");
+        }
+        assert_eq!(found("Cla\u{3164}ude"), "Claude");
+    }
+
+    #[test]
+    fn letters_that_are_drawn_alike_count_as_one() {
+        // proves: REG-05
+        for (drawn, letter) in [
+            (
+                "A\u{ff21}\u{ff41}\u{1d400}\u{1d41a}\u{1d670}\u{24b6}\u{24d0}\u{249c}\u{1f130}\u{1f150}\u{1f170}\u{1f1e6}",
+                'a',
+            ),
+            (
+                "Z\u{ff3a}\u{ff5a}\u{1d419}\u{1d433}\u{1d6a3}\u{24cf}\u{24e9}\u{24b5}\u{1f149}\u{1f169}\u{1f189}\u{1f1ff}",
+                'z',
+            ),
+            ("0\u{ff10}\u{1d7ce}\u{1d7d8}оОοΟօՕѳθøØòöÒÖōŌŏőŐ", 'o'),
+            ("9\u{ff19}\u{1d7ff}ցɡĝğĞġģ", 'g'),
+            ("1Il|іІїЇӏӀιΙıİłŁɩⅼⅰìïÌÏĩīĭįĺļľ", 'l'),
+            ("3зЗэεΕеЕёЁєЄɛҽèëÈËēĒĕėęĘěĚ", 'e'),
+            ("4аАαΑɑⲁàåÀÅāĀăĂąĄ", 'a'),
+            ("5ѕЅ$śŚŝşŞšŠ", 's'),
+            ("6бьЬвВβΒ", 'b'),
+            ("сСϲϹⅽ¢ⲥçÇćĆĉċčČ", 'c'),
+            ("ԁⅾđĐďĎ", 'd'),
+            ("һҺнНΗհ", 'h'),
+            ("јЈϳ", 'j'),
+            ("кКκΚ", 'k'),
+            ("мМΜⅿ", 'm'),
+            ("пηոΝñÑńŃņň", 'n'),
+            ("рРρΡ", 'p'),
+            ("ԛզ", 'q'),
+            ("гᴦŕŗřŘ", 'r'),
+            ("7тТτΤţťŤț", 't'),
+            ("υսμцùüÙÜũūŪŭůŮűų", 'u'),
+            ("ѵѴνⅴ", 'v'),
+            ("шԝԜωѡ", 'w'),
+            ("хХχΧⅹ", 'x'),
+            ("уУүҮγΥýÿÝ", 'y'),
+            ("2ΖźŹżŻžŽ", 'z'),
+        ] {
+            for c in drawn.chars() {
+                assert_eq!(skeleton(&c.to_string()), letter.to_string(), "{c:?}");
+            }
+        }
+        assert_eq!(
+            (skeleton("rnodvv"), skeleton("claude"), skeleton("日 本!")),
+            ("modw".into(), "daude".into(), "日本".into())
+        );
+    }
+
+    #[test]
     fn the_app_itself_is_no_imitation() {
         for (name, uri) in [
             ("Claude", "https://claude.ai/api/mcp/auth_callback"),
@@ -509,8 +572,15 @@ mod tests {
             ("ChatGPT", "https://chatgpt.com/connector/oauth/x/y"),
             ("ChatGPT", "https://chatgpt.com.evil.example/connector/oauth/x"),
             ("Claude", "https://claude.ai/api/mcp/auth_callback/x"),
+            ("ChatGPT", "https://chatgpt.com/connector/oauth/"),
+            ("ChatGPT", "http://127.0.0.1:4000/callback"),
         ] {
             assert!(imitated(name, &redirects(&[uri])).is_some(), "{uri}");
+        }
+        // Of which only the document is known can be on this computer, and nowhere else.
+        for app in APPS.iter().filter(|app| app.callbacks.is_empty()) {
+            assert!(app.is_reached_by(&redirects(&["http://127.0.0.1:4000/x"])[0]), "{}", app.name);
+            assert!(!app.is_reached_by(&redirects(&["https://evil.example/cb"])[0]), "{}", app.name);
         }
     }
 

@@ -67,3 +67,25 @@ impl std::fmt::Debug for PasswordHash {
         f.write_str("<password hash>")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::entropy;
+
+    #[test]
+    fn a_password_has_twelve_characters_and_a_salt_of_its_own() {
+        let password = |text: &str| Secret::<Password>::parse(text).unwrap();
+        let mut draws = entropy();
+        assert_eq!(PasswordHash::choose(&password(&"é".repeat(11)), &mut draws), Err(TooShort));
+        let long = password(&"é".repeat(12));
+        let (one, two) = (PasswordHash::choose(&long, &mut draws), PasswordHash::choose(&long, &mut draws));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_ne!(one.as_str(), two.as_str());
+        assert!(one.as_str().starts_with("$argon2id$"));
+        assert!(PasswordHash::verify(Some(&one), &long) && PasswordHash::verify(Some(&two), &long));
+        // What nobody's hash is made of opens nothing either, nor does a row that is no hash.
+        assert!(Secret::<Password>::parse("").is_err_and(|_| true) || !PasswordHash::verify(None, &password("")));
+        assert!(!PasswordHash::verify(Some(&PasswordHash::from_stored("x".into())), &long));
+    }
+}

@@ -273,6 +273,8 @@ mod tests {
         assert!(matches!(refused(&|w| w.redirect_uris.clear()), W::NeedsRedirectUri));
         assert!(matches!(refused(&|w| w.id = Some("dwcl_mine".into())), W::Identifier(..)));
         assert!(matches!(refused(&|w| w.id = Some("a b".into())), W::Identifier(..)));
+        let W::Identifier(shown, _) = refused(&|w| w.id = Some("a\u{1b}[31m b\r\n".into())) else { panic!() };
+        assert_eq!(shown, "a[31m b");
         assert!(matches!(refused(&|w| w.grant_types = vec!["password".into()]), W::GrantType(_)));
         for grant in &GRANT_TYPES[3..] {
             let refusal = refused(&|w| w.grant_types = vec![(*grant).to_owned(), "authorization_code".into()]);
@@ -294,8 +296,16 @@ mod tests {
             W::NothingToRefresh
         ));
         assert!(matches!(refused(&|w| w.scope = Some("mcp:all".into())), W::Scope(..)));
+        assert!(matches!(refused(&|w| w.scope = Some(" ".into())), W::Scope(..)));
         assert!(matches!(refused(&|w| w.protects = Some("https://b.example/".into())), W::Resource(..)));
         assert!(matches!(refused(&|w| w.exchanges_for = vec![R1.into()]), W::UselessExchange));
+        let for_nothing = |w: &mut Wishes| {
+            secret(w);
+            w.redirect_uris.clear();
+            w.grant_types = vec!["client_credentials".into()];
+            w.exchanges_for = vec![R1.into()];
+        };
+        assert!(matches!(refused(&for_nothing), W::UselessExchange));
         let elsewhere = |w: &mut Wishes| {
             secret(w);
             w.redirect_uris.clear();

@@ -57,3 +57,31 @@ fn key<K: Kind>(secret: &Secret<K>, purpose: &str) -> LessSafeKey {
         .expect("32 bytes are within what HKDF gives");
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).expect("32 bytes are a key"))
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_types::secret::InteractionToken;
+
+    use super::*;
+    use crate::fixtures::entropy;
+
+    #[test]
+    fn what_is_sealed_opens_under_its_secret_and_purpose_alone_and_never_looks_the_same() {
+        // proves: FLT-22
+        let mut draws = entropy();
+        let secret = Secret::<InteractionToken>::generate(&mut draws);
+        let other = Secret::<InteractionToken>::generate(&mut draws);
+        let mut seal = || Sealed::seal(&secret, "purpose", b"plain", &mut draws);
+        let (one, two) = (seal(), seal());
+        assert_eq!(one.open(&secret, "purpose").as_deref(), Some(&b"plain"[..]));
+        assert!(one.open(&other, "purpose").is_none() && one.open(&secret, "another").is_none());
+        // A nonce that came twice under one key would give the plain text away.
+        assert!(one.as_bytes()[..NONCE_LEN] != two.as_bytes()[..NONCE_LEN] && one != two);
+        for at in 0..one.as_bytes().len() {
+            let mut bytes = one.as_bytes().to_vec();
+            bytes[at] ^= 1;
+            assert!(Sealed::from_bytes(bytes).open(&secret, "purpose").is_none(), "{at}");
+        }
+        assert!(Sealed::from_bytes(one.as_bytes()[..NONCE_LEN - 1].to_vec()).open(&secret, "purpose").is_none());
+    }
+}

@@ -82,7 +82,11 @@ mod tests {
             assert!(why == Ending::Revoked || of(end - 1) == Standing::Live, "{grant:?}");
         }
         let strangers = Ceiling { refresh_idle: Some(seconds(3600)), ..Ceiling::default() };
-        let strict = Policy { strangers, ..policy };
+        let strict = Policy { strangers, ..policy.clone() };
         assert_eq!(standing(&strict, Some(&client()), &used, at(3610)), Standing::Ended(at(3610), Ending::Unused));
+        // What is said of strangers only ever shortens.
+        let wide = Ceiling { refresh_idle: Some(seconds(1_000_000_000)), ..Ceiling::default() };
+        let wide = Policy { strangers: wide, ..policy };
+        assert_eq!(wide.refresh_idle(&client()), wide.lifetimes.refresh_idle);
     }
 }

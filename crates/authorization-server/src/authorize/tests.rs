@@ -79,6 +79,9 @@ fn nobody_is_sent_anywhere_for_an_unknown_client_or_redirect_uri() {
     }
     let gone = begin(&policy(), &authorization_request(&[]), None, browser(1).digest(), at(0), &mut entropy());
     assert!(matches!(gone, Begin::Refuse(PageRefusal::UnknownClient)));
+    let ended = Client { expires_at: Some(at(0)), ..client() };
+    let begun = begin(&policy(), &authorization_request(&[]), Some(&ended), browser(1).digest(), at(0), &mut entropy());
+    assert!(matches!(begun, Begin::Refuse(PageRefusal::UnknownClient)));
     let PageRefusal::RedirectUri { requested } = PageRefusal::redirect_uri(&"<\u{202e}\r\n é".repeat(400)) else {
         panic!()
     };

@@ -108,6 +108,8 @@ fn an_identifier_is_a_documents_url_in_one_spelling_only() {
         "https://[64:ff9b::a00:1]/a",
         "https://[2606:4700::1111]/a",
         "https://foo.localhost:1/a",
+        "http://localhost:8443/a",
+        "http://127.0.0.1/a",
         "urn:uuid:x",
         "",
         &long,
@@ -275,6 +277,7 @@ fn what_is_meant_for_other_servers_is_passed_over() {
         judge_document(&with("grant_types", grants)).unwrap().grant_types,
         ["authorization_code", "refresh_token"]
     );
+    assert!(judge_document(&with("response_types", json!(["code", "code id_token"]))).is_ok());
     for (name, value) in [
         ("redirect_uris", json!([])),
         ("redirect_uris", json!(["javascript:alert(1)"])),
@@ -307,6 +310,7 @@ fn a_copy_is_good_as_its_host_says_within_bounds() {
         (&[("cache-control", "max-age=0")], 60),
         (&[("cache-control", "no-store")], 60),
         (&[("cache-control", "no-cache, max-age=9000")], 60),
+        (&[("cache-control", "private, max-age=9000")], 60),
         (&[("cache-control", "max-age=315360000")], 86_400),
         (&[("cache-control", "max-age=99999999999999999999999")], 86_400),
         (&[("cache-control", "max-age=-1")], 600),
@@ -339,6 +343,9 @@ fn a_new_copy_takes_the_place_of_the_old_and_keeps_its_age() {
     assert!(matches!(writes.as_slice(), [Write::ReplaceClient { .. }]), "grants of other installations go on");
     assert_eq!((after.created_at, after.last_used_at, after.expires_at), (at(0), Some(at(5)), Some(at(9_000_000))));
     assert_eq!((after.name.as_deref(), after.fresh_until), (Some("New"), Some(at(1300))));
+    let ends_soon = Client { expires_at: Some(at(701)), ..before };
+    let (kept, _) = refreshed(&policy, Some(&ends_soon), read.clone(), 1, at(700)).unwrap();
+    assert_eq!(kept.expires_at, read.expires_at);
 }
 
 #[test]
@@ -359,8 +366,13 @@ fn a_client_that_shows_another_face_is_another_one() {
     for change in changes {
         assert_ne!(judge_document(&change).unwrap().face(), before.face(), "{change}");
     }
-    // Without its key anybody could be it: what it was allowed before ends.
     let with_key = judge_document(&keyed).unwrap();
+    keyed["jwks"] = json!({"keys": [doorward_types::jose::SigningKey::generate().public_jwk()]});
+    let with_another = judge_document(&keyed).unwrap();
+    assert_ne!(with_another.face(), with_key.face());
+    let (_, writes) = refreshed(&policy(), Some(&with_key), with_another, 1, at(700)).unwrap();
+    assert!(matches!(writes.as_slice(), [Write::ReplaceClient { .. }]), "keys are changed without ending anything");
+    // Without its key anybody could be it: what it was allowed before ends.
     let (_, writes) = refreshed(&policy(), Some(&with_key), before.clone(), 1, at(700)).unwrap();
     let [Write::ReplaceClient { before: seen, after, .. }, Write::DeleteClient { .. }, Write::InsertClient(_)] =
         writes.as_slice()

@@ -114,6 +114,10 @@ fn a_second_use_ends_the_grant_unless_it_comes_at_once() {
         };
         assert_eq!((id, *when), (&grant().id, at(now)));
     }
+    // What has ended is not ended again: the record says when it did.
+    let mut ended = redeemed(10);
+    ended.grant.revoked_at = Some(at(20));
+    assert_eq!(untouched(decide(&client(), request(), ended, 40)), TokenRefusal::RedeemedCode);
     // A replay that is not otherwise valid ends nothing.
     let other_uri = CodeRequest { redirect_uri: Some("https://evil.tld/".into()), ..request() };
     for (client, request) in [(client(), wrong()), (another_client(), request()), (client(), other_uri)] {
@@ -158,6 +162,13 @@ fn another_client_gets_nothing_and_changes_nothing() {
     let mut crossed = facts();
     crossed.grant.client = another_client().id;
     assert_eq!(untouched(decide(&client(), request(), crossed, 1)), TokenRefusal::CodeOfAnotherClient);
+    // Nor the other way round, and the grant is the code's own.
+    let mut crossed = facts();
+    crossed.code.client = another_client().id;
+    assert_eq!(untouched(decide(&client(), request(), crossed, 1)), TokenRefusal::CodeOfAnotherClient);
+    let mut crossed = facts();
+    crossed.code.grant = crate::facts::GrantId("dwg_other".into());
+    assert_eq!(untouched(decide(&client(), request(), crossed, 1)), TokenRefusal::UnknownCode);
 }
 
 #[test]
@@ -242,6 +253,18 @@ fn no_token_outlives_its_grant_and_none_is_given_that_was_not_registered_for() {
     let (response, writes) = issued(decide(&client(), request(), short, 1));
     assert_eq!((claims(&response).exp, response.expires_in), (at(100), Some(99)));
     assert!(matches!(writes.as_slice(), [_, Write::InsertRefresh(refresh), ..] if refresh.expires_at == at(100)));
+    // A grant that lasts longer lends its refresh tokens nothing.
+    let long = CodeFacts { grant: Grant { expires_at: Some(at(90 * 86_400)), ..grant() }, ..facts() };
+    let (_, writes) = issued(decide(&client(), request(), long, 1));
+    assert!(
+        matches!(writes.as_slice(), [_, Write::InsertRefresh(refresh), ..] if refresh.expires_at == at(1 + 30 * 86_400))
+    );
+    // That a client is in use is noted once an hour, whatever it does meanwhile.
+    for (last, noted) in [(Some(-3600), true), (Some(-3599), true), (Some(-3598), false), (Some(1), false)] {
+        let used = Client { last_used_at: last.map(at), ..client() };
+        let (_, writes) = issued(decide(&used, request(), facts(), 1));
+        assert_eq!(writes.iter().any(|write| matches!(write, Write::TouchClient { .. })), noted, "{last:?}");
+    }
     let without = Client { grant_types: vec!["authorization_code".into()], ..client() };
     let (response, writes) = issued(decide(&without, request(), facts(), 1));
     assert!(response.refresh_token.is_none());
@@ -296,6 +319,11 @@ fn a_code_that_names_a_key_is_redeemed_with_that_key_only() {
         assert!(writes.iter().any(|write| matches!(write, Write::UseOnce { .. })));
     }
     assert!(claims(&issued(with(None, facts())).0).cnf.is_none());
+    // A grant that is bound by now yields nothing to anybody else, whatever its code says.
+    let mut taken = facts();
+    taken.grant.dpop = Some(doorward_types::jose::Thumbprint::parse(key.kid()).unwrap());
+    assert_eq!(untouched(with(None, taken.clone())), TokenRefusal::NoProof);
+    assert_eq!(untouched(with(Some(&other), taken)), TokenRefusal::OtherKey);
 }
 
 #[test]

@@ -114,6 +114,10 @@ fn the_client_is_judged_as_it_is_now() {
     assert_eq!(open(Some(&Client { expires_at: Some(at(0)), ..client() }), &policy()), Err(PageRefusal::UnknownClient));
     let nothing = Policy { resources: Vec::new(), ..policy() };
     assert_eq!(open(Some(&client()), &nothing), Err(PageRefusal::ResourceGone));
+    // Nor is anything offered that the resource does not have any more.
+    let mut narrowed = policy();
+    narrowed.resources[0].scopes = scopes("mcp:danger");
+    assert_eq!(open(Some(&client()), &narrowed), Err(PageRefusal::ResourceGone));
 }
 
 #[test]

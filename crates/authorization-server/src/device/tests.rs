@@ -83,7 +83,19 @@ fn a_device_gets_two_codes_and_what_to_do_with_them() {
     assert!(code.len() == 9 && code.as_bytes()[4] == b'-', "{code}");
     assert_eq!((device.digest, device.user_code), (response.device_code.digest(), response.user_code.digest()));
     assert_eq!((device.expires_at, device.asked_from.as_str()), (at(900), "203.0.113.9 · tv/1"));
-    // All letters come up, and no others.
+    assert_eq!(device.scope, scopes("mcp:read"));
+    assert_eq!(asked_for("mcp:read offline_access").1.scope, scopes("mcp:read offline_access"));
+    // All letters come up, and no others, and none more often: a byte that would favour some is drawn again.
+    struct Bytes(u8);
+    impl Entropy for Bytes {
+        fn fill(&mut self, buffer: &mut [u8]) {
+            for byte in buffer {
+                *byte = self.0;
+                self.0 = self.0.wrapping_add(1);
+            }
+        }
+    }
+    assert_eq!(draw(&mut Bytes(239)).expose(), "ZBCDFGHJ");
     let mut draws = SeededEntropy::new(1);
     let drawn: std::collections::BTreeSet<u8> =
         (0..200).flat_map(|_| draw(&mut draws).expose().as_bytes().to_vec()).collect();
@@ -177,6 +189,13 @@ fn yes_lets_the_device_in_once() {
     let of = |grant: Option<Grant>, account| DeviceFacts { device: device.clone(), grant, account };
     assert_eq!(refused(poll_as(&console(), Some(of(Some(revoked), Some(account()))), 10)), TokenRefusal::GrantEnded);
     assert_eq!(refused(poll_as(&console(), Some(of(None, None)), 10)), TokenRefusal::GrantEnded);
+    // Another grant than the one the person gave to this device is none.
+    for other in [
+        Grant { id: crate::facts::GrantId("dwg_other".into()), ..grant.clone() },
+        Grant { client: another_client().id, ..grant.clone() },
+    ] {
+        assert_eq!(refused(poll_as(&console(), Some(of(Some(other), Some(account()))), 10)), TokenRefusal::GrantEnded);
+    }
     assert_eq!(refused(poll_as(&console(), Some(of(Some(grant.clone()), None)), 10)), TokenRefusal::AccountGone);
     assert_eq!(refused(poll_as(&console(), Some(facts), 900)), TokenRefusal::ExpiredDevice);
 }

@@ -178,6 +178,7 @@ fn who_says_it_to_whom_and_for_whom_must_fit() {
         ("sub", "\0".into()),
         ("jti", String::new()),
         ("jti", "\u{e9}".into()),
+        ("jti", "x".repeat(513)),
     ] {
         assert_eq!(refused(&with(claim, json!(value))), AssertionRefusal::Claims.into(), "{claim}");
     }
@@ -220,6 +221,7 @@ fn an_assertion_is_short_lived() {
         assert!(good || judged.map(|_| ()).unwrap_err() == AssertionRefusal::Time.into());
     }
     assert_eq!(refused(&with("nbf", json!(at(31)))), AssertionRefusal::Time.into());
+    assert!(judge(&signed(&with("nbf", json!(at(30))))).is_ok());
     for far in [json!(i64::MAX), json!(i64::MIN)] {
         assert_eq!(refused(&with("exp", far.clone())), AssertionRefusal::Time.into());
         assert_eq!(refused(&with("iat", far)), AssertionRefusal::Time.into());
@@ -271,7 +273,12 @@ fn what_restricts_the_access_is_obeyed_or_refused() {
     assert_eq!(judge(&request).map(|_| ()).unwrap_err(), TokenRefusal::NoProof);
     let with_key = |key: &SigningKey| judge_for(&trusting(policy()), &holding(caller(), key, at(NOW)), &request);
     assert_eq!(with_key(&SigningKey::generate()).map(|_| ()).unwrap_err(), TokenRefusal::OtherKey);
-    assert!(with_key(&key).is_ok());
+    let believed = with_key(&key).unwrap();
+    // The proof of the key is used up with the assertion: neither is good again.
+    let holder = holding(caller(), &key, at(NOW));
+    let decision = grant(&trusting(policy()), &holder, &believed, facts(), at(NOW), fresh(&mut entropy()));
+    let (_, writes) = issued(decision);
+    assert_eq!(writes.iter().filter(|write| matches!(write, Write::UseOnce { .. })).count(), 2, "{writes:?}");
 }
 
 #[test]

@@ -136,8 +136,11 @@ fn a_reference_is_good_once_in_time_and_for_its_own_client() {
     assert_eq!(refused(begin(&client, &PushedRequest { spent: true, ..row.clone() }, 0)), unknown);
     let foreign = PushedRequest { digest: Secret::<RequestReference>::parse("dwp_x").unwrap().digest(), ..row.clone() };
     assert_eq!(refused(begin(&client, &foreign, 0)), unknown);
-    let nobody = Facts { client: None, pushed: Some(&row), begun: None };
     let form = brought(&reference, &[]);
+    let crossed = Facts { client: Some(&other), pushed: Some(&row), begun: None };
+    let begun = super::begin(&policy(), &form, &reference, &crossed, browser(1).digest(), at(0), &mut entropy());
+    assert_eq!(refused(begun), PageRefusal::UnknownClient);
+    let nobody = Facts { client: None, pushed: Some(&row), begun: None };
     let begun = super::begin(&policy(), &form, &reference, &nobody, browser(1).digest(), at(0), &mut entropy());
     assert_eq!(refused(begun), PageRefusal::UnknownClient);
     let form = brought(&reference, &[("client_id", "")]);

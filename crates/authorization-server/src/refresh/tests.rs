@@ -114,6 +114,15 @@ fn inside_the_grace_the_same_answer_comes_again() {
 }
 
 #[test]
+fn a_client_that_gave_refreshing_up_gets_nothing_even_in_the_grace() {
+    // proves: RT-03
+    let without = Client { grant_types: vec!["authorization_code".into()], ..client() };
+    for facts in [facts(), rotated().0] {
+        assert_eq!(untouched(decide(&without, request(), facts, 101)), TokenRefusal::GrantTypeNotRegistered);
+    }
+}
+
+#[test]
 fn after_the_grace_a_second_use_ends_the_grant() {
     // proves: RT-02, RT-19, BCP-19, OA21-39
     for now in [130, 131, 10_000, 100 + 2 * MONTH] {

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    client_metadata::shorten,
     facts::ClientKeys,
     fixtures::{SIGNER, at, entropy, policy},
 };
@@ -254,6 +255,7 @@ fn a_device_needs_no_redirect_uri() {
     let (response, client) = send(&body).unwrap();
     assert_eq!(response.metadata.response_types, Some(Vec::new()));
     assert_eq!((client.redirect_uris.len(), client.application_type.as_deref()), (0, Some("native")));
+    assert!(send(&json!({"grant_types": [DEVICE], "response_types": []})).is_ok());
     let contradiction = json!({"grant_types": [DEVICE], "response_types": ["code"]});
     assert!(refused(&contradiction).1.contains("response_types"));
 }
@@ -418,6 +420,48 @@ fn a_known_apps_scheme_is_not_enough() {
 }
 
 #[test]
+fn an_operator_can_name_more_callbacks_and_they_alone_count() {
+    // proves: REDIR-14, REDIR-15
+    let policy = Policy { known_callbacks: vec!["inhouse://oauth/cb".into()], ..policy() };
+    let sent = |uri: &str| send_to(&policy, &json!({"redirect_uris": [uri]})).is_ok();
+    assert!(sent("inhouse://oauth/cb"));
+    assert!(!sent("inhouse://oauth/cb2") && !sent("inhouse://oauth") && !sent("other://oauth/cb"));
+    assert!(send(&json!({"redirect_uris": ["inhouse://oauth/cb"]})).is_err());
+}
+
+#[test]
+fn other_texts_are_short_and_lead_nowhere_but_to_public_https() {
+    // proves: R7591-04, LEAK-05
+    let taken = |name: &str, value: &str| send(&with(name, json!(value))).is_ok();
+    assert!(taken("software_id", &"x".repeat(256)) && !taken("software_id", &"x".repeat(257)));
+    assert!(!taken("software_id", "a\nb") && !taken("software_id", "a\u{1b}[31m"));
+    let here = Policy { issuer: doorward_types::Issuer::parse("http://localhost:8420").unwrap(), ..policy() };
+    for name in ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri", "initiate_login_uri"] {
+        assert!(taken(name, "https://a.example/x") && taken(name, ""), "{name}");
+        for bad in [
+            "http://a.example/x",
+            "javascript:alert(1)",
+            "https://user@a.example/x",
+            "https://:word@a.example/x",
+            "https://a.example./x",
+            "https://intranet/x",
+            "https://a.localhost/x",
+            "https://10.0.0.1/x",
+            "https://a.example/\nx",
+            "/x",
+        ] {
+            assert!(refused(&with(name, json!(bad))).1.contains(name), "{name} {bad:?}");
+        }
+        // While somebody develops, keys may be on this computer; nothing else may.
+        let local = send_to(&here, &with(name, json!("https://localhost:8443/x")));
+        assert_eq!(local.is_ok(), name == "jwks_uri", "{name}");
+    }
+    // What is told of a wrong value goes into logs too.
+    assert_eq!(shorten("a\r\nb\u{1b}[31m"), "ab[31m");
+    assert_eq!(shorten(&"x".repeat(1000)).len(), 120);
+}
+
+#[test]
 fn redirect_uris_are_limited_in_number() {
     // proves: REDIR-23
     let uris = |count: usize| json!({"redirect_uris": (0..count).map(|n| format!("https://a.example/{n}")).collect::<Vec<_>>()});
@@ -559,6 +603,12 @@ fn an_app_that_registers_again_gets_the_client_it_had_and_nobody_manages_it_then
     let confidential = serde_json::to_vec(&with("client_name", json!("x"))).unwrap();
     assert!(read(&policy(), &confidential).unwrap().fingerprint().is_none());
     other(client.clone(), &confidential, 60);
+    other(Client { fingerprint: None, ..client.clone() }, &confidential, 60);
+    // Registering again never shortens what there is.
+    let lasting = Client { expires_at: Some(at(90 * 24 * 3600)), ..client.clone() };
+    let (_, writes) = bytes(&policy(), &public("x"), Some(&lasting), 60).unwrap();
+    let [Write::ReplaceClient { after, .. }] = writes.as_slice() else { panic!("{writes:?}") };
+    assert_eq!(after.expires_at, lasting.expires_at);
 }
 
 fn secret() -> Digest<ClientSecret> {
