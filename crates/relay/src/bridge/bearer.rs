@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use doorward_client::{BearerFor, Failed};
 use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// Why a token is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,17 @@ pub struct Credential {
     pub serial: u64,
 }
 
+/// A page where a person logs in, for hosts that can send them there.
+#[derive(Clone, Debug)]
+pub struct LoginPage {
+    /// The page: https, or http on this computer. It holds no secret.
+    pub url: Url,
+    /// What the person does there, in a sentence without a full stop.
+    pub message: String,
+    /// Cancelled when the login has been made, or has come to nothing.
+    pub ended: CancellationToken,
+}
+
 /// Where a bridge gets its tokens from: a store, a refresh, or a person.
 #[async_trait]
 pub trait BearerSource: Send + Sync {
@@ -47,4 +60,10 @@ pub trait BearerSource: Send + Sync {
     /// # Errors
     /// When there is no token and will be none.
     async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed>;
+
+    /// Where a person can make the login for want of which [`bearer`](Self::bearer) failed last, on whichever device; `None`
+    /// when there is no such page. While one can be used, the same one.
+    async fn login_page(&self) -> Option<LoginPage> {
+        None
+    }
 }

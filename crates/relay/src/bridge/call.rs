@@ -52,6 +52,7 @@ pub(super) struct Outcome {
 }
 
 /// A message on its way.
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) speech: Speech,
     pub(super) message: Message,
@@ -205,7 +206,8 @@ fn is_certainly_lost(failed: &FetchFailed) -> bool {
     matches!(failed, FetchFailed::Connect(_) | FetchFailed::Name(_) | FetchFailed::Tls(_) | FetchFailed::Forbidden(_))
 }
 
-fn not_authorized(failed: Failed) -> NoReply {
+/// What the host is told when there is no token.
+pub(super) fn not_authorized(failed: Failed) -> NoReply {
     let error = RpcError {
         code: INTERNAL_ERROR,
         message: format!("{}: {}. Next: {}", failed.what(), failed.why(), failed.hint()),

@@ -1,6 +1,6 @@
 //! The host's side: lines in, lines out.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
@@ -9,12 +9,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::room::{Held, Room};
 use crate::envelope::{self, INVALID_REQUEST, RpcError};
 
 /// How much of a line's buffer is kept for the next one.
 const KEPT: usize = 64 << 10;
-/// How many lines wait for a host that does not read.
+/// How many lines wait for a host that does not read, and how many bytes they have.
 const WAITING: usize = 64;
+const MOST_WAITING: usize = 16 << 20;
 /// How long a host may take to read what is left when the bridge ends.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -73,7 +75,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 /// Writes lines to the host. Clones write to the same host, one whole line at a time.
 #[derive(Clone)]
 pub(super) struct Host {
-    lines: mpsc::Sender<String>,
+    lines: mpsc::Sender<(String, Held)>,
+    room: Arc<Room>,
     gone: CancellationToken,
 }
 
@@ -85,13 +88,14 @@ impl Host {
         let (lines, waiting) = mpsc::channel(WAITING);
         let gone = CancellationToken::new();
         let writer = tokio::spawn(write(output, waiting, gone.clone()));
-        (Self { lines, gone }, Writer(writer))
+        (Self { lines, room: Arc::new(Room::of(MOST_WAITING)), gone }, Writer(writer))
     }
 
     /// Writes one message. Line breaks between its tokens and in its strings are gone from it.
     pub(super) async fn say(&self, json: &str) {
+        let held = self.room.take(json.len()).await;
         // A host that closed its end is noticed by `gone`.
-        let _ = self.lines.send(envelope::one_line(json).into_owned()).await;
+        let _ = self.lines.send((envelope::one_line(json).into_owned(), held)).await;
     }
 
     pub(super) async fn refuse_long_line(&self, most: usize) {
@@ -114,9 +118,13 @@ impl Writer {
     }
 }
 
-async fn write(mut output: impl AsyncWrite + Unpin, mut lines: mpsc::Receiver<String>, gone: CancellationToken) {
+async fn write(
+    mut output: impl AsyncWrite + Unpin,
+    mut lines: mpsc::Receiver<(String, Held)>,
+    gone: CancellationToken,
+) {
     let _gone = gone.drop_guard();
-    while let Some(mut line) = lines.recv().await {
+    while let Some((mut line, _held)) = lines.recv().await {
         debug_assert!(!line.contains(['\n', '\r']), "a message is one line");
         line.push('\n');
         if output.write_all(line.as_bytes()).await.is_err() || output.flush().await.is_err() {
@@ -163,5 +171,19 @@ mod tests {
         }
         host.write_all(b"lf\n").await.unwrap();
         assert_eq!(reader.next().await.unwrap(), Line::Whole(b"first half".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_host_that_does_not_read_is_limited_in_bytes() {
+        // proves: STDIO-10
+        // Nobody reads from this one, and nobody closes it.
+        let (_output, stdout) = tokio::io::duplex(16);
+        let (host, _writer) = Host::start(stdout);
+        let long = format!("\"{}\"", "x".repeat(1 << 20));
+        let mut taken = 0;
+        while taken < WAITING && tokio::time::timeout(Duration::from_millis(50), host.say(&long)).await.is_ok() {
+            taken += 1;
+        }
+        assert!(taken <= MOST_WAITING >> 20, "{taken} lines of 1 MiB");
     }
 }

@@ -29,6 +29,7 @@ use super::{
     events::{Event, Events},
     exchange::{Body, Outgoing},
     headers, incoming,
+    room::{Held, Room},
 };
 use crate::{
     envelope::{self, Id, Message},
@@ -37,8 +38,8 @@ use crate::{
 
 /// How long a server may take to say where messages go.
 pub(super) const ENDPOINT: Duration = Duration::from_secs(10);
-/// How many messages wait for somebody to listen.
-const WAITING: usize = 256;
+/// How many bytes of messages wait for somebody to listen.
+const MOST_UNASKED: usize = 4 << 20;
 
 /// What a connection is called as a session, with a number that no other one has.
 const NAME: &str = "doorward-http-sse-";
@@ -53,9 +54,16 @@ pub(super) struct Pipe {
     _reading: DropGuard,
 }
 
+/// The text of a message, and the room that it takes.
+type Text = (String, Held);
+
 struct Shared {
-    waiting: Mutex<HashMap<String, oneshot::Sender<String>>>,
-    unasked: (mpsc::Sender<String>, tokio::sync::Mutex<mpsc::Receiver<String>>),
+    waiting: Mutex<HashMap<String, oneshot::Sender<Text>>>,
+    unasked: (mpsc::UnboundedSender<Text>, tokio::sync::Mutex<mpsc::UnboundedReceiver<Text>>),
+    /// For answers that their requests have not taken yet. While there is none, the stream is not read.
+    for_answers: Room,
+    /// For what is said unasked. While there is none, it is dropped: nobody may ever listen.
+    for_unasked: Room,
     closed: CancellationToken,
 }
 
@@ -85,10 +93,15 @@ impl Pipe {
             let why = "the server wants messages to go to another origin, where the access token does not go";
             return Err(FetchFailed::Other(why.to_owned()));
         };
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, receiver) = mpsc::unbounded_channel();
         let closed = CancellationToken::new();
-        let shared =
-            Arc::new(Shared { waiting: Mutex::default(), unasked: (sender, receiver.into()), closed: closed.clone() });
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            unasked: (sender, receiver.into()),
+            for_answers: Room::of(most),
+            for_unasked: Room::of(MOST_UNASKED),
+            closed: closed.clone(),
+        });
         let reading = Arc::clone(&shared);
         tokio::spawn(async move {
             tokio::select! {
@@ -141,7 +154,7 @@ impl Pipe {
         }
         let Some(awaited) = awaited.filter(|_| answer.status().is_success()) else { return answer };
         let begins = awaited.begins;
-        let answer = stream::once(awaited.answer()).filter_map(async |text| text.map(|text| Ok(event(&text))));
+        let answer = stream::once(awaited.answer()).filter_map(async |text| text.map(|(text, _held)| Ok(event(&text))));
         let mut answer = events(Box::pin(answer));
         if begins {
             answer.headers_mut().insert(headers::SESSION, self.name());
@@ -162,14 +175,14 @@ impl Shared {
     }
 
     async fn read(&self, mut body: Body, mut events: Events, first: Vec<Event>) {
-        self.take(first);
+        self.take(first).await;
         while let Some(Ok(chunk)) = body.next().await {
             let Ok(found) = events.feed(&chunk) else { return };
-            self.take(found);
+            self.take(found).await;
         }
     }
 
-    fn take(&self, events: Vec<Event>) {
+    async fn take(&self, events: Vec<Event>) {
         for event in events.into_iter().filter(|event| event.kind == "message" && !event.data.is_empty()) {
             let messages = match incoming::messages(&event.data) {
                 Ok(messages) => messages,
@@ -186,9 +199,14 @@ impl Shared {
                     _ => None,
                 };
                 match waiting {
-                    Some(waiting) => drop(waiting.send(text)),
-                    None if self.unasked.0.try_send(text).is_ok() => {}
-                    None => tracing::warn!("nobody listens to the server: a message is dropped"),
+                    Some(waiting) => {
+                        let held = self.for_answers.take(text.len()).await;
+                        drop(waiting.send((text, held)));
+                    }
+                    None => match self.for_unasked.try_take(text.len()) {
+                        Some(held) => drop(self.unasked.0.send((text, held))),
+                        None => tracing::warn!("nobody listens to the server: a message is dropped"),
+                    },
                 }
             }
         }
@@ -211,7 +229,8 @@ impl Shared {
                     () = shared.closed.cancelled() => None,
                 }
             };
-            Some((Ok(event(&text?)), shared))
+            let (text, _held) = text?;
+            Some((Ok(event(&text)), shared))
         });
         Box::pin(said)
     }
@@ -221,13 +240,13 @@ impl Shared {
 pub(super) struct Awaited {
     shared: Arc<Shared>,
     key: String,
-    answer: Option<oneshot::Receiver<String>>,
+    answer: Option<oneshot::Receiver<Text>>,
     /// Whether the request begins a session.
     begins: bool,
 }
 
 impl Awaited {
-    async fn answer(mut self) -> Option<String> {
+    async fn answer(mut self) -> Option<Text> {
         self.answer.take()?.await.ok()
     }
 }

@@ -10,14 +10,21 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{elsewhere::Elsewhere, host::Host, session::Session, tools::KnownTools, wire::Wire};
+use super::{
+    elsewhere::Elsewhere,
+    host::Host,
+    room::{Held, Room},
+    session::Session,
+    tools::KnownTools,
+    wire::Wire,
+};
 use crate::envelope::{Id, Message};
 
 /// What comes outside of the answer to any request.
 #[derive(Debug)]
 pub(super) enum Unasked {
-    /// The server says it.
-    Said(Message),
+    /// The server says it. It takes room until it has been dealt with.
+    Said(Message, Held),
     /// A new session has taken the place of one that the server had forgotten.
     SessionAnew,
 }
@@ -31,12 +38,16 @@ pub(super) struct Link {
     pub(super) elsewhere: Elsewhere,
     /// Who takes what the server says unasked; the host itself when there is nobody.
     aside: Mutex<Option<UnboundedSender<Unasked>>>,
+    /// For what is set aside, and for questions that wait for the host.
+    pub(super) room: Room,
     ids: AtomicU64,
 }
 
 impl Link {
     pub(super) fn new(wire: Wire, host: Host) -> Self {
+        let room = Room::of(wire.settings.max_message);
         Self {
+            room,
             wire,
             host,
             session: Session::default(),
@@ -55,6 +66,10 @@ impl Link {
     /// Says who takes what the server says unasked.
     pub(super) fn hand_aside(&self, taker: Option<UnboundedSender<Unasked>>) {
         *self.aside.lock().expect("nobody panics with it in hand") = taker;
+    }
+
+    fn is_handed_aside(&self) -> bool {
+        self.aside.lock().expect("nobody panics with it in hand").is_some()
     }
 
     /// Hands on what came unasked; gives it back when nobody but the host takes it.
@@ -76,9 +91,14 @@ impl Link {
             }
             Message::Response { id: None, .. } => tracing::debug!("an answer to nothing is dropped"),
             Message::Request(_) | Message::Notification { .. } => {
-                if self.set_aside(Unasked::Said(message)).is_some() {
-                    self.host.say(&text).await;
+                if self.is_handed_aside() {
+                    // While there is no room the stream is not read.
+                    let held = self.room.take(text.len()).await;
+                    if self.set_aside(Unasked::Said(message, held)).is_none() {
+                        return;
+                    }
                 }
+                self.host.say(&text).await;
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{
     headers,
     incoming::{Broken, Incoming},
     link::Link,
-    resume::LAST_EVENT,
+    resume::{LAST_EVENT, SHORTEST_PAUSE},
     wire::{NoAnswer, Outgoing},
 };
 use crate::{
@@ -63,7 +63,7 @@ pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
                 }
                 let (id, retry) = incoming.resume();
                 last_event = id.or(last_event);
-                pause = retry.unwrap_or(pause).clamp(Duration::from_millis(100), LONGEST_PAUSE);
+                pause = retry.unwrap_or(pause).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             }
             Ok(answer) if answer.status().is_server_error() => {}
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND && was_there => {

@@ -26,6 +26,7 @@ mod possession;
 mod questions;
 mod renew;
 mod resume;
+mod room;
 mod route;
 mod session;
 mod settings;
@@ -35,6 +36,7 @@ mod tool_list;
 mod tool_rules;
 mod tools;
 mod wire;
+mod without_login;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -44,7 +46,7 @@ use doorward_fetch::Fetcher;
 use doorward_types::ResourceId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use bearer::{BearerSource, Credential, Why};
+pub use bearer::{BearerSource, Credential, LoginPage, Why};
 use host::{Host, Line, Lines};
 use link::Link;
 use route::Routes;
@@ -58,7 +60,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Why a bridge ended before its host did.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
-    /// There is no access token, and none can be had; the host was told so in the answer to its request.
+    /// No request ever got in for want of an access token; the host was told so in the answers to its requests.
     #[error("{0}")]
     NotAuthorized(Failed),
     /// The host's lines cannot be read.
@@ -82,7 +84,8 @@ impl Bridge {
     /// Serves the host until its input ends, its output is closed, or [`BridgeSettings::stop`] is cancelled.
     ///
     /// # Errors
-    /// When the host's lines cannot be read, or when no request ever got in and none will without a person.
+    /// When the host's lines cannot be read, or when no request ever got in. The bridge ends by itself only where no
+    /// login elsewhere would help; else it waits for one as long as the host does.
     pub async fn run<R, W>(self, stdin: R, stdout: W) -> Result<(), BridgeError>
     where
         R: AsyncRead + Send + Unpin,

@@ -19,6 +19,8 @@ use crate::envelope::{Id, Message};
 
 pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// However soon the server wants to be asked again.
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A request whose stream can go on after a break.
@@ -55,7 +57,8 @@ impl Resumption for Resume {
         let last = HeaderValue::from_str(last?).ok()?;
         let end = *self.broken.get_or_insert_with(Instant::now) + self.link.settings.resume_for;
         loop {
-            let pause = retry.unwrap_or(self.pause).max(self.pause - FIRST_PAUSE).min(LONGEST_PAUSE);
+            let pause = retry.unwrap_or(self.pause).max(self.pause - FIRST_PAUSE);
+            let pause = pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             if Instant::now() + pause > end {
                 return None;

@@ -15,6 +15,7 @@ use super::{
     modern_host::{self, Kept},
     questions::Questions,
     session::session_id,
+    without_login::WithoutLogin,
 };
 use crate::{
     envelope::{Id, Members, Message, Reply, Request},
@@ -26,25 +27,33 @@ pub(super) struct Routes {
     pub(super) link: Arc<Link>,
     eras: Eras,
     said: Arc<legacy_host::Said>,
-    questions: Questions,
+    pub(super) questions: Questions,
     kept: Arc<Kept>,
+    pub(super) without_login: WithoutLogin,
 }
 
 impl Routes {
     pub(super) fn new(link: Arc<Link>) -> Self {
         let kept = Arc::new(Kept::new(link.settings.answer_timeout));
-        Self { link, eras: Eras::default(), said: Arc::default(), questions: Questions::default(), kept }
+        Self {
+            link,
+            eras: Eras::default(),
+            said: Arc::default(),
+            questions: Questions::default(),
+            kept,
+            without_login: WithoutLogin::default(),
+        }
     }
 
     /// Whether a request of the older era is taken back by ending it, and not by telling the server so.
     pub(super) fn ends_what_is_taken_back(&self) -> bool {
-        matches!(self.eras.way(Era::Legacy), Way::Translated(_))
+        self.without_login.waits() || matches!(self.eras.way(Era::Legacy), Way::Translated(_))
     }
 
     /// Sends a request and writes its one answer, whatever happens.
-    pub(super) async fn ask(&self, call: Call, id: Id) {
+    pub(super) async fn ask(self: &Arc<Self>, call: Call, id: Id) {
         let outcome = match &call.message {
-            Message::Request(request) => self.outcome(&call, request).await,
+            Message::Request(request) => self.answer(&call, request).await,
             _ => return,
         };
         self.link.conclude(&id, outcome).await;
@@ -57,6 +66,12 @@ impl Routes {
         {
             return;
         }
+        if let Some(call) = self.without_login.heed(call).await {
+            self.tell_server(call).await;
+        }
+    }
+
+    pub(super) async fn tell_server(&self, call: Call) {
         match (self.eras.way(call.speech.era()), &call.message) {
             (Way::Translated(server), Message::Notification { method, params }) => match call.speech.era() {
                 Era::Legacy => self.for_legacy_host(&server).heed(method).await,
@@ -71,7 +86,8 @@ impl Routes {
         }
     }
 
-    async fn outcome(&self, call: &Call, request: &Request) -> Result<Reply, NoReply> {
+    /// What the server makes of a request.
+    pub(super) async fn outcome(&self, call: &Call, request: &Request) -> Result<Reply, NoReply> {
         let era = call.speech.era();
         let way = self.eras.way(era);
         if let Way::Translated(server) = way {

@@ -10,8 +10,12 @@ const MOST_PAGES: usize = 100;
 
 impl Link {
     /// Asks for the list of tools on behalf of a call that the server refused for want of headers, in the call's own
-    /// `_meta`.
+    /// `_meta`. All of it takes no longer than one answer may: the call waits.
     pub(super) async fn list_tools(&self, version: &str, call: &Members) {
+        let _ = tokio::time::timeout(self.settings.answer_timeout, self.list_all_tools(version, call)).await;
+    }
+
+    async fn list_all_tools(&self, version: &str, call: &Members) {
         let mut params = Members::default();
         if let Some(meta) = call.get("_meta") {
             params.set("_meta", meta.to_owned());
@@ -23,16 +27,14 @@ impl Link {
             let asked = self.send_unasked(&Outgoing { method: Method::POST, headers, body: text.into() }).await;
             let Some(answer) = asked.ok().filter(|answer| answer.status() == StatusCode::OK) else { return };
             let mut incoming = Incoming::new(answer, &self.settings);
-            let next = async {
-                while let Ok(Some((message, _))) = incoming.next().await {
-                    if let Message::Response { reply: Reply::Result(result), .. } = message {
-                        return self.tools.learn(&result);
-                    }
+            let mut next = None;
+            while let Ok(Some((message, _))) = incoming.next().await {
+                if let Message::Response { reply: Reply::Result(result), .. } = message {
+                    next = self.tools.learn(&result);
+                    break;
                 }
-                None
-            };
-            let next = tokio::time::timeout(self.settings.answer_timeout, next).await;
-            let Some(cursor) = next.ok().flatten() else { return };
+            }
+            let Some(cursor) = next else { return };
             params.set("cursor", raw(&cursor));
         }
     }

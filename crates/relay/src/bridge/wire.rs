@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use doorward_client::{Code, Failed};
+use doorward_client::{Code, Exit, Failed};
 use doorward_fetch::Fetcher;
 use doorward_types::{ResourceId, challenge, outbound::FetchFailed};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -19,7 +19,7 @@ use url::Url;
 
 pub(super) use super::exchange::{Body, NoAnswer, Outgoing};
 use super::{
-    bearer::{BearerSource, Credential, Why},
+    bearer::{BearerSource, Credential, LoginPage, Why},
     http_sse::{self, Pipe},
     incoming,
     possession::Possession,
@@ -63,6 +63,8 @@ pub(super) struct Wire {
     /// Whether the server has ever taken a message.
     let_in: AtomicBool,
     shut_out: (mpsc::Sender<Failed>, tokio::sync::Mutex<mpsc::Receiver<Failed>>),
+    /// Why the last request was not let in.
+    why_not: Mutex<Option<Failed>>,
 }
 
 impl Wire {
@@ -84,6 +86,7 @@ impl Wire {
             reached: AtomicBool::new(false),
             let_in: AtomicBool::new(false),
             shut_out: (sender, receiver.into()),
+            why_not: Mutex::default(),
         }
     }
 
@@ -275,11 +278,28 @@ impl Wire {
         })
     }
 
-    /// Says that a request was not let in. When none ever was, the bridge ends: [`shut_out`](Self::shut_out).
+    /// Says that a request was not let in. When none ever was and no login elsewhere would help, the bridge ends:
+    /// [`shut_out`](Self::shut_out).
     pub(super) fn not_let_in(&self, failed: &Failed) {
-        if !self.let_in.load(Relaxed) {
+        *self.why_not.lock().expect("nobody panics with it in hand") = Some(failed.clone());
+        if !self.was_let_in() && failed.exit() != Exit::AuthenticationNeeded {
             let _ = self.shut_out.0.try_send(failed.clone());
         }
+    }
+
+    /// Whether the server has ever taken a message.
+    pub(super) fn was_let_in(&self) -> bool {
+        self.let_in.load(Relaxed)
+    }
+
+    /// Which token would be sent next.
+    pub(super) async fn serial(&self) -> Option<u64> {
+        self.bearer(Why::ToSend).await.ok().flatten().map(|credential| credential.serial)
+    }
+
+    /// Where a person can log in, wherever they are.
+    pub(super) async fn login_page(&self) -> Option<LoginPage> {
+        self.source.login_page().await
     }
 
     /// Waits until a request was not let in and none ever was before.
@@ -288,9 +308,9 @@ impl Wire {
         failed.expect("this link holds a sender")
     }
 
-    /// The same, without waiting.
+    /// Why no request was ever let in.
     pub(super) fn was_shut_out(&self) -> Option<Failed> {
-        self.shut_out.1.try_lock().ok()?.try_recv().ok()
+        self.why_not.lock().expect("nobody panics with it in hand").take().filter(|_| !self.was_let_in())
     }
 
     fn still_refused(&self) -> Failed {

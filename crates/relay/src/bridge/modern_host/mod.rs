@@ -13,7 +13,7 @@ mod unasked;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::Receiver;
 
 use self::{
     parked::{Parked, Question, identity},
@@ -105,8 +105,7 @@ impl Translator<'_> {
                 return Ok(self.park(asked, questions, None).await);
             }
         }
-        let (sender, mut elsewhere) = mpsc::unbounded_channel();
-        let _carrier = self.kept.carry(sender);
+        let (_carrier, mut elsewhere) = self.kept.carry();
         self.run(asked, &mut Some(&mut elsewhere)).await
     }
 
@@ -123,8 +122,7 @@ impl Translator<'_> {
             let why = "the server needs something done on a page first, and that was declined";
             return Err(RpcError::new(INTERNAL_ERROR, why).into());
         }
-        let (sender, mut elsewhere) = mpsc::unbounded_channel();
-        let _carrier = self.kept.carry(sender);
+        let (_carrier, mut elsewhere) = self.kept.carry();
         match parked.open {
             Some(mut running) => {
                 // While it waited nobody heard what the server said.
@@ -137,11 +135,7 @@ impl Translator<'_> {
     }
 
     /// Sends a request in the words of the server's era.
-    async fn run(
-        &self,
-        asked: &Asked<'_>,
-        elsewhere: &mut Option<&mut UnboundedReceiver<Question>>,
-    ) -> Result<Reply, NoReply> {
+    async fn run(&self, asked: &Asked<'_>, elsewhere: &mut Option<&mut Receiver<Question>>) -> Result<Reply, NoReply> {
         if let Some(level) = asked.level {
             self.set_level(level).await;
         }
@@ -166,7 +160,7 @@ impl Translator<'_> {
         &self,
         asked: &Asked<'_>,
         mut running: Running,
-        elsewhere: &mut Option<&mut UnboundedReceiver<Question>>,
+        elsewhere: &mut Option<&mut Receiver<Question>>,
     ) -> Result<Reply, NoReply> {
         loop {
             let Some(answer) = &mut running.answer else { return Err(parked::unknown().into()) };
@@ -192,8 +186,9 @@ impl Translator<'_> {
                     running.over();
                     return Ok(self.came_to(asked, reply).await);
                 }
-                Ok(Heard::Other(Message::Request(Request { id, method, params }), _)) => {
-                    match self.put(asked, Question { id: Some(id), method, params }, running).await {
+                Ok(Heard::Other(Message::Request(Request { id, method, params }), text)) => {
+                    let held = self.link.room.try_take(text.len()).map(Arc::new);
+                    match self.put(asked, Question { id: Some(id), method, params, held }, running).await {
                         Ok(reply) => return Ok(reply),
                         Err(still) => running = still,
                     }
@@ -230,7 +225,7 @@ impl Translator<'_> {
             }
             return Err(running);
         }
-        if !asked.carries() || !can_be_asked(&asked.host, &question.method) {
+        if !asked.carries() || !can_be_asked(&asked.host, &question.method) || question.held.is_none() {
             self.refuse(question).await;
             return Err(running);
         }

@@ -5,10 +5,12 @@
 //!
 //! Source: MCP 2026-07-28 patterns, "Multi Round-Trip Requests"; docs/decisions/0031-questions-across-eras.md.
 
+use std::sync::Arc;
+
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    bridge::legacy_host::can_be_asked,
+    bridge::{legacy_host::can_be_asked, room::Held},
     envelope::{INVALID_PARAMS, Id, Members, Reply, RpcError, raw},
 };
 
@@ -26,6 +28,8 @@ pub(super) struct Question {
     pub(super) id: Option<Id>,
     pub(super) method: String,
     pub(super) params: Members,
+    /// The room that it takes as long as it waits.
+    pub(super) held: Option<Arc<Held>>,
 }
 
 /// A call that waits, and with it whatever keeps it open.
@@ -105,7 +109,7 @@ pub(super) fn pages(reply: &Reply, host: &Members) -> Option<Vec<Question>> {
     let pages: Vec<Members> = serde_json::from_str(error.object("data")?.get("elicitations")?.get()).ok()?;
     let are_pages = pages.iter().all(|page| page.text("mode").as_deref() == Some("url") && page.text("url").is_some());
     (are_pages && (1..=MOST_PAGES).contains(&pages.len())).then(|| {
-        let question = |params| Question { id: None, method: "elicitation/create".to_owned(), params };
+        let question = |params| Question { id: None, method: "elicitation/create".to_owned(), params, held: None };
         pages.into_iter().map(question).collect()
     })
 }
@@ -135,6 +139,7 @@ mod tests {
             id: id.map(Id::own),
             method: (*method).to_owned(),
             params: members(params),
+            held: None,
         });
         Parked { questions: questions.collect(), call: String::new(), open: None }
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::{self, Sender};
 
 use super::parked::{Parked, Question};
 use crate::listen::{Change, Filter};
@@ -16,8 +16,12 @@ use crate::listen::{Change, Filter};
 const MOST_PARKED: usize = 64;
 /// The most questions that wait for a call which can carry them.
 const MOST_WAITING: usize = 16;
+/// The most questions that one call has not put to the host yet.
+const MOST_CARRIED: usize = 16;
 /// How many changes wait for a host that does not read; a change that is told once too few is told with the next.
 const CHANGES: usize = 256;
+/// The most bytes of what is told of a change: mostly it is one URI.
+const MOST_CHANGE: usize = 16 << 10;
 
 /// All of it. `C` is an open call.
 pub(in crate::bridge) struct State<C> {
@@ -31,7 +35,7 @@ pub(in crate::bridge) struct State<C> {
 struct Inner<C> {
     next: u64,
     parked: HashMap<String, Parked<C>>,
-    carriers: Vec<(u64, UnboundedSender<Question>)>,
+    carriers: Vec<(u64, Sender<Question>)>,
     waiting: VecDeque<(u64, Question)>,
     listeners: HashMap<u64, (Filter, mpsc::Sender<Change>)>,
 }
@@ -81,12 +85,13 @@ impl<C> State<C> {
     }
 
     /// Notes a call that can carry questions to the host. It takes none that wait already: [`waiting`](Self::waiting).
-    pub(super) fn carry(self: &Arc<Self>, questions: UnboundedSender<Question>) -> Guard<C> {
+    pub(super) fn carry(self: &Arc<Self>) -> (Guard<C>, mpsc::Receiver<Question>) {
+        let (sender, questions) = mpsc::channel(MOST_CARRIED);
         let mut inner = self.inner();
         inner.next += 1;
         let number = inner.next;
-        inner.carriers.push((number, questions));
-        Guard { state: Arc::clone(self), number }
+        inner.carriers.push((number, sender));
+        (Guard { state: Arc::clone(self), number }, questions)
     }
 
     /// Hands a question to the call that began last; keeps it for the next one when there is none.
@@ -96,9 +101,9 @@ impl<C> State<C> {
     pub(super) fn ask(&self, mut question: Question) -> Result<Option<u64>, Question> {
         let mut inner = self.inner();
         for (_, carrier) in inner.carriers.iter().rev() {
-            match carrier.send(question) {
+            match carrier.try_send(question) {
                 Ok(()) => return Ok(None),
-                Err(back) => question = back.0,
+                Err(back) => question = back.into_inner(),
             }
         }
         if inner.waiting.len() >= MOST_WAITING {
@@ -145,6 +150,10 @@ impl<C> State<C> {
 
     /// Tells a change to whoever wants to hear of it.
     pub(super) fn changed(&self, change: &Change) {
+        if change.params.to_string().len() > MOST_CHANGE {
+            tracing::warn!(method = %change.method, "what is told of a change is too long and dropped");
+            return;
+        }
         for (filter, listener) in self.inner().listeners.values() {
             if filter.wants(change) {
                 let _ = listener.try_send(change.clone());
@@ -191,7 +200,7 @@ mod tests {
     }
 
     fn question(method: &str) -> Question {
-        Question { id: None, method: method.to_owned(), params: Members::default() }
+        Question { id: None, method: method.to_owned(), params: Members::default(), held: None }
     }
 
     #[test]
@@ -218,20 +227,39 @@ mod tests {
         assert_eq!(state.forgotten(number).unwrap().method, "early");
         state.ask(question("kept")).unwrap();
         assert_eq!(state.waiting().len(), 1);
-        let (one, mut of_one) = mpsc::unbounded_channel();
-        let (two, mut of_two) = mpsc::unbounded_channel();
-        let first = state.carry(one);
-        let second = state.carry(two);
+        let (first, mut of_one) = state.carry();
+        let (second, mut of_two) = state.carry();
         assert!(state.ask(question("b")).unwrap().is_none());
         assert_eq!(of_two.try_recv().unwrap().method, "b");
         drop(second);
         assert!(state.ask(question("a")).unwrap().is_none());
         assert_eq!(of_one.try_recv().unwrap().method, "a");
-        drop(first);
+        // A call that is slow to put them carries few; the others wait.
+        for _ in 0..MOST_CARRIED {
+            assert!(state.ask(question("c")).unwrap().is_none());
+        }
         for _ in 0..MOST_WAITING {
             assert!(state.ask(question("w")).unwrap().is_some());
         }
         assert!(state.ask(question("too many")).is_err());
+        drop(first);
+    }
+
+    #[test]
+    fn a_long_change_is_not_kept_for_a_host_that_does_not_read() {
+        let state = state();
+        let filter = Filter { tools_list_changed: true, ..Filter::default() };
+        let (_listener, mut changes, _) = state.listen(filter);
+        let change = |length: usize| {
+            let params = Members::parse(&format!("{{\"x\":\"{}\"}}", "y".repeat(length))).unwrap();
+            Change { method: "notifications/tools/list_changed".to_owned(), params }
+        };
+        state.changed(&change(MOST_CHANGE));
+        assert!(changes.try_recv().is_err());
+        for _ in 0..2 * CHANGES {
+            state.changed(&change(10));
+        }
+        assert_eq!(std::iter::from_fn(|| changes.try_recv().ok()).count(), CHANGES);
     }
 
     #[test]

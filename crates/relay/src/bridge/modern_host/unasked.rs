@@ -52,13 +52,14 @@ pub(super) fn sort(message: Message) -> Said {
 pub(in crate::bridge) async fn take(link: Arc<Link>, kept: Arc<Kept>, mut unasked: UnboundedReceiver<Unasked>) {
     while let Some(unasked) = unasked.recv().await {
         match unasked {
-            Unasked::Said(Message::Request(Request { id, method, .. })) if method == "ping" => {
+            Unasked::Said(Message::Request(Request { id, method, .. }), _) if method == "ping" => {
                 respond(&link, id, find::nothing()).await;
             }
-            Unasked::Said(Message::Request(Request { id, method, params })) => {
-                put(&link, &kept, Question { id: Some(id), method, params }).await;
+            Unasked::Said(Message::Request(Request { id, method, params }), held) => {
+                let held = Some(Arc::new(held));
+                put(&link, &kept, Question { id: Some(id), method, params, held }).await;
             }
-            Unasked::Said(message) => {
+            Unasked::Said(message, _) => {
                 if let Said::Change(change) = sort(message) {
                     kept.changed(&change);
                 }

@@ -62,7 +62,7 @@ async fn a_server_that_takes_no_token_is_not_asked_for_ever() {
         })
         .await;
         let mut host = Host::start(&server, &Tokens::new(&server.url()));
-        let answer = host.ask(&modern(1, "tools/call", "x")).await;
+        let answer = host.ask(&modern(1, "prompts/get", "x")).await;
         assert_eq!(answer["error"]["code"], -32603, "{answer}");
         assert_eq!(server.got().len(), times, "{status} {challenge}");
         let _ = host.end().await;
@@ -70,7 +70,7 @@ async fn a_server_that_takes_no_token_is_not_asked_for_ever() {
 }
 
 #[tokio::test]
-async fn with_no_token_to_be_had_the_host_is_told_and_the_bridge_ends() {
+async fn a_bridge_that_no_token_was_to_be_had_for_says_so_when_its_host_has_ended() {
     // proves: BRW-05
     let server = Server::start(|_, mut caller| async move {
         caller.status("401 Unauthorized", &[("www-authenticate", CHALLENGE)], "").await;
@@ -78,8 +78,8 @@ async fn with_no_token_to_be_had_the_host_is_told_and_the_bridge_ends() {
     .await;
     let mut host = Host::start(&server, &Tokens::never(&server.url()));
     let answer = host.ask(&initialize()).await;
-    assert!(answer["error"]["message"].as_str().unwrap().contains("doorward login"), "{answer}");
-    match host.ended().await {
+    assert!(answer["result"]["instructions"].as_str().unwrap().contains("doorward login"), "{answer}");
+    match host.end().await {
         (Err(BridgeError::NotAuthorized(failed)), rest) => {
             assert_eq!((failed.code(), failed.exit(), rest.len()), (Code::LoginNeeded, Exit::AuthenticationNeeded, 0));
         }
@@ -124,7 +124,7 @@ async fn a_login_that_ends_later_leaves_the_bridge_up() {
     .await;
     let mut host = Host::start(&server, &Tokens::only_one(&server.url()));
     assert!(host.ask(&modern(1, "tools/call", "good")).await["result"].is_object());
-    assert!(host.ask(&modern(2, "tools/call", "bad")).await["error"].is_object());
+    assert_eq!(host.ask(&modern(2, "tools/call", "bad")).await["result"]["isError"], true);
     assert!(host.ask(&modern(3, "tools/call", "good")).await["result"].is_object());
     host.end().await.0.unwrap();
 }

@@ -1,6 +1,7 @@
 //! The bridge between a host that is played over pipes and a real HTTP server that answers by a script.
 
 mod authorization;
+mod bounds;
 mod http_sse;
 mod legacy_host;
 mod modern;
@@ -12,6 +13,7 @@ mod server;
 mod sessions;
 mod stalls;
 mod tokens;
+mod without_login;
 
 use std::{sync::Arc, time::Duration};
 

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Answers as a server of the older era does, except for requests in a session.
-async fn legacy_server(got: &Got, caller: &mut Caller) -> bool {
+pub(super) async fn legacy_server(got: &Got, caller: &mut Caller) -> bool {
     match (got.method.as_str(), got.rpc()) {
         ("POST", "initialize") => {
             let result = json!({

@@ -1,6 +1,6 @@
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use async_trait::async_trait;
@@ -8,8 +8,9 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use doorward_client::{BearerFor, Code, Failed, StoredTokens};
 use doorward_types::{challenge, jose::SigningKey};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use super::super::{BearerSource, Credential, Why};
+use super::super::{BearerSource, Credential, LoginPage, Why};
 
 /// Tokens `t0`, `t1`, …: the next one each time the present one is refused.
 pub(super) struct Tokens {
@@ -20,6 +21,10 @@ pub(super) struct Tokens {
     /// Whether there is a token from the start, and whether there will be another.
     first: bool,
     more: bool,
+    /// Whether somebody has logged in elsewhere.
+    elsewhere: AtomicBool,
+    /// Where a person can log in, when there is such a page.
+    page: Option<LoginPage>,
     /// What they are bound to.
     key: Option<SigningKey>,
 }
@@ -50,7 +55,35 @@ impl Tokens {
     }
 
     fn with(url: &str, first: bool, more: bool) -> Self {
-        Self { resource: url.to_owned(), present: AtomicU64::new(0), asked: Mutex::default(), first, more, key: None }
+        Self {
+            resource: url.to_owned(),
+            present: AtomicU64::new(0),
+            asked: Mutex::default(),
+            first,
+            more,
+            elsewhere: AtomicBool::new(false),
+            page: None,
+            key: None,
+        }
+    }
+
+    /// Without a token, and with a page where a person gets one.
+    pub(super) fn with_page(url: &str) -> Arc<Self> {
+        let page = LoginPage {
+            url: "https://as.example/device".parse().unwrap(),
+            message: "Open the page and type the code BCDF-GHJK there".to_owned(),
+            ended: CancellationToken::new(),
+        };
+        Arc::new(Self { page: Some(page), ..Self::with(url, false, false) })
+    }
+
+    /// Somebody logs in elsewhere: from now on there is `t1`.
+    pub(super) fn log_in(&self) {
+        self.present.store(1, Relaxed);
+        self.elsewhere.store(true, Relaxed);
+        if let Some(page) = &self.page {
+            page.ended.cancel();
+        }
     }
 
     pub(super) fn asked(&self) -> Vec<String> {
@@ -71,7 +104,7 @@ impl BearerSource for Tokens {
                 return Err(Failed::new(Code::LoginNeeded, "it has ended", "no refresh", "doorward login URL"));
             }
             Why::Rejected { serial, headers } | Why::InsufficientScope { serial, headers } => {
-                if !self.more {
+                if !self.more && !self.elsewhere.load(Relaxed) {
                     return Err(Failed::new(Code::LoginNeeded, "nobody is there", "no screen", "doorward login URL"));
                 }
                 if serial.unwrap_or(0) == present {
@@ -83,6 +116,10 @@ impl BearerSource for Tokens {
         }
         let serial = self.present.load(Relaxed);
         Ok(Some(Credential { bearer: stored(&self.resource, &format!("t{serial}"), self.key.as_ref()), serial }))
+    }
+
+    async fn login_page(&self) -> Option<LoginPage> {
+        self.page.clone()
     }
 }
 
