@@ -22,7 +22,8 @@ finds the way by itself, and says on stderr what it waits for and how long (--ti
 3. A browser on another computer ends on a page that cannot be reached. Paste that page's address into the terminal, or
    make the port reachable with the ssh -L command that is shown. --paste says beforehand that this is what you want.
 4. Where nobody is there (no terminal, no desktop, no BROWSER), nothing waits: the exit code is 3 within a second, and the
-   message holds the command to type in a terminal.
+   message holds the command to type in a terminal. Under an MCP host the session goes on: its tools answer with that
+   command, or the host shows a page to log in at, and the next call after the login goes through.
 
 Without a person: --client-credentials (with --client-id and a secret or a key), --assertion-file, --enterprise-idp.
 

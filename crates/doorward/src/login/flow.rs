@@ -292,6 +292,9 @@ impl Visit<'_> {
         self.shown = true;
         let here = !self.manner.device && matches!(self.manner.way, Way::Command(_) | Way::Desktop);
         device::tell(&self.resource, code);
+        if let Some(told) = &self.manner.told {
+            let _ = told.try_send(code.clone());
+        }
         let page = code.complete.as_ref().unwrap_or(&code.verification_uri);
         if here && browser::may_open(page) {
             browser::open(&self.manner.way, page);

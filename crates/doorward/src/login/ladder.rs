@@ -2,6 +2,9 @@
 
 use std::{io::IsTerminal as _, time::Duration};
 
+use doorward_client::step::ShowDeviceCode;
+use tokio::sync::mpsc;
+
 use super::browser::{self, Way};
 use crate::cli;
 
@@ -40,6 +43,8 @@ pub(crate) struct Manner {
     pub(crate) reached_as: Option<Reached>,
     /// Whether they want a code for another device and nothing else.
     pub(crate) device: bool,
+    /// Who shows the code to them, besides the standard error output.
+    pub(crate) told: Option<mpsc::Sender<ShowDeviceCode>>,
 }
 
 /// This computer as another one sees it over SSH.
@@ -59,7 +64,7 @@ impl Manner {
             Way::Nobody if device && flags.browser.is_none() => Way::Print,
             way => way,
         };
-        Self { way, patience, paste: Paste::No, reached_as: reached(), device }
+        Self { way, patience, paste: Paste::No, reached_as: reached(), device, told: None }
     }
 
     /// As a command that a person has typed.
@@ -75,7 +80,14 @@ impl Manner {
 
     /// With nobody there at all.
     pub(crate) fn nobody() -> Self {
-        Self { way: Way::Nobody, patience: Duration::ZERO, paste: Paste::No, reached_as: None, device: false }
+        Self {
+            way: Way::Nobody,
+            patience: Duration::ZERO,
+            paste: Paste::No,
+            reached_as: None,
+            device: false,
+            told: None,
+        }
     }
 
     /// With a browser that is started, and nothing else.

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use doorward_client::{Code, CredentialStore as _, Failed, SaveFailed, StepUps, StoredTokens, Target};
-use doorward_relay::bridge::{BearerSource, Credential, Why};
+use doorward_relay::bridge::{BearerSource, Credential, LoginPage, Why};
 use doorward_types::challenge;
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{
     account,
     browser::Way,
-    fail,
+    elsewhere, fail,
     flow::{self, Manner},
     place::Place,
     refresh::{self, Renewed, is_ending},
@@ -49,6 +49,16 @@ struct Shared {
     refreshing: tokio::sync::Mutex<()>,
     /// How often which scopes were asked for in addition.
     step_ups: Mutex<HashMap<String, StepUps>>,
+    /// The login for want of which the last request failed, where nobody here can make it.
+    wanted: Mutex<Option<Wanted>>,
+    /// Where it is being made on another device.
+    elsewhere: tokio::sync::Mutex<Option<LoginPage>>,
+}
+
+/// A login that somebody has to make, and the server's challenge.
+struct Wanted {
+    target: Target,
+    challenge: HeaderMap,
 }
 
 #[derive(Default)]
@@ -95,6 +105,8 @@ impl TokenManager {
             renewing: Arc::default(),
             refreshing: tokio::sync::Mutex::default(),
             step_ups: Mutex::default(),
+            wanted: Mutex::default(),
+            elsewhere: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -144,6 +156,20 @@ impl BearerSource for TokenManager {
             let why = "getting a token stopped in the middle, which is a defect of the program";
             Err(Failed::new(Code::OutOfOrder, "there is no access token", why, "try again and report it"))
         })
+    }
+
+    async fn login_page(&self) -> Option<LoginPage> {
+        let mut page = self.0.elsewhere.lock().await;
+        if page.as_ref().is_none_or(|page| page.ended.is_cancelled()) {
+            let wanted = self.0.wanted.lock().expect("nobody panics with it in hand").take();
+            *page = match wanted {
+                Some(Wanted { target, challenge }) => {
+                    elsewhere::begin(&self.0.place, target, challenge, self.0.manner.patience).await
+                }
+                None => None,
+            };
+        }
+        page.clone()
     }
 }
 
@@ -318,7 +344,12 @@ impl Shared {
             if counted.len() >= MOST_CHALLENGES {
                 counted.clear();
             }
-            counted.entry(wanted.clone()).or_default().next(before.as_ref(), headers)?
+            if self.nobody_is_here(&target) {
+                // No login is made, so there is none to count.
+                StepUps::default().next(before.as_ref(), headers)?
+            } else {
+                counted.entry(wanted.clone()).or_default().next(before.as_ref(), headers)?
+            }
         };
         let login = account::login_command(&target);
         let command = login.replacen("login", &format!("login --force --scope \"{more}\""), 1);
@@ -342,6 +373,11 @@ impl Shared {
         refresh::run(&self.place, tokens, self.target.reach).await
     }
 
+    /// Whether nobody who would be needed can be sent to a browser from here.
+    fn nobody_is_here(&self, target: &Target) -> bool {
+        self.manner.way == Way::Nobody && target.grant.needs_a_person()
+    }
+
     /// Logs in, or uses what another process has made of its login meanwhile. `refused` is what did not suffice.
     async fn log_in(
         &self,
@@ -352,7 +388,9 @@ impl Shared {
     ) -> Result<Credential, Failed> {
         let resource = &self.target.resource;
         let person_needed = |but: &str| fail::person_needed(resource, &format!("{}; {but}", asks.why), &asks.command);
-        if self.manner.way == Way::Nobody && target.grant.needs_a_person() {
+        if self.nobody_is_here(&target) {
+            let wanted = Wanted { target, challenge: headers.clone() };
+            *self.wanted.lock().expect("nobody panics with it in hand") = Some(wanted);
             return Err(person_needed("nobody can look at a browser here"));
         }
         let mut turn = turn::take(&self.place, resource, &self.manner).await?;

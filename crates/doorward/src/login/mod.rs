@@ -4,6 +4,7 @@ mod account;
 mod browser;
 mod custody;
 mod device;
+mod elsewhere;
 mod fail;
 mod flow;
 mod holder;

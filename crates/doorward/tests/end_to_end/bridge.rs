@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use doorward_testkit::process::{Browser, Stdio};
-use serde_json::json;
+use doorward_testkit::process::{Browser, Stdio, Visitor};
+use serde_json::{Value, json};
 
 use crate::world::{CONTENT, NAME, PASSWORD, PATIENCE, Person, World, over, post};
 
@@ -65,8 +65,88 @@ async fn a_host_gets_in_stays_in_and_is_put_out() {
     browser.quit().await.unwrap();
 }
 
+/// Begins a session where nobody can look at a browser, as a host that shows pages or not.
+fn alone(person: &Person, world: &World, capabilities: &Value) -> Stdio {
+    let mut bridge = Stdio::start(&mut person.doorward_alone(&["connect", world.gateway.mcp_url()]));
+    let client = json!({"name": "host", "version": "1"});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": client});
+    let begun = bridge.request("initialize", params, PATIENCE);
+    let words = begun["result"]["instructions"].as_str().unwrap_or_default();
+    let command = format!("doorward login {}", world.gateway.mcp_url());
+    assert!(words.contains(&command), "{begun}\n{}", bridge.process().errors());
+    bridge.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    bridge
+}
+
 #[tokio::test]
-async fn with_nobody_to_look_it_ends_quickly_and_says_what_to_type() {
+async fn with_nobody_to_look_the_session_goes_on_after_a_login_elsewhere() {
+    // proves: FCL-02
+    let world = World::new(&[]);
+    world.gateway.add_user(NAME, PASSWORD);
+    let browser = Browser::start().await;
+    let person = Person::new();
+    let mut bridge = alone(&person, &world, &json!({}));
+    let call = json!({"name": "read_text_file", "arguments": {"path": world.file()}});
+    let refused = bridge.request("tools/call", call, PATIENCE);
+    let text = refused["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(refused["result"]["isError"] == true && text.contains("doorward login"), "{refused}");
+
+    person.log_in(&world.gateway, &browser).await;
+    assert_eq!(read(&mut bridge, &world), CONTENT, "the very next call");
+    let tools = bridge.request("tools/list", json!({}), PATIENCE);
+    assert!(tools["result"]["tools"].as_array().unwrap().len() > 1, "{tools}");
+    let changed = |message: &Value| message["method"] == "notifications/tools/list_changed";
+    assert!(bridge.notifications().iter().any(changed), "{:?}", bridge.notifications());
+    browser.quit().await.unwrap();
+
+    // The login ends, the person is told, and another one is enough.
+    assert_eq!(person.run(&["logout", world.gateway.mcp_url()]).0, Some(0));
+    let call = json!({"name": "read_text_file", "arguments": {"path": world.file()}});
+    let refused = bridge.request("tools/call", call, PATIENCE);
+    assert_eq!(refused["result"]["isError"], true, "{refused}");
+    let browser = Browser::start().await;
+    person.log_in(&world.gateway, &browser).await;
+    assert_eq!(read(&mut bridge, &world), CONTENT);
+    bridge.process().close_input();
+    assert_eq!(bridge.process().wait(PATIENCE).code(), Some(0), "{}", bridge.process().errors());
+    browser.quit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_shows_pages_sends_the_person_to_one_and_the_call_goes_through() {
+    // proves: MCP-ADJ-018
+    let world = World::new(&[]);
+    world.gateway.add_user(NAME, PASSWORD);
+    let person = Person::new();
+    let mut bridge = alone(&person, &world, &json!({"elicitation": {"url": {}}}));
+    let call = json!({"name": "read_text_file", "arguments": {"path": world.file()}});
+    bridge.send(&json!({"jsonrpc": "2.0", "id": "c", "method": "tools/call", "params": call}));
+    let question = bridge.receive(PATIENCE);
+    assert_eq!((&question["method"], &question["params"]["mode"]), (&json!("elicitation/create"), &json!("url")));
+    let page = question["params"]["url"].as_str().unwrap();
+    let message = question["params"]["message"].as_str().unwrap();
+    let code = message.split_once("type the code ").unwrap().1.split(' ').next().unwrap();
+    assert!(!page.contains(code), "the code is typed by hand: {page}");
+    bridge.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept"}}));
+
+    let mut visitor = Visitor::new(world.gateway.public_url());
+    let seen = visitor.open(page).await;
+    let mut seen = visitor.submit(&seen, "device", &[("user_code", code)]).await;
+    if seen.has_form("sign-in") {
+        seen = visitor.submit(&seen, "sign-in", &[("name", NAME), ("password", PASSWORD)]).await;
+    }
+    visitor.submit(&seen, "consent", &[("answer", "allow")]).await;
+    let answer = loop {
+        let message = bridge.receive(PATIENCE);
+        if message["id"] == "c" {
+            break message;
+        }
+    };
+    assert_eq!(answer["result"]["content"][0]["text"], CONTENT, "{answer}\n{}", bridge.process().errors());
+}
+
+#[tokio::test]
+async fn a_host_that_ends_before_anybody_logged_in_leaves_word_what_to_type() {
     let world = World::new(&[]);
     let person = Person::new();
     let mut bridge = Stdio::start(&mut person.doorward_alone(&["connect", world.gateway.mcp_url()]));
@@ -75,6 +155,7 @@ async fn with_nobody_to_look_it_ends_quickly_and_says_what_to_type() {
         "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "host", "version": "1"}},
     }));
     let process = bridge.process();
+    process.close_input();
     let status = process.wait(PATIENCE);
     assert_eq!(status.code(), Some(3), "{}", process.errors());
     let command = format!("doorward login {}", world.gateway.mcp_url());

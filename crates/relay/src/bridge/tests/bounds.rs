@@ -77,7 +77,6 @@ async fn what_a_server_of_2024_11_05_says_while_nobody_listens_is_limited_in_byt
 
 #[tokio::test]
 async fn questions_that_cannot_be_answered_yet_hold_up_the_stream_that_they_come_in() {
-    // proves: MCP-PX-10
     let written = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&written);
     let server = Server::start(move |got, mut caller| {
@@ -153,7 +152,6 @@ async fn a_stream_that_is_to_be_asked_for_again_at_once_is_asked_for_a_little_la
 
 #[tokio::test]
 async fn a_list_of_tools_without_end_does_not_keep_a_call_waiting() {
-    // proves: STDIO-11
     let server = Server::start(|got, mut caller| async move {
         if got.rpc() == "tools/list" {
             tokio::time::sleep(Duration::from_millis(300)).await;

@@ -67,7 +67,7 @@ impl Host {
 
 #[tokio::test]
 async fn the_session_stays_and_the_next_call_after_a_login_elsewhere_goes_through() {
-    // proves: STEP-04, FCL-02, STDIO-11
+    // proves: FCL-02
     let server = Server::start(guarded).await;
     let tokens = Tokens::never(&server.url());
     let mut host = Host::start(&server, &tokens);
@@ -208,7 +208,7 @@ async fn whoever_does_not_want_to_go_to_the_page_is_not_asked_again_at_once() {
 
 #[tokio::test]
 async fn a_host_of_the_newer_era_comes_back_from_the_page_with_the_same_call() {
-    // proves: MCP-ADJ-008, MCP-ADJ-018
+    // proves: MCP-ADJ-018
     let server = Server::start(guarded_modern).await;
     for (action, goes_on) in [("accept", true), ("decline", false)] {
         let tokens = Tokens::with_page(&server.url());

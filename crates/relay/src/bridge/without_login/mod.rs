@@ -22,6 +22,7 @@ use serde_json::json;
 use self::pages::Pages;
 use super::{
     answer::NoReply,
+    bearer::LoginPage,
     call::{Call, Speech, not_authorized},
     eras,
     route::Routes,
@@ -94,7 +95,7 @@ impl Routes {
         }
         if let Some((page, went)) = without.pages.back(request) {
             if went {
-                let _ = tokio::time::timeout(self.link.settings.answer_timeout, page.ended.cancelled()).await;
+                self.login_ended(&page).await;
             } else {
                 without.pages.declined();
             }
@@ -239,6 +240,20 @@ impl Routes {
         });
     }
 
+    /// Waits until a login has been made or has come to nothing, at this page or elsewhere; says whether it has.
+    async fn login_ended(&self, page: &LoginPage) -> bool {
+        let before = self.link.serial().await;
+        let ended = async {
+            while tokio::time::timeout(LOOK, page.ended.cancelled()).await.is_err() {
+                let now = self.link.serial().await;
+                if now.is_some() && now != before {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(self.link.settings.answer_timeout, ended).await.is_ok()
+    }
+
     /// Sends the person to a page where they can log in, by way of a host that can do so.
     async fn send_to_page(&self, call: &Call, request: &Request, failed: &Failed) -> Sent {
         let without = &self.without_login;
@@ -269,7 +284,7 @@ impl Routes {
             without.pages.declined();
             return Sent::No;
         }
-        if tokio::time::timeout(wait, page.ended.cancelled()).await.is_ok() {
+        if self.login_ended(&page).await {
             let params = Members::parse(&json!({ "elicitationId": question["elicitationId"] }).to_string());
             let method = "notifications/elicitation/complete";
             self.link.host.say(&envelope::notification(method, &params.unwrap_or_default())).await;

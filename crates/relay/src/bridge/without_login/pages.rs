@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_page_is_come_back_from_once_and_a_refusal_is_remembered_for_a_while() {
-        // proves: STEP-04, MCP-ADJ-018
+        // proves: STEP-04, MCP-ADJ-010, MCP-ADJ-018
         let pages = Pages::default();
         let page = || LoginPage {
             url: "https://as.example/device".parse().unwrap(),

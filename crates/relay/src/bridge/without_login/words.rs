@@ -122,7 +122,6 @@ mod tests {
 
     #[test]
     fn only_a_host_that_says_so_is_sent_to_a_page() {
-        // proves: MCP-ADJ-019
         for (capabilities, shows) in [
             (r#"{"elicitation":{"url":{}}}"#, true),
             (r#"{"elicitation":{"form":{},"url":{}}}"#, true),
