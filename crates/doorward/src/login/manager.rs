@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use doorward_client::{Code, CredentialStore as _, Failed, SaveFailed, StepUps, StoredTokens, Target};
+use doorward_client::{Code, CredentialStore as _, Failed, StepUps, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource, Credential, LoginPage, Why};
 use doorward_types::challenge;
 use http::HeaderMap;
@@ -18,6 +18,7 @@ use super::{
     browser::Way,
     elsewhere, fail,
     flow::{self, Manner},
+    in_hand::{InHand, same_row},
     place::Place,
     refresh::{self, Renewed, is_ending},
     turn, wishes,
@@ -42,7 +43,7 @@ struct Shared {
     target: Target,
     manner: Manner,
     grants: OnceLock<cli::Grants>,
-    present: Mutex<Present>,
+    in_hand: InHand,
     /// One refresh or login at a time.
     renewing: Arc<tokio::sync::Mutex<()>>,
     /// Held while a refresh is under way, whose tokens must not be lost.
@@ -59,17 +60,6 @@ struct Shared {
 struct Wanted {
     target: Target,
     challenge: HeaderMap,
-}
-
-#[derive(Default)]
-struct Present {
-    /// Counts the tokens that were in hand.
-    serial: u64,
-    tokens: Option<StoredTokens>,
-    /// When a refresh gave them.
-    refreshed: Option<Instant>,
-    /// Whether the store could not take them yet; it has older ones, which are good no more, of the same generation.
-    unsaved: bool,
 }
 
 /// What a message needs, apart from the message.
@@ -101,7 +91,7 @@ impl TokenManager {
             target,
             manner,
             grants: OnceLock::new(),
-            present: Mutex::default(),
+            in_hand: InHand::default(),
             renewing: Arc::default(),
             refreshing: tokio::sync::Mutex::default(),
             step_ups: Mutex::default(),
@@ -118,26 +108,26 @@ impl TokenManager {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
-        if tokio::time::timeout(patience, settled).await.is_err() && self.0.present().unsaved {
+        if tokio::time::timeout(patience, settled).await.is_err() && self.0.in_hand.unsaved().is_some() {
             tracing::warn!("the renewed tokens are lost: they could not be saved");
         }
     }
 
     /// The tokens that are sent at present.
     pub(super) fn in_hand(&self) -> Option<StoredTokens> {
-        self.0.present().tokens.clone()
+        self.0.in_hand.tokens()
     }
 }
 
 #[async_trait]
 impl BearerSource for TokenManager {
     async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
-        if let Some(credential) = self.0.ready(why) {
+        if let Some(credential) = self.0.in_hand.ready(why) {
             return Ok(Some(credential));
         }
         let one = Arc::clone(&self.0.renewing).lock_owned().await;
         // Whoever was before us may have done it.
-        if let Some(credential) = self.0.ready(why) {
+        if let Some(credential) = self.0.in_hand.ready(why) {
             return Ok(Some(credential));
         }
         let need = match why {
@@ -183,43 +173,13 @@ impl Shared {
         }
     }
 
-    fn present(&self) -> MutexGuard<'_, Present> {
-        self.present.lock().expect("nobody panics with the tokens in hand")
-    }
-
-    /// What can be sent without waiting for anything; `None` when that has to be found out.
-    fn ready(&self, why: Why<'_>) -> Option<Credential> {
-        let present = self.present();
-        match why {
-            Why::ToSend => present.credential().filter(|_| !present.tokens.as_ref().is_some_and(is_ending)),
-            Why::Rejected { serial, .. } | Why::RejectedUnasked { serial } | Why::InsufficientScope { serial, .. } => {
-                present.credential().filter(|credential| Some(credential.serial) != serial)
-            }
-        }
-    }
-
-    /// Takes tokens into hand.
-    fn adopt(&self, tokens: StoredTokens, refreshed: Option<Instant>) -> Credential {
-        let mut present = self.present();
-        if !present.tokens.as_ref().is_some_and(|own| same_row(own, &tokens)) {
-            present.serial += 1;
-            present.refreshed = refreshed;
-            present.tokens = Some(tokens);
-            present.unsaved = false;
-        }
-        present.credential().expect("there are tokens now")
-    }
-
     /// Takes what a refresh gave into hand, and has it saved if it is not.
     fn adopt_renewed(self: &Arc<Self>, renewed: Renewed) -> Credential {
         if !renewed.unsaved {
-            return self.adopt(renewed.tokens, Some(Instant::now()));
+            return self.in_hand.take(renewed.tokens, Some(Instant::now()));
         }
-        let mut present = self.present();
-        present.serial += 1;
-        present.refreshed = Some(Instant::now());
-        present.tokens = Some(renewed.tokens);
-        if !std::mem::replace(&mut present.unsaved, true) {
+        let (credential, first) = self.in_hand.take_unsaved(renewed.tokens);
+        if first {
             let shared = Arc::clone(self);
             tokio::spawn(async move {
                 let (mut pause, longest) = SAVE_AGAIN;
@@ -229,45 +189,23 @@ impl Shared {
                 }
             });
         }
-        present.credential().expect("there are tokens now")
+        credential
     }
 
     /// Saves what is not saved yet; says whether nothing is left to be saved.
     async fn save(&self) -> bool {
-        let (serial, tokens) = {
-            let present = self.present();
-            match &present.tokens {
-                Some(tokens) if present.unsaved => (present.serial, tokens.clone()),
-                _ => return true,
-            }
-        };
-        let saved = self.place.store.save(&tokens, tokens.generation).await;
-        let mut present = self.present();
-        if present.serial != serial || !present.unsaved {
-            return !present.unsaved;
-        }
-        match saved {
-            Ok(generation) => {
-                if let Some(tokens) = &mut present.tokens {
-                    tokens.generation = generation;
-                }
-            }
-            // Somebody logged in or out meanwhile: theirs counts.
-            Err(SaveFailed::Conflict) => present.forget(),
-            Err(SaveFailed::Fault(_)) => return false,
-        }
-        present.unsaved = false;
-        true
+        let Some((serial, tokens)) = self.in_hand.unsaved() else { return true };
+        self.in_hand.saved(serial, self.place.store.save(&tokens, tokens.generation).await)
     }
 
     /// Tokens for the next message: stored ones, renewed when they are about to end.
     async fn to_send(self: &Arc<Self>) -> Result<Option<Credential>, Failed> {
         let Some(tokens) = self.stored().await? else {
             // The server's challenge says how to log in.
-            self.present().forget();
+            self.in_hand.forget();
             return Ok(None);
         };
-        let credential = self.adopt(tokens.clone(), None);
+        let credential = self.in_hand.take(tokens.clone(), None);
         if !is_ending(&tokens) || !tokens.can_be_renewed() {
             return Ok(Some(credential));
         }
@@ -275,7 +213,7 @@ impl Shared {
         match self.refresh(tokens).await {
             Ok(Some(new)) => Ok(Some(self.adopt_renewed(new))),
             Ok(None) => {
-                self.present().forget();
+                self.in_hand.forget();
                 Ok(None)
             }
             Err(failed) if has_ended => Err(failed),
@@ -289,7 +227,7 @@ impl Shared {
 
     /// Tokens in place of refused ones: what another process has put there, a refresh, or a login.
     async fn after_rejection(self: &Arc<Self>, headers: &HeaderMap) -> Result<Credential, Failed> {
-        let refused = self.present().tokens.clone();
+        let refused = self.in_hand.tokens();
         if let Some(credential) = self.refreshed().await? {
             return Ok(credential);
         }
@@ -302,16 +240,13 @@ impl Shared {
 
     /// Tokens in place of refused ones without a person: what another process has put there, or a refresh.
     async fn refreshed(self: &Arc<Self>) -> Result<Option<Credential>, Failed> {
-        let (refused, refreshed) = {
-            let present = self.present();
-            (present.tokens.clone(), present.refreshed)
-        };
+        let refused = self.in_hand.tokens();
         if let Some(stored) = self.stored().await? {
             if !refused.as_ref().is_some_and(|own| same_row(own, &stored)) {
-                return Ok(Some(self.adopt(stored, None)));
+                return Ok(Some(self.in_hand.take(stored, None)));
             }
             let lives = !stored.expires_within(Duration::ZERO, now());
-            let is_new = lives && refreshed.is_some_and(|at| at.elapsed() < FRESH);
+            let is_new = lives && self.in_hand.were_refreshed_within(FRESH);
             if !is_new
                 && stored.can_be_renewed()
                 && let Some(new) = self.refresh(stored).await?
@@ -328,11 +263,11 @@ impl Shared {
 
     /// Tokens with more scopes, by a login.
     async fn after_insufficient_scope(&self, headers: &HeaderMap) -> Result<Credential, Failed> {
-        let refused = self.present().tokens.clone();
+        let refused = self.in_hand.tokens();
         if let (Some(stored), Some(refused)) = (self.stored().await?, &refused)
             && !same_row(&stored, refused)
         {
-            return Ok(self.adopt(stored, None));
+            return Ok(self.in_hand.take(stored, None));
         }
         let mut target = self.target.clone();
         remember(&mut target, refused.as_ref());
@@ -361,7 +296,7 @@ impl Shared {
     /// The newest tokens: the stored ones, or those in hand that could not be stored.
     async fn stored(&self) -> Result<Option<StoredTokens>, Failed> {
         if !self.save().await {
-            return Ok(self.present().tokens.clone());
+            return Ok(self.in_hand.tokens());
         }
         let newest = self.place.newest(&self.target).await;
         self.place.warn();
@@ -400,7 +335,7 @@ impl Shared {
             if let Some(stored) = self.stored().await?
                 && !refused.is_some_and(|own| same_row(own, &stored))
             {
-                return Ok(self.adopt(stored, None));
+                return Ok(self.in_hand.take(stored, None));
             }
             let open = window.is_open();
             let Some(ago) = window.opened_lately().filter(|_| target.grant.needs_a_person()) else { break };
@@ -422,18 +357,7 @@ impl Shared {
             target.grant = wishes::grant(grants)?;
         }
         let tokens = flow::log_in(&self.place, target, Some(headers), &self.manner).await?;
-        Ok(self.adopt(tokens, None))
-    }
-}
-
-impl Present {
-    fn forget(&mut self) {
-        (self.tokens, self.unsaved) = (None, false);
-    }
-
-    fn credential(&self) -> Option<Credential> {
-        let tokens = self.tokens.as_ref()?;
-        Some(Credential { bearer: tokens.bearer(), serial: self.serial })
+        Ok(self.in_hand.take(tokens, None))
     }
 }
 
@@ -443,9 +367,4 @@ pub(super) fn remember(target: &mut Target, before: Option<&StoredTokens>) {
         target.known_issuer = Some(before.server.issuer().clone());
         target.requested_before.clone_from(&before.requested);
     }
-}
-
-/// Whether two readings of the store are of the same tokens.
-fn same_row(one: &StoredTokens, other: &StoredTokens) -> bool {
-    one.generation == other.generation && one.key() == other.key()
 }

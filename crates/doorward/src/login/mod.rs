@@ -8,6 +8,7 @@ mod elsewhere;
 mod fail;
 mod flow;
 mod holder;
+mod in_hand;
 mod known;
 mod ladder;
 mod list;
