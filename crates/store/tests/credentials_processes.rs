@@ -216,7 +216,7 @@ async fn a_lock_is_free_when_its_holder_is_done_or_killed() {
 async fn a_suspended_holder_loses_the_lock_when_its_lease_ends() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("doorward");
-    let mut actor = Actor::start("lock", &place, 2);
+    let mut actor = Actor::start("lock", &place, 8);
     let pid = actor.hear("pid ");
     let signal = |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     signal("-STOP");

@@ -6,7 +6,12 @@ mod contract;
 mod proxy;
 
 use std::{
-    sync::Arc,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -20,9 +25,12 @@ use doorward_store::{Engine as _, OpenError, Place, PostgresStore};
 use doorward_testkit::postgres::Postgres;
 use doorward_types::Timestamp;
 use proxy::{Cut, Proxy};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
-/// A caller hears within this time that the database is away.
-const SOON: Duration = Duration::from_secs(6);
+/// A caller hears within this time that the database is away: five seconds, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(25);
+/// Only a failure waits this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn open(url: &str) -> PostgresStore {
     PostgresStore::open(&url.parse().unwrap()).await.unwrap()
@@ -45,11 +53,23 @@ async fn fault<T: std::fmt::Debug>(work: impl Future<Output = Result<T, StoreFau
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
-async fn until_ready(store: &PostgresStore) {
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
-    while store.ready().await.is_err() {
-        assert!(start.elapsed() < Duration::from_secs(10), "it does not recover by itself");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    while !holds().await {
+        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn until_ready(store: &PostgresStore) {
+    until("it recovers by itself", async || store.ready().await.is_ok()).await;
+}
+
+/// What a future comes to that waits for nothing.
+fn at_once<T>(work: impl Future<Output = T>) -> Option<T> {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
     }
 }
 
@@ -109,30 +129,22 @@ async fn a_database_that_is_away_is_a_fault_soon_and_no_more_when_it_is_back() {
         } else {
             database.stop()
         }
-        let known = store.revocations_known_at();
+        let gone = now();
         fault(store.ready()).await;
         fault(store.grant(&grant.id)).await;
         fault(store.commit(vec![Write::CountWrongVerifier(code.digest)])).await;
         fault(store.sweep(grant.created_at)).await;
         // What is known is known, and how old that is can be told.
         assert!(store.revocations().is_revoked(&grant.id.0));
-        assert!(store.revocations_known_at().as_unix() <= known.as_unix() + 1);
+        assert!(store.revocations_known_at() <= gone);
         // Once that is known nobody waits to hear it.
-        let start = Instant::now();
-        let callers = (0..40).map(|_| {
-            let (store, id) = (store.clone(), grant.id.clone());
-            tokio::spawn(async move { store.grant(&id).await.is_err() })
-        });
-        for caller in callers.collect::<Vec<_>>() {
-            assert!(caller.await.unwrap());
-        }
-        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        until("it is known", async || at_once(store.grant(&grant.id)).is_some_and(|found| found.is_err())).await;
         database.start();
         until_ready(&store).await;
         assert!(store.grant(&grant.id).await.unwrap().is_some());
     }
-    tokio::time::sleep(Duration::from_millis(2500)).await;
-    assert!(now().since(store.revocations_known_at()) < Duration::from_secs(3));
+    let back = now();
+    until("it looks for revocations again", async || store.revocations_known_at() >= back).await;
 }
 
 fn now() -> Timestamp {
@@ -162,11 +174,10 @@ async fn a_lock_that_is_held_for_long_is_a_fault_and_nothing_happens() {
     let database = Postgres::fresh();
     let store = open(&database.url()).await;
     let (grant, _) = grant_and_code(&mut Draw::new(204));
-    let other = database.clone();
-    let holder = std::thread::spawn(move || other.sql("BEGIN; LOCK TABLE grants; SELECT pg_sleep(7); COMMIT"));
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut holder = PgConnection::connect(&database.url()).await.unwrap();
+    holder.execute("BEGIN; LOCK TABLE grants").await.unwrap();
     fault(store.commit(vec![Write::InsertGrant(grant.clone())])).await;
-    holder.join().unwrap();
+    holder.execute("COMMIT").await.unwrap();
     assert_eq!(store.grant(&grant.id).await.unwrap(), None);
     done(&store, vec![Write::InsertGrant(grant)]).await;
 }
@@ -179,13 +190,13 @@ async fn a_server_that_is_killed_loses_nothing_that_was_acknowledged() {
     let database = Postgres::alone();
     let store = Arc::new(open(&database.url()).await);
     let mut writers = tokio::task::JoinSet::new();
-    let end = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (end, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     for writer in 0..6 {
-        let (store, end) = (store.clone(), end.clone());
+        let (store, end, done) = (store.clone(), end.clone(), done.clone());
         writers.spawn(async move {
             let mut draw = Draw::new(1000 + writer);
             let mut ends = Vec::new();
-            while !end.load(std::sync::atomic::Ordering::SeqCst) {
+            while !end.load(SeqCst) {
                 let (grant, code) = grant_and_code(&mut draw);
                 let result =
                     store.commit(vec![Write::InsertGrant(grant.clone()), Write::InsertCode(code.clone())]).await;
@@ -194,13 +205,19 @@ async fn a_server_that_is_killed_loses_nothing_that_was_acknowledged() {
                     // As a client does that is told to come back: known to be away, the store answers without waiting.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
+                done.fetch_add(usize::from(result.is_ok()), SeqCst);
                 ends.push((grant, code, result.is_ok()));
             }
             ends
         });
     }
+    // In the midst of it, each time.
+    let more = async || {
+        let enough = done.load(SeqCst) + 30;
+        until("they go on", async || done.load(SeqCst) >= enough).await;
+    };
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        more().await;
         let database = database.clone();
         tokio::task::spawn_blocking(move || {
             database.kill();
@@ -209,8 +226,8 @@ async fn a_server_that_is_killed_loses_nothing_that_was_acknowledged() {
         .await
         .unwrap();
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    end.store(true, std::sync::atomic::Ordering::SeqCst);
+    more().await;
+    end.store(true, SeqCst);
     let ends: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
     let mut there = 0;
     for (grant, code, acknowledged) in &ends {
@@ -219,7 +236,7 @@ async fn a_server_that_is_killed_loses_nothing_that_was_acknowledged() {
         assert!(found || !acknowledged, "an acknowledged commit is lost");
         there += usize::from(found);
     }
-    assert!(there > 50, "{there}");
+    assert!(there >= 120, "{there}");
     assert_eq!(read_all(&*store).await.len(), there);
 }
 
@@ -252,11 +269,7 @@ async fn a_revocation_arrives_although_nobody_was_notified() {
         let end =
             Write::RevokeGrant { grant: grant.id.clone(), at: grant.created_at, reason: RevocationReason::Person };
         done(&there, vec![end]).await;
-        let start = Instant::now();
-        while !here.revocations().is_revoked(&grant.id.0) {
-            assert!(start.elapsed() < Duration::from_millis(1500), "{sabotage}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(sabotage, async || here.revocations().is_revoked(&grant.id.0)).await;
     }
 }
 
@@ -277,11 +290,7 @@ async fn after_a_break_revocations_are_found_whatever_their_transactions_are_num
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doorward' \
          AND datname = current_database()",
     );
-    let start = Instant::now();
-    while !store.revocations().is_revoked(&grant.id.0) {
-        assert!(start.elapsed() < Duration::from_secs(5), "it is never heard of");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("it is heard of", async || store.revocations().is_revoked(&grant.id.0)).await;
 }
 
 #[tokio::test]

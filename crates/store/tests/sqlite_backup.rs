@@ -146,7 +146,7 @@ async fn a_lock_that_is_held_for_a_while_is_waited_for() {
     let grant = draw.grant();
     let writing = done(&store, vec![Write::InsertGrant(grant.clone())]);
     let letting_go = async {
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(store.grant(&grant.id).await.unwrap(), None, "reading goes on meanwhile");
         holder.execute("COMMIT").await.unwrap();
     };

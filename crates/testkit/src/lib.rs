@@ -9,7 +9,7 @@ mod entropy;
 #[cfg(feature = "keychain")]
 pub mod keychain;
 #[cfg(any(feature = "postgres", feature = "process"))]
-mod port;
+pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "process")]

@@ -1,3 +1,5 @@
+//! A port that is kept free for a program that has to be told which.
+
 use std::net::SocketAddr;
 
 use rustix::{
