@@ -181,11 +181,13 @@ impl Call {
         };
         let (status, headers) = (answer.status, answer.headers.clone());
         answer.let_go();
-        let reply = match (self.speech.era(), &self.message, reply) {
-            (Era::Modern, Message::Request(request), Reply::Result(result)) if request.method == "tools/list" => {
-                Reply::Result(link.tools.take(result))
+        let reply = match (&self.message, reply) {
+            (Message::Request(request), Reply::Result(result)) if request.method == "tools/list" => {
+                let modern = self.speech.era() == Era::Modern;
+                let result = if modern { link.tools.take(result) } else { result };
+                Reply::Result(link.settings.hidden_tools.without(&result).unwrap_or(result))
             }
-            (.., reply) => reply,
+            (_, reply) => reply,
         };
         Ok(Outcome { status, headers, reply })
     }

@@ -15,6 +15,7 @@ mod events;
 mod exchange;
 mod find;
 mod headers;
+mod hidden_tools;
 mod host;
 mod http_sse;
 mod incoming;
@@ -47,6 +48,7 @@ use doorward_types::ResourceId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use bearer::{BearerSource, Credential, LoginPage, Why};
+pub use hidden_tools::HiddenTools;
 use host::{Host, Line, Lines};
 use link::Link;
 use route::Routes;

@@ -18,7 +18,7 @@ use super::{
     without_login::WithoutLogin,
 };
 use crate::{
-    envelope::{Id, Members, Message, Reply, Request},
+    envelope::{INVALID_PARAMS, Id, Members, Message, Reply, Request, RpcError},
     era::{Era, Identity},
 };
 
@@ -88,6 +88,13 @@ impl Routes {
 
     /// What the server makes of a request.
     pub(super) async fn outcome(&self, call: &Call, request: &Request) -> Result<Reply, NoReply> {
+        if request.method == "tools/call"
+            && let Some(name) = request.params.text("name")
+            && self.link.settings.hidden_tools.hides(&name)
+        {
+            // What a server says of a tool that it does not have.
+            return Ok(Reply::Error(RpcError::new(INVALID_PARAMS, format!("Unknown tool: {name}")).to_raw()));
+        }
         let era = call.speech.era();
         let way = self.eras.way(era);
         if let Way::Translated(server) = way {

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use doorward_fetch::Reach;
+use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
+
+use super::HiddenTools;
 
 /// How to speak to a server of an unknown age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,10 @@ pub struct BridgeSettings {
     pub reach: Reach,
     /// How to speak to the server.
     pub transport: Transport,
+    /// What every request to the server carries besides what the protocol puts there, and never in its place.
+    pub headers: HeaderMap,
+    /// The tools that the host is not to have.
+    pub hidden_tools: HiddenTools,
     /// The most bytes of one line from the host.
     pub max_line: usize,
     /// The most bytes of one message from the server.
@@ -53,6 +60,8 @@ impl Default for BridgeSettings {
         Self {
             reach: Reach::Public,
             transport: Transport::HttpFirst,
+            headers: HeaderMap::new(),
+            hidden_tools: HiddenTools::default(),
             max_line: 10 << 20,
             max_message: 64 << 20,
             max_in_flight: 256,

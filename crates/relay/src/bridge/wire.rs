@@ -263,6 +263,9 @@ impl Wire {
         let mut request = Request::builder().method(outgoing.method.clone()).uri(url.as_str());
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&outgoing.headers);
+            for (name, value) in &self.settings.headers {
+                headers.entry(name).or_insert_with(|| value.clone());
+            }
             if let Some(credential) = credential {
                 let shown = self.possession.headers(credential, &self.resource, &outgoing.method, url);
                 headers.extend(shown.ok_or_else(|| NoAnswer::NotAuthorized(self.foreign_token()))?);

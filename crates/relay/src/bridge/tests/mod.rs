@@ -13,6 +13,7 @@ mod server;
 mod sessions;
 mod stalls;
 mod tokens;
+mod wishes;
 mod without_login;
 
 use std::{sync::Arc, time::Duration};
