@@ -104,7 +104,12 @@ fn judge(
 
 /// The claims of a JWT, not to be believed.
 pub(crate) fn claims(jwt: &Secret<secret::Assertion>) -> Option<serde_json::Map<String, Value>> {
-    let mut parts = jwt.expose().split('.');
+    claims_of(jwt.expose())
+}
+
+/// The same of a text that may be a JWT.
+pub(crate) fn claims_of(jwt: &str) -> Option<serde_json::Map<String, Value>> {
+    let mut parts = jwt.split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
     };

@@ -15,6 +15,7 @@ use crate::{
     discovery::Found,
     provider, registration,
     step::{HoldPort, OpenBrowser, PortChoice},
+    target::{Grant, Target},
 };
 
 /// Waits until a port is held. That comes before registration: a registered redirect URI whose port somebody else
@@ -37,7 +38,8 @@ enum ClientAtPort {
 impl AwaitPort {
     pub(crate) fn known(found: Box<Found>, client: RegisteredClient, stored: bool) -> Result<(State, Step), Failed> {
         let registered = port(client.redirect_uri());
-        let wanted = match (stored, registered) {
+        let pinned = found.flow.target.redirect_uri.as_ref().is_some_and(|own| port(own).is_some());
+        let wanted = match (stored && !pinned, registered) {
             (_, None) => PortChoice::Any,
             (true, Some(port)) => PortChoice::Prefer(port),
             (false, Some(port)) => PortChoice::Only(port),
@@ -50,9 +52,11 @@ impl AwaitPort {
     pub(crate) fn unregistered(found: Box<Found>, path: &str) -> Result<(State, Step), Failed> {
         let at =
             |host: &str| RedirectUri::parse(format!("http://{host}{path}")).expect("a loopback address with a path");
-        let (pattern, over_v6) = (at("127.0.0.1"), at("[::1]"));
-        let wanted = PortChoice::Any;
-        let hold = hold(&pattern, wanted, true)?;
+        let own = found.flow.target.redirect_uri.clone();
+        let wanted = own.as_ref().and_then(port).map_or(PortChoice::Any, PortChoice::Only);
+        let either = own.is_none();
+        let (pattern, over_v6) = own.map_or_else(|| (at("127.0.0.1"), at("[::1]")), |own| (own.clone(), own));
+        let hold = hold(&pattern, wanted, either)?;
         let client = ClientAtPort::New { pattern, over_v6 };
         Ok((State::Port(Self { found, client, wanted }), Step::HoldPort(hold)))
     }
@@ -103,6 +107,15 @@ fn port(redirect_uri: &RedirectUri) -> Option<u16> {
     let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
     // Not by the parsed URL, which leaves out a port 80 that is written.
     authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+}
+
+/// Whether a client that an earlier login registered comes back to where the user wants the browser to end.
+pub(crate) fn comes_back_as_wished(target: &Target, client: &RegisteredClient) -> bool {
+    let (Some(own), Grant::Code) = (&target.redirect_uri, &target.grant) else { return true };
+    match port(own) {
+        Some(_) => client.redirect_uri() == own,
+        None => own.matches(client.redirect_uri().as_str()),
+    }
 }
 
 /// What is remembered of one authorization request until its answer comes: the issuer stands beside the verifier
@@ -189,6 +202,10 @@ fn url(pending: &Pending, page: &Url) -> Url {
         if found.scope.as_ref().is_some_and(|scope| scope.contains_name("offline_access")) {
             parameters.push(("prompt", "consent"));
         }
+    }
+    for own in &found.flow.target.authorize {
+        parameters.retain(|(name, _)| *name != own.name());
+        parameters.push((own.name(), own.value()));
     }
     provider::authorize(found.server.issuer(), &mut parameters);
     let mut url = page.clone();

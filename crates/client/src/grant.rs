@@ -27,6 +27,8 @@ pub(crate) fn with(
         Grant::ClientCredentials => client_credentials::ask(found, client, fresh),
         Grant::Assertion(_) => assertion::ask(found, client, fresh),
         Grant::Enterprise(_) => enterprise::look(found, client),
+        // It was taken before a client was looked for.
+        Grant::TakenOver(_) => Err(client_missing(&found)),
     }
 }
 
@@ -36,7 +38,9 @@ pub(crate) fn unregistered(found: Box<Found>, fresh: &mut Fresh<'_>) -> Result<(
         // A path that no page can guess, so that only the real answer finds the listener.
         Grant::Code => AwaitPort::unregistered(found, &format!("/callback/{}", proof::name(fresh.entropy))),
         Grant::Device => registration::register(found, registration::usual_redirect()),
-        Grant::ClientCredentials | Grant::Assertion(_) | Grant::Enterprise(_) => Err(client_missing(&found)),
+        Grant::ClientCredentials | Grant::Assertion(_) | Grant::Enterprise(_) | Grant::TakenOver(_) => {
+            Err(client_missing(&found))
+        }
     }
 }
 

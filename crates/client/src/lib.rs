@@ -34,6 +34,7 @@ mod document;
 mod dpop;
 mod enterprise;
 mod exchange;
+mod extra;
 mod failed;
 mod grant;
 mod proof;
@@ -47,6 +48,7 @@ mod scripted;
 mod start;
 pub mod step;
 pub mod store;
+mod taken_over;
 pub mod target;
 #[cfg(test)]
 mod tests;

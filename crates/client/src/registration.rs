@@ -15,7 +15,7 @@ use crate::{
     connect::State,
     discovery::Found,
     failed::{no_answer, place},
-    grant,
+    grant, taken_over,
     target::{Grant, PreRegistered, Target},
     token_request::Fresh,
 };
@@ -27,7 +27,11 @@ const USUAL_REDIRECT: &str = "http://127.0.0.1/callback";
 /// metadata document; else dynamic registration.
 ///
 /// Source: MCP 2026-07-28 authorization, "Client Registration Approaches".
-pub(crate) fn choose(found: Found, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+pub(crate) fn choose(mut found: Found, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+    match std::mem::take(&mut found.flow.target.grant) {
+        Grant::TakenOver(theirs) => return taken_over::take(found, *theirs, fresh.now),
+        grant => found.flow.target.grant = grant,
+    }
     if let Some(client) = pre_registered(&found)? {
         return grant::with(Box::new(found), client, false, fresh);
     }
@@ -106,7 +110,7 @@ pub(crate) fn usual_redirect() -> RedirectUri {
 /// How a client with a secret proves itself here: the header unless the server lists only the form.
 ///
 /// Source: RFC 8414 section 2 (the default is `client_secret_basic`).
-fn with_secret(server: &ValidatedMetadata) -> AuthMethod {
+pub(crate) fn with_secret(server: &ValidatedMetadata) -> AuthMethod {
     let listed = server.document().token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
     let has = |method: AuthMethod| listed.iter().any(|name| name == method.as_str());
     if has(AuthMethod::ClientSecretPost) && !has(AuthMethod::ClientSecretBasic) {
@@ -114,6 +118,27 @@ fn with_secret(server: &ValidatedMetadata) -> AuthMethod {
     } else {
         AuthMethod::ClientSecretBasic
     }
+}
+
+/// The client that stands in the document that the user names, where the server takes such documents.
+fn documented(found: &Found) -> Option<RegisteredClient> {
+    let document = found.flow.target.metadata_document.as_ref();
+    let document = document.filter(|_| found.server.document().client_id_metadata_document_supported)?;
+    let credentials = ClientCredentials {
+        client_id: document.url.clone(),
+        secret: None,
+        secret_expires_at: None,
+        key: None,
+        auth_method: AuthMethod::None,
+        registration: Registration::MetadataDocument,
+        redirect_uri: document.redirect_uri.clone(),
+    };
+    Some(IssuerBound::new(found.server.issuer().clone(), credentials))
+}
+
+/// The client that the user names for this authorization server, in whichever way.
+pub(crate) fn named(found: &Found) -> Result<Option<RegisteredClient>, Failed> {
+    Ok(pre_registered(found)?.or_else(|| documented(found)))
 }
 
 /// Waits for the client that an earlier login registered.
@@ -126,22 +151,14 @@ impl AwaitStoredClient {
     pub(crate) fn on(self, stored: Option<RegisteredClient>, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
         let Self { found } = self;
         // A store that answers with another server's client changes nothing: that client is not for here.
-        if let Some(client) = stored.filter(|client| client.at(&found.server).is_ok() && !client.is_expired(fresh.now))
-        {
+        let usable = |client: &RegisteredClient| {
+            let here = client.at(&found.server).is_ok() && !client.is_expired(fresh.now);
+            here && authorization::comes_back_as_wished(&found.flow.target, client)
+        };
+        if let Some(client) = stored.filter(usable) {
             return grant::with(found, client, true, fresh);
         }
-        let document = found.flow.target.metadata_document.as_ref();
-        if let Some(document) = document.filter(|_| found.server.document().client_id_metadata_document_supported) {
-            let credentials = ClientCredentials {
-                client_id: document.url.clone(),
-                secret: None,
-                secret_expires_at: None,
-                key: None,
-                auth_method: AuthMethod::None,
-                registration: Registration::MetadataDocument,
-                redirect_uri: document.redirect_uri.clone(),
-            };
-            let client = IssuerBound::new(found.server.issuer().clone(), credentials);
+        if let Some(client) = documented(&found) {
             return grant::with(found, client, false, fresh);
         }
         if found.server.registration_endpoint().is_some() {

@@ -175,6 +175,11 @@ pub enum Note {
     /// The authorization server is not told which MCP server the token is for: the user wants that, or the provider is
     /// known to refuse it.
     NoResource,
+    /// The authorization server is told that the token is for something else than the MCP server: the user wants that.
+    OtherAudience {
+        /// What it is told.
+        named: String,
+    },
     /// The MCP server is one of the 2025-03-26 revision: it publishes no metadata of its own, and is its own
     /// authorization server.
     OldServer {

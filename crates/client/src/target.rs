@@ -7,6 +7,11 @@ use doorward_types::{
 
 use crate::{AuthMethod, Code, Failed, StoredTokens, store::Got};
 
+pub use crate::{
+    extra::{Audience, AuthorizeParameter, InvalidAudience, InvalidParameter},
+    taken_over::{TakenOver, TheirClient},
+};
+
 /// The MCP server to connect to, and the user's wishes. [`Target::new`] gives the usual ones.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -22,6 +27,14 @@ pub struct Target {
     pub clients: Vec<PreRegistered>,
     /// The client ID metadata document that stands for this program.
     pub metadata_document: Option<MetadataDocument>,
+    /// Where the browser comes back to, on loopback, when this program registers its client; with a port in it, that port
+    /// and no other. `None` means a path that nobody can guess, at any port.
+    pub redirect_uri: Option<RedirectUri>,
+    /// What the sign-in page wants to know besides.
+    pub authorize: Vec<AuthorizeParameter>,
+    /// What the authorization server is told that the token is for, in place of the MCP server's own identifier. The use
+    /// of it is told as a [`Note`](crate::Note). The token goes to the MCP server all the same, and nowhere else.
+    pub audience: Option<Audience>,
     /// How a token is got.
     pub grant: Grant,
     /// Whether tokens are bound to a key.
@@ -53,6 +66,8 @@ pub enum Grant {
     Assertion(Vec<Secret<secret::Assertion>>),
     /// The organisation's identity provider decides.
     Enterprise(Box<Enterprise>),
+    /// Another program got it.
+    TakenOver(Box<TakenOver>),
 }
 
 /// An organisation's identity provider, and who the person is there.
@@ -178,6 +193,9 @@ impl Target {
             login_hint: None,
             clients: Vec::new(),
             metadata_document: None,
+            redirect_uri: None,
+            authorize: Vec::new(),
+            audience: None,
             grant: Grant::default(),
             dpop: Dpop::default(),
             scope: None,
@@ -189,17 +207,18 @@ impl Target {
     }
 
     /// Whether these tokens of an earlier login are what is wanted: got in the way that the user names, if it is one without
-    /// a person; by the client that the user names, if there is one for that server; bound to a key, if they are to be.
+    /// a person; by the client that the user names, if there is one for that server; for the audience that they name; bound to a key, if they are to be.
     pub fn takes(&self, tokens: &StoredTokens) -> bool {
         let got_so = match self.grant {
-            Grant::Code | Grant::Device => true,
+            Grant::Code | Grant::Device | Grant::TakenOver(_) => true,
             Grant::ClientCredentials => tokens.got == Got::ClientCredentials,
             Grant::Assertion(_) | Grant::Enterprise(_) => tokens.got == Got::Assertion,
         };
         let issuer = tokens.server.issuer();
         let mut here = self.clients.iter().filter(|own| own.issuer.as_ref().is_none_or(|own| own == issuer)).peekable();
         let by_this = here.peek().is_none() || here.any(|own| &own.client_id == tokens.client.client_id());
-        got_so && by_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
+        let for_this = self.audience.as_ref().is_none_or(|own| own.as_str() == tokens.audience);
+        got_so && by_this && for_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
     }
 
     /// Whether the MCP server is this computer, where plain http and loopback addresses are right.

@@ -11,5 +11,6 @@ mod moving;
 mod old_servers;
 mod refresh;
 mod registration;
+mod taken_over;
 mod tolerances;
 mod unattended;

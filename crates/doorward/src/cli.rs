@@ -5,6 +5,7 @@ mod bridge;
 mod client;
 mod grants;
 mod ladder;
+mod mcp_remote;
 mod network;
 mod registration;
 mod serve;
@@ -19,6 +20,7 @@ pub(crate) use admin::*;
 pub(crate) use client::*;
 pub(crate) use grants::*;
 pub(crate) use ladder::*;
+pub(crate) use mcp_remote::McpRemote;
 pub(crate) use network::*;
 pub(crate) use registration::*;
 pub(crate) use serve::*;
@@ -32,6 +34,18 @@ pub(crate) struct Arguments {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// How much is said: how often `-v` was given, and whether `-q` was.
+    pub(crate) fn loudness(&self) -> (u8, bool) {
+        let said = (self.global.verbose, self.global.quiet);
+        match &self.command {
+            Command::Connect(connect) => connect.mcp_remote.loudness(said.0, said.1),
+            Command::Login(login) => login.mcp_remote.loudness(said.0, said.1),
+            _ => said,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

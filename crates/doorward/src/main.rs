@@ -13,6 +13,7 @@ mod failure;
 mod help;
 mod key;
 mod login;
+mod mcp_remote;
 mod network;
 mod operator_key;
 mod output;
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
         doorward_relay::watch_children(std::io::stdin().lock());
         return failure::Exit::Ok.into();
     }
-    output::start_log(arguments.global.verbose, arguments.global.quiet);
+    let (verbose, quiet) = arguments.loudness();
+    output::start_log(verbose, quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::starting(&error).report(arguments.global.json),

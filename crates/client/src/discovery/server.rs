@@ -134,7 +134,7 @@ impl AwaitServer {
         let unlisted = document.code_challenge_methods_supported.is_none();
         let named = document.issuer.clone();
         let server = match self.flow.target.grant {
-            Grant::Code => document.validate_tolerating(&self.issuer, tolerated)?,
+            Grant::Code | Grant::TakenOver(_) => document.validate_tolerating(&self.issuer, tolerated)?,
             _ => document.validate_for_tokens(&self.issuer)?,
         };
         self.flow.notes.extend((other).then_some(Note::OtherIssuer { named }));
@@ -153,6 +153,9 @@ impl AwaitServer {
         if flow.target.lenient.no_resource || provider::refuses_resource(server.issuer()) {
             flow.notes.push(Note::NoResource);
             audience.clear();
+        } else if let Some(own) = flow.target.audience.as_ref().filter(|own| own.as_str() != audience) {
+            flow.notes.push(Note::OtherAudience { named: own.to_string() });
+            audience = own.to_string();
         }
         flow.notes.extend(two_hosts(&server));
         let lists = &server.document().scopes_supported;

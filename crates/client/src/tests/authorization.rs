@@ -2,8 +2,9 @@ use doorward_types::{CodeVerifier, S256Challenge, ScopeSet};
 use serde_json::json;
 
 use crate::{
-    Code, Connect, Input,
+    Code, Connect, Input, Note,
     scripted::{Counting, ISSUER, MCP, NOW, World, parameter, resource, server, with},
+    target::{Audience, AuthorizeParameter},
 };
 
 const SERVER: &str = "https://as.example/.well-known/oauth-authorization-server";
@@ -138,4 +139,43 @@ fn an_input_out_of_order_ends_the_login() {
     let (connect, _) = Connect::start(target, None).unwrap();
     let failed = connect.on(Input::ClientSaved, NOW, &mut Counting(1)).unwrap_err();
     assert_eq!(failed.code(), Code::OutOfOrder);
+}
+
+#[test]
+fn what_the_user_adds_to_the_page_takes_the_place_of_nothing_that_protects_it() {
+    // proves: MCP-AUTH-080
+    let mut world = World::usual();
+    world.challenge("Bearer scope=\"files:read offline_access\"");
+    world.target.login_hint = Some("ada@example.com".into());
+    world.target.authorize = ["audience=https://api.example.com/?a=b", "prompt=login", "login_hint=bob@example.com"]
+        .map(|text| AuthorizeParameter::parse(text).unwrap())
+        .into();
+    world.run().unwrap();
+    let url = &world.opened[0];
+    assert_eq!(parameter(url, "audience").as_deref(), Some("https://api.example.com/?a=b"));
+    for (name, value) in [("prompt", "login"), ("login_hint", "bob@example.com"), ("resource", MCP)] {
+        assert_eq!(url.query_pairs().filter(|(own, _)| own == name).count(), 1, "{name}");
+        assert_eq!(parameter(url, name).as_deref(), Some(value));
+    }
+    let token = world.sent_to("https://as.example/token")[0].form();
+    assert!(token.get("audience").is_none() && token.get("prompt").is_none());
+}
+
+#[test]
+fn another_audience_is_told_to_the_authorization_server_aloud() {
+    let mut world = World::usual();
+    world.target.audience = Some(Audience::parse("https://tenant.example/").unwrap());
+    let tokens = world.run().unwrap().tokens;
+    assert_eq!(parameter(&world.opened[0], "resource").as_deref(), Some("https://tenant.example/"));
+    assert_eq!(world.sent_to("https://as.example/token")[0].form().get("resource"), Some("https://tenant.example/"));
+    assert!(world.notes.contains(&Note::OtherAudience { named: "https://tenant.example/".into() }));
+    // The token goes where it did, and stands for no other audience.
+    assert_eq!(tokens.bearer().resource().as_str(), MCP);
+    assert!(world.target.takes(&tokens));
+    world.target.audience = Some(Audience::parse("https://other.example/").unwrap());
+    assert!(!world.target.takes(&tokens));
+    let mut same = World::usual();
+    same.target.audience = Some(Audience::parse(MCP).unwrap());
+    same.run().unwrap();
+    assert!(same.notes.is_empty(), "{:?}", same.notes);
 }

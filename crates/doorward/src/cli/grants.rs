@@ -11,7 +11,7 @@ const HEADING: &str = "Without a person";
 #[command(next_help_heading = HEADING)]
 pub(crate) struct Grants {
     /// The client asks for itself, with its secret or key.
-    #[arg(long, env = "DOORWARD_CLIENT_CREDENTIALS", requires = "client_id", conflicts_with_all = ["assertion_file", "enterprise_idp"])]
+    #[arg(long, env = "DOORWARD_CLIENT_CREDENTIALS", requires = "client", conflicts_with_all = ["assertion_file", "enterprise_idp"])]
     pub(crate) client_credentials: bool,
     /// A file with an assertion (JWT) that the authorization server trusts, such as a workload's own identity. It is read
     /// again whenever a token is needed; of several, the one for this server that has not expired is shown.

@@ -22,10 +22,10 @@ pub(crate) struct SignIn {
     #[arg(long, env = "DOORWARD_BROWSER", value_enum)]
     pub(crate) browser: Option<BrowserChoice>,
     /// How long the sign-in may take, in seconds.
-    #[arg(long, env = "DOORWARD_TIMEOUT", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3000), value_name = "SECONDS")]
+    #[arg(long, alias = "auth-timeout", env = "DOORWARD_TIMEOUT", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3000), value_name = "SECONDS")]
     pub(crate) timeout: u64,
     /// Sign in on any other device, by typing a code there, where the server can do that.
-    #[arg(long, env = "DOORWARD_DEVICE")]
+    #[arg(long, alias = "device-code", env = "DOORWARD_DEVICE")]
     pub(crate) device: bool,
 }
 

@@ -11,7 +11,7 @@ const HEADING: &str = "As which client";
 #[command(next_help_heading = HEADING)]
 pub(crate) struct OwnClient {
     /// The client identifier that the provider has given out.
-    #[arg(long, env = "DOORWARD_CLIENT_ID", value_name = "ID")]
+    #[arg(long, env = "DOORWARD_CLIENT_ID", value_name = "ID", group = "client")]
     pub(crate) client_id: Option<String>,
     /// A file with the client's secret, or - for the standard input.
     #[arg(long, env = "DOORWARD_CLIENT_SECRET_FILE", value_name = "FILE", requires = "client_id")]
@@ -40,8 +40,8 @@ pub(crate) struct OwnClient {
     /// The authorization server that the identifier is for [default: the one that the MCP server names].
     #[arg(long, env = "DOORWARD_CLIENT_ISSUER", value_name = "ISSUER", requires = "client_id")]
     pub(crate) client_issuer: Option<String>,
-    /// The redirect URI that is registered for it, on this computer; with a port, that very port is used [default:
-    /// http://127.0.0.1/callback with any port].
+    /// Where the browser comes back to, on this computer: what is registered for that client, or else is registered now.
+    /// With a port, that very port is used [default: http://127.0.0.1/callback with any port].
     #[arg(long, env = "DOORWARD_REDIRECT_URI", value_name = "URI")]
     pub(crate) redirect_uri: Option<String>,
     /// A file with clients of several providers: [[client]] with issuer, client_id, secret_file or secret_env,

@@ -1,5 +1,7 @@
 //! `doorward connect`: a remote MCP server as a stdio server. Its stdout is the protocol and nothing else.
 
+mod no_login;
+
 use std::{sync::Arc, time::Duration};
 
 use doorward_relay::bridge::{Bridge, BridgeError, BridgeSettings};
@@ -9,25 +11,50 @@ use crate::{
     cli,
     failure::{Exit, Failure},
     login::{self, Place, TokenManager},
+    network,
 };
+use no_login::NoLogin;
 
 /// How long a refresh that is under way may still take at the end.
 const LAST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Runs the bridge until the host is done.
 pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
-    let mut target = login::target(&flags.url, &flags.account).await?;
-    target.scope = flags.scope.as_deref().map(login::scopes).transpose()?;
     login::input_is_the_hosts(&flags.own_client)?;
-    login::wishes(&mut target, &flags.own_client, &flags.grants)?;
-    let place = Place::open(&flags.client).await?;
-    let manner = login::Manner::of_host(&flags.sign_in);
-    let settings = BridgeSettings { reach: target.reach, stop: stop_on_signals(), ..flags.bridge.settings() };
-    let (upstream, fetcher) = (target.resource.clone(), place.fetcher.clone());
-    let manager = TokenManager::new(place, target, manner).reading(flags.grants.clone());
-    let bridge = Bridge { settings, upstream, bearer: Arc::new(manager.clone()), fetcher };
-    let ended = bridge.run(tokio::io::stdin(), tokio::io::stdout()).await;
-    manager.settle(LAST_REFRESH).await;
+    let wanted = login::Wanted {
+        url: &flags.url,
+        scope: flags.scope.as_deref(),
+        account: flags.account,
+        own_client: flags.own_client,
+        grants: &flags.grants,
+        mcp_remote: &flags.mcp_remote,
+    };
+    let (target, asked) = wanted.target().await?;
+    let usual = flags.bridge.settings();
+    let settings = BridgeSettings {
+        reach: target.reach,
+        headers: asked.headers.clone(),
+        answer_timeout: asked.answer_timeout.unwrap_or(usual.answer_timeout),
+        hidden_tools: asked.hidden_tools.clone(),
+        stop: stop_on_signals(),
+        ..usual
+    };
+    let upstream = target.resource.clone();
+    let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
+    let ended = if asked.authorizes_itself() {
+        // There is nothing to keep, so no store is opened and no keychain asked.
+        let (bearer, fetcher) = (Arc::new(NoLogin::at(&target)), network::fetcher(&flags.client.network)?);
+        Bridge { settings, upstream, bearer, fetcher }.run(stdin, stdout).await
+    } else {
+        let mut place = Place::open(&flags.client).await?;
+        place.headers = asked.headers;
+        let (fetcher, manner) = (place.fetcher.clone(), login::Manner::of_host(&flags.sign_in));
+        let manager = TokenManager::new(place, target, manner).reading(flags.grants.clone());
+        let bridge = Bridge { settings, upstream, bearer: Arc::new(manager.clone()), fetcher };
+        let ended = bridge.run(stdin, stdout).await;
+        manager.settle(LAST_REFRESH).await;
+        ended
+    };
     ended.map_err(|error| match error {
         BridgeError::NotAuthorized(failed) => failed.into(),
         BridgeError::Input(error) => Failure::new(

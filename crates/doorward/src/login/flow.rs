@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) use super::ladder::Manner;
 use super::{
     browser::{self, Way},
-    device, fail,
+    device, fail, import,
     ladder::{Paste, Rung},
     listener::{Callback, Listener},
     notes,
@@ -92,6 +92,7 @@ impl Visit<'_> {
     async fn run(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<StoredTokens, Failed> {
         let connected = self.climb(target.clone(), challenge).await?;
         let tokens = self.save(connected).await?;
+        let tokens = import::renewed(self.place, &target, tokens).await?;
         if let Err(probe::NotLetIn { refused, failed }) = probe::try_token(self.place, &target, &tokens.bearer()).await
         {
             if refused {

@@ -29,6 +29,7 @@ const SECRET: &str = "DOORWARD_CLIENT_SECRET";
 /// When a text or file cannot be what it should be.
 pub(super) fn apply(target: &mut Target, flags: &cli::OwnClient) -> Result<(), Failed> {
     let redirect = flags.redirect_uri.as_deref().map(|text| redirect("--redirect-uri", text)).transpose()?;
+    target.redirect_uri.clone_from(&redirect);
     if let Some(own) = target.clients.last_mut() {
         own.redirect_uri.clone_from(&redirect);
         if let Some(issuer) = &flags.client_issuer {

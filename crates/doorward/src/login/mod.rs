@@ -8,6 +8,7 @@ mod elsewhere;
 mod fail;
 mod flow;
 mod holder;
+mod import;
 mod in_hand;
 mod known;
 mod ladder;
@@ -31,12 +32,13 @@ mod turn;
 mod window;
 mod wishes;
 
-use doorward_client::{Code, Failed, StoredTokens, Target};
+use std::path::{Path, PathBuf};
+
+use doorward_client::{Code, Failed, StoredTokens, Target, target::Grant};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use doorward_types::ScopeSet;
 use serde_json::json;
 
-pub(crate) use account::target;
 pub(crate) use known::input_is_the_hosts;
 pub(crate) use ladder::Manner;
 pub(crate) use list::run as list;
@@ -46,12 +48,15 @@ pub(crate) use place::Place;
 pub(crate) use renew::run as refresh;
 pub(crate) use status::run as status;
 pub(crate) use token::run as token;
-pub(crate) use wishes::apply as wishes;
+
+#[cfg(test)]
+pub(crate) use wishes::apply as apply_wishes;
 
 use crate::{
     cli,
     clock::now,
     failure::{Exit, Failure},
+    mcp_remote::{self, Asked, Store},
     output,
 };
 use browser::Way;
@@ -59,11 +64,28 @@ use ladder::Paste;
 
 /// `doorward login`.
 pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure>> {
-    let mut target = target(&flags.url, &flags.account).await?;
-    target.scope = flags.scope.as_deref().map(scopes).transpose()?;
+    let (url, store) = import_from(flags.url, flags.import)?;
+    let wanted = Wanted {
+        url: &url,
+        scope: flags.scope.as_deref(),
+        account: flags.account,
+        own_client: flags.own_client,
+        grants: &flags.grants,
+        mcp_remote: &flags.mcp_remote,
+    };
+    let (mut target, asked) = wanted.target().await?;
+    if asked.authorizes_itself() {
+        let why = "the requests carry an Authorization header of yours";
+        let next = format!("doorward connect {url} with that header; or leave it out");
+        return Err(Failure::new("CLI-02", Exit::Usage, "there is nothing to log in to", why, next));
+    }
     target.login_hint = flags.elsewhere.login_hint.clone().or(target.login_hint);
-    wishes(&mut target, &flags.own_client, &flags.grants)?;
-    let place = Place::open(&flags.client).await?;
+    let found = store.map(|store| store.find(&url, &asked.identity, !target.clients.is_empty())).transpose()?;
+    if let Some(found) = &found {
+        target.grant = Grant::TakenOver(Box::new(found.login.clone()));
+    }
+    let mut place = Place::open(&flags.client).await?;
+    place.headers = asked.headers;
     let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);
     if !flags.force
         && let Some(tokens) = present(&place, &target).await?
@@ -86,8 +108,49 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         return Ok(());
     }
     let tokens = log_in(&place, target, answer, &manner).await?;
+    if found.is_some() {
+        import::keep_client(&place, &tokens).await?;
+    }
     report(&tokens, false, json);
+    if let Some(found) = &found {
+        import::tell(found, &tokens);
+    }
     Ok(())
+}
+
+/// The URL of the server, and the store that a login there is taken over from, if it is to be.
+fn import_from(url: Option<String>, import: Option<PathBuf>) -> Result<(String, Option<Store>), Box<Failure>> {
+    match (url, import) {
+        (Some(url), import) => Ok((url, import.as_deref().map(Store::at))),
+        // The URL was taken for the folder.
+        (None, Some(import)) if import.to_string_lossy().contains("://") => {
+            Ok((import.to_string_lossy().into_owned(), Some(Store::at(Path::new(Store::USUAL)))))
+        }
+        (None, import) => Err(Store::at(&import.unwrap_or_default()).which()),
+    }
+}
+
+/// What `connect` and `login` are told of a server and of how to log in there.
+pub(crate) struct Wanted<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) account: cli::Account,
+    pub(crate) own_client: cli::OwnClient,
+    pub(crate) grants: &'a cli::Grants,
+    pub(crate) mcp_remote: &'a cli::McpRemote,
+}
+
+impl Wanted<'_> {
+    /// The target, and what is asked for besides.
+    pub(crate) async fn target(mut self) -> Result<(Target, Asked), Box<Failure>> {
+        let asked = mcp_remote::read(self.mcp_remote, self.url, &self.own_client)?;
+        asked.complete(&mut self.own_client, &mut self.account);
+        let mut target = account::target(self.url, &self.account).await?;
+        target.scope = self.scope.map(scopes).transpose()?;
+        wishes::apply(&mut target, &self.own_client, self.grants)?;
+        asked.apply(&mut target);
+        Ok((target, asked))
+    }
 }
 
 /// The scopes that a person names.

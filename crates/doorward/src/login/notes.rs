@@ -29,6 +29,10 @@ fn words(note: &Note) -> String {
              that refuses to be told); whether the token is good elsewhere too is up to it"
                 .to_owned()
         }
+        Note::OtherAudience { named } => {
+            let named: String = output::harmless(named).chars().take(200).collect();
+            format!("the authorization server is told that the token is for {named} (--resource)")
+        }
         Note::OldServer { guessed: false } => {
             "this server is of the 2025-03-26 revision: it is its own authorization server".to_owned()
         }

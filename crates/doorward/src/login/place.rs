@@ -6,6 +6,7 @@ use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target};
 use doorward_fetch::Fetcher;
 use doorward_store::SealedFile;
 use doorward_types::ResourceId;
+use http::HeaderMap;
 
 use super::{custody, fail, window::Window};
 use crate::{
@@ -22,6 +23,8 @@ const CLIENT_NAME: &str = "doorward";
 pub(crate) struct Place {
     pub(crate) store: SealedFile,
     pub(crate) fetcher: Fetcher,
+    /// What every request to the MCP server carries besides.
+    pub(crate) headers: HeaderMap,
     folder: PathBuf,
 }
 
@@ -36,7 +39,7 @@ impl Place {
             );
         }
         let fetcher = network::fetcher(&flags.network)?;
-        let place = Self { store, fetcher, folder };
+        let place = Self { store, fetcher, headers: HeaderMap::new(), folder };
         place.warn();
         Ok(place)
     }

@@ -51,6 +51,9 @@ pub(super) async fn send(place: &Place, target: &Target, bearer: Option<&BearerF
         let mut occasion =
             Occasion { method: &Method::POST, url: &url, nonce, now: now(), entropy: &mut SystemEntropy };
         let shown = bearer.and_then(|bearer| bearer.headers_for(&target.resource, &mut occasion));
+        for (name, value) in &place.headers {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
         request.headers_mut().extend(shown.unwrap_or_default());
         request
     };
