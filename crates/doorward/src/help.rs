@@ -25,6 +25,8 @@ finds the way by itself, and says on stderr what it waits for and how long (--ti
    message holds the command to type in a terminal. Under an MCP host the session goes on: its tools answer with that
    command, or the host shows a page to log in at, and the next call after the login goes through.
 
+A login of mcp-remote's is taken over with doorward login URL --import, and nobody has to sign in.
+
 Without a person: --client-credentials (with --client-id and a secret or a key), --assertion-file, --enterprise-idp.
 
 A port that is taken, blocked or answered by another program is recognised. The program is named, and the next way is

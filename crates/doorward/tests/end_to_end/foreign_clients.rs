@@ -2,10 +2,13 @@
 
 use std::process::Command;
 
-use doorward_testkit::process::{Browser, Running, Stdio, foreign, repository};
+use doorward_testkit::process::{Browser, Running, foreign, repository};
 use serde_json::{Value, json};
 
-use crate::world::{CONTENT, NAME, PASSWORD, PATIENCE, World};
+use crate::{
+    from_mcp_remote::{mcp_remote, sign_in},
+    world::{CONTENT, NAME, PASSWORD, PATIENCE, World},
+};
 
 #[tokio::test]
 async fn the_first_generation_connects_refreshes_and_is_revoked() {
@@ -80,30 +83,10 @@ async fn another_bridge_gets_in_too() {
     let world = World::new(&[]);
     world.gateway.add_user(NAME, PASSWORD);
     let home = tempfile::TempDir::new().unwrap();
-    let mut command = Command::new(foreign("npm/node_modules/.bin/mcp-remote"));
-    command.args([world.gateway.mcp_url(), "--transport", "http-only"]);
-    // Its PATH holds node and nothing that opens a browser; it also writes the address to standard error.
-    std::os::unix::fs::symlink(node(), home.path().join("node")).unwrap();
-    command.env_clear().env("PATH", home.path()).env("HOME", home.path());
-    let mut bridge = Stdio::start(&mut command);
-    let asked = "Please authorize this client by visiting:";
-    let said = bridge.process().errors_until(PATIENCE, |errors| {
-        errors.split_once(asked).is_some_and(|(_, after)| after.trim_start().contains('\n'))
-    });
-    let address = said.split_once(asked).and_then(|(_, after)| after.trim_start().lines().next()).unwrap();
-    let browser = Browser::start().await;
-    browser.sign_in_and_allow(address.trim(), NAME, PASSWORD).await;
-    // It goes on only when nobody is connected to its callback address any more.
-    browser.quit().await.unwrap();
+    let mut bridge = mcp_remote(home.path(), &[world.gateway.mcp_url(), "--transport", "http-only"]);
+    sign_in(&mut bridge).await;
     bridge.initialize(PATIENCE);
     let params = json!({"name": "read_text_file", "arguments": {"path": world.file()}});
     let response = bridge.request("tools/call", params, PATIENCE);
     assert_eq!(response["result"]["content"][0]["text"], CONTENT, "{response}\n{}", bridge.process().errors());
-}
-
-/// Where node lies.
-fn node() -> std::path::PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("node")).find(|file| file.is_file());
-    found.expect("node is in PATH")
 }

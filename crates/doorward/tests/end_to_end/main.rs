@@ -9,6 +9,7 @@ mod enterprise;
 mod eras;
 mod first_contact;
 mod foreign_clients;
+mod from_mcp_remote;
 mod libraries;
 mod network;
 mod official_suite;
