@@ -76,7 +76,8 @@ async fn a_login_of_mcp_remotes_is_taken_over_and_nobody_has_to_sign_in() {
     world.gateway.add_user(NAME, PASSWORD);
     let home = TempDir::new().unwrap();
     let folder = logged_in(&world, home.path(), &[]).await;
-    let ((file, tokens), (_, client)) = (stored(&folder, "_tokens.json"), stored(&folder, "_client_info.json"));
+    let ((file, tokens), (client_file, client)) =
+        (stored(&folder, "_tokens.json"), stored(&folder, "_client_info.json"));
     let (url, from) = (world.gateway.mcp_url(), folder.to_str().unwrap());
 
     // What another authorization server gave is not shown to this one.
@@ -86,10 +87,13 @@ async fn a_login_of_mcp_remotes_is_taken_over_and_nobody_has_to_sign_in() {
     for entry in fs::read_dir(file.parent().unwrap()).unwrap().flatten() {
         fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
     }
-    let copied = copy.join(file.file_name().unwrap());
-    let mut other = tokens.clone();
-    other["issuer"] = json!("https://other.example");
-    fs::write(&copied, other.to_string()).unwrap();
+    let [copied, client_copied] = [&file, &client_file].map(|file| copy.join(file.file_name().unwrap()));
+    for (place, document) in [(&copied, &tokens), (&client_copied, &client)] {
+        let mut other = document.clone();
+        assert_eq!(other["issuer"], world.gateway.public_url());
+        other["issuer"] = json!("https://other.example");
+        fs::write(place, other.to_string()).unwrap();
+    }
     let stranger = Person::new();
     let (code, _, errors) = stranger.run(&["login", url, "--import", foreign.path().to_str().unwrap()]);
     assert!(code == Some(5) && errors.contains("CL-124"), "{code:?} {errors}");
@@ -117,6 +121,7 @@ async fn a_login_of_mcp_remotes_is_taken_over_and_nobody_has_to_sign_in() {
         unknown.as_object_mut().unwrap().remove(name);
     }
     fs::write(&copied, unknown.to_string()).unwrap();
+    fs::copy(&client_file, &client_copied).unwrap();
     let (code, _, errors) = stranger.run(&["login", url, "--import", foreign.path().to_str().unwrap()]);
     assert_eq!(code, Some(0), "{errors}");
     assert_ne!(json!(stranger.token(&world.gateway)), tokens["access_token"]);
@@ -144,7 +149,7 @@ async fn a_login_is_found_by_the_arguments_that_it_was_made_with() {
     let folder = logged_in(&world, home.path(), &arguments).await;
     let person = Person::new();
     let login = |more: &[&str]| {
-        let flags = [&["login", world.gateway.mcp_url(), "--import"], &[folder.to_str().unwrap()], more].concat();
+        let flags = [&["login", world.gateway.mcp_url(), "--import", folder.to_str().unwrap()], more].concat();
         let mut running = Running::start(person.doorward_alone(&flags).env("TENANT", "one"));
         running.close_input();
         let status = running.wait(PATIENCE);
@@ -278,7 +283,7 @@ fn an_authorization_header_of_the_users_is_all_that_is_sent() {
     assert!(heads.len() >= 2 && heads.iter().all(|head| head.contains("one") && head.contains("k3y")), "{heads:?}");
 
     // One that is not taken ends it with a word; no login is begun in its place.
-    let mut refused = start("Bearer other");
+    let mut refused = start("Bearer wr0ng");
     let client_info = json!({"name": "host", "version": "1"});
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client_info});
     refused.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}));
@@ -287,7 +292,7 @@ fn an_authorization_header_of_the_users_is_all_that_is_sent() {
     assert_eq!(refused.process().wait(PATIENCE).code(), Some(5), "{}", refused.process().errors());
     assert_eq!(person.opener.opened(Duration::ZERO), None);
     let errors = refused.process().errors();
-    assert!(errors.contains("CL-401") && !errors.contains("other"), "{errors}");
+    assert!(errors.contains("CL-401") && !errors.contains("wr0ng"), "{errors}");
 }
 
 /// The arguments that the newest mcp-remote knows, as its own program tells them apart.
