@@ -207,3 +207,27 @@ async fn more_scopes_are_asked_for_with_those_that_there_are_and_not_for_ever() 
     let failed = nobody.bearer(more).await.unwrap_err();
     assert!(failed.hint().contains("--scope \"read write\""), "{failed}");
 }
+
+#[tokio::test]
+async fn more_scopes_for_which_nobody_is_here_come_from_a_login_elsewhere_however_often_they_were_asked_for() {
+    // proves: MCP-AUTH-112, STEP-04
+    let world = World::new().await;
+    let (first, more) = (challenge(FIRST), challenge("Bearer error=\"insufficient_scope\", scope=\"write\""));
+    let person = world.manager(world.curl()).await;
+    person.bearer(Why::Rejected { serial: None, headers: &first }).await.unwrap();
+    let nobody = world.manager(Way::Nobody).await;
+    let serial = Some(nobody.bearer(Why::ToSend).await.unwrap().unwrap().serial);
+    let more = Why::InsufficientScope { serial, headers: &more };
+    for _ in 0..5 {
+        let failed = nobody.bearer(more).await.unwrap_err();
+        assert!(failed.code() == Code::LoginNeeded && failed.hint().contains("--scope \"read write\""), "{failed}");
+        // This server gives no codes for other devices, so there is no page to send anybody to.
+        assert!(nobody.login_page().await.is_none());
+    }
+    assert_eq!((world.count("authorize"), world.count("register")), (1, 1));
+    let serial = Some(person.bearer(Why::ToSend).await.unwrap().unwrap().serial);
+    let Why::InsufficientScope { headers, .. } = more else { unreachable!("it is that") };
+    person.bearer(Why::InsufficientScope { serial, headers }).await.unwrap();
+    assert_eq!(token(&nobody.bearer(more).await.unwrap().unwrap(), &world), "a2");
+    assert_eq!(world.seen().scopes.last().map(String::as_str), Some("read write"));
+}

@@ -188,8 +188,13 @@ impl Routes {
     async fn stand_in(self: &Arc<Self>, call: &Call, request: &Request, failed: Box<Failed>) -> Result<Reply, NoReply> {
         let without = &self.without_login;
         let never_let_in = !self.link.was_let_in();
-        if never_let_in && failed.exit() != Exit::AuthenticationNeeded {
-            // Nothing that is done elsewhere will help.
+        let helps = match failed.exit() {
+            Exit::AuthenticationNeeded => true,
+            // Another login may do, where there was one that did.
+            Exit::Refused => !never_let_in,
+            Exit::Error | Exit::Usage | Exit::Unreachable => false,
+        };
+        if !helps {
             return Err(not_authorized(*failed));
         }
         let era = call.speech.era();
