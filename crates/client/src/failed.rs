@@ -194,7 +194,7 @@ fn printable(text: &str) -> String {
 
 /// Marks that reorder or hide text.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl fmt::Display for Failed {
@@ -211,12 +211,13 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_texts_are_harmless() {
-        // proves: DISC-08
+        // proves: DISC-08, LEAK-05
         let mut seen: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), Code::ALL.len());
-        let failed = Failed::new(Code::Denied, "no", format!("\u{1b}[31m\r\n\u{202e}x{}", "y".repeat(5000)), "try");
+        let failed =
+            Failed::new(Code::Denied, "no", format!("\u{1b}[31m\r\n\u{2028}\u{202e}x{}", "y".repeat(5000)), "try");
         assert!(failed.why().starts_with("[31mxy") && failed.why().len() == 600);
         assert_eq!((failed.exit() as u8, Code::LoginNeeded.exit() as u8), (5, 3));
     }

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         doorward_relay::watch_children(std::io::stdin().lock());
         return failure::Exit::Ok.into();
     }
+    keep_memory_out_of_files();
     let (verbose, quiet) = arguments.loudness();
     output::start_log(verbose, quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -73,3 +74,14 @@ fn main() -> ExitCode {
         Err(failure) => failure.report(json),
     }
 }
+
+/// A crash writes no core file: tokens and keys would lie in it. What cannot be had is no reason not to start.
+#[cfg(unix)]
+fn keep_memory_out_of_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Core).maximum;
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
+}
+
+#[cfg(not(unix))]
+fn keep_memory_out_of_files() {}

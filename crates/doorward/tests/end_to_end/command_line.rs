@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use doorward_testkit::process::{Browser, Port, Running};
+use doorward_testkit::process::{Browser, Port, Running, Visitor, http};
 use serde_json::{Value, json};
 
 use crate::world::{DOORWARD, NAME, PASSWORD, PATIENCE, Person, World, post};
@@ -85,4 +85,93 @@ fn what_nobody_answers_is_unreachable() {
     assert_eq!(person.opener.opened(std::time::Duration::ZERO), None);
     assert_eq!(person.run(&["login"]).0, Some(2));
     assert_eq!(person.run(&["no-such-command"]).0, Some(2));
+}
+
+#[test]
+fn an_odd_environment_is_no_mystery() {
+    // proves: FCL-15
+    let odd = tempfile::TempDir::new().unwrap();
+    let file = odd.path().join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    let url = "http://127.0.0.1:9/mcp";
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = std::process::Command::new(DOORWARD);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).envs(variables.iter().copied());
+        let mut running = Running::start(command.args(arguments));
+        running.close_input();
+        let output: Vec<String> = std::iter::from_fn(|| running.maybe_line(PATIENCE)).collect();
+        (running.wait(PATIENCE).code(), output.join("\n"), running.errors())
+    };
+    // Where nothing can be kept: no home, an empty one, one that is a file, one where nobody can make anything.
+    for (home, code, word) in [
+        (None, 6, "HOME is not set"),
+        (Some(""), 6, "HOME is not set"),
+        (Some(file.to_str().unwrap()), 1, "file"),
+        (Some("/proc/nothing"), 1, "/proc/nothing"),
+    ] {
+        for command in ["list", "status", "token", "login", "logout"] {
+            let arguments = if command == "list" { vec![command] } else { vec![command, url] };
+            let home: Vec<_> = home.map(|home| ("HOME", home)).into_iter().collect();
+            let (got, output, errors) = run(&home, &arguments);
+            assert_eq!((got, output.as_str()), (Some(code), ""), "{home:?} {command}: {errors}");
+            assert!(errors.contains(word) && errors.contains("DOORWARD_CLIENT_DIR"), "{home:?} {command}: {errors}");
+            assert!(errors.lines().count() == 3 && !errors.contains("panicked"), "{home:?} {command}: {errors}");
+        }
+    }
+    // Another language, writing from right to left, another time: the same words.
+    let folder = odd.path().join("client");
+    let plain = [("DOORWARD_CLIENT_DIR", folder.to_str().unwrap()), ("DOORWARD_PLAIN_CREDENTIALS", "1")];
+    let mut said = Vec::new();
+    for more in [
+        &[][..],
+        &[("LANG", "ar_EG.UTF-8"), ("TZ", "Pacific/Kiritimati")],
+        &[("LC_ALL", "tr_TR.ISO-8859-9"), ("TZ", "No/Such"), ("TERM", "dumb"), ("HOME", "/")],
+        &[("SUDO_USER", "ada"), ("USER", "root"), ("LC_ALL", "C")],
+    ] {
+        let (code, _, errors) = run(&[&plain[..], more].concat(), &["token", url]);
+        assert_eq!(code, Some(3), "{more:?}: {errors}");
+        said.push(errors.lines().filter(|line| !line.contains("WARN")).collect::<Vec<_>>().join("\n"));
+    }
+    assert!(said.windows(2).all(|pair| pair[0] == pair[1]), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_crash_writes_no_memory_to_a_file() {
+    // proves: LEAK-03
+    let mut world = World::new(&[]);
+    let person = Person::new();
+    let mut bridge = person.connect(&world.gateway);
+    for process in [world.gateway.process().id(), bridge.process().id()] {
+        let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    }
+}
+
+#[tokio::test]
+async fn each_step_is_told_without_its_secrets() {
+    // proves: LEAK-08
+    let world = World::new(&[]);
+    world.gateway.add_user(NAME, PASSWORD);
+    let person = Person::new();
+    let url = world.gateway.mcp_url();
+    let mut login = Running::start(&mut person.doorward(&["-vv", "login", url]));
+    let address = person.opener.opened_by(&mut login, PATIENCE);
+    let back = Visitor::new(world.gateway.public_url()).authorize(&address, NAME, PASSWORD, "allow").await;
+    http().get(&back).send().await.unwrap();
+    assert!(login.wait(PATIENCE).success(), "{}", login.errors());
+    let back = url::Url::parse(&back).unwrap();
+    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let first = person.token(&world.gateway);
+    let (status, _, refresh) = person.run(&["-vv", "refresh", url]);
+    assert_eq!(status, Some(0), "{refresh}");
+    let second = person.token(&world.gateway);
+    let (status, _, logout) = person.run(&["-vv", "logout", url]);
+    assert_eq!(status, Some(0), "{logout}");
+    let all = [login.errors(), refresh, logout].join("\n");
+    assert!(all.contains("/oauth/token"), "the steps are told: {all}");
+    for (name, secret) in [("code", &code), ("first token", &first), ("second token", &second)] {
+        assert!(!all.contains(secret.as_str()), "the {name} is in {all}");
+    }
+    assert!(!all.contains("refresh_token=") && !all.contains("code_verifier="), "{all}");
 }

@@ -464,7 +464,7 @@ async fn a_question_that_nobody_answers_is_given_up() {
 
 #[tokio::test]
 async fn a_page_that_has_to_be_opened_first_is_a_question() {
-    // proves: MCP-PX-10
+    // proves: MCP-PX-10, MCP-ADJ-019
     let tries = Arc::new(AtomicUsize::new(0));
     let server = Server::start(move |got, mut caller| {
         let tries = Arc::clone(&tries);
@@ -473,7 +473,9 @@ async fn a_page_that_has_to_be_opened_first_is_a_question() {
                 caller.status("405 Method Not Allowed", &[], "").await;
             } else if legacy_server(&got, &mut caller).await {
             } else if tries.fetch_add(1, Relaxed) < 2 {
-                let page = json!({"mode": "url", "elicitationId": "e", "url": "https://x.example/", "message": "m"});
+                // It lies at the server itself, which would see whoever fetches it.
+                let url = format!("http://{}/page?of=e#x", got.header("host").unwrap());
+                let page = json!({"mode": "url", "elicitationId": "e", "url": url, "message": "m"});
                 let error = json!({"code": -32042, "message": "first", "data": {"elicitations": [page]}});
                 caller.json(&json!({"jsonrpc": "2.0", "id": got.body["id"], "error": error}).to_string()).await;
             } else {
@@ -488,7 +490,7 @@ async fn a_page_that_has_to_be_opened_first_is_a_question() {
     for (id, action) in [(1, "decline"), (3, "accept")] {
         let asks = host.ask(&with(id, "tools/call", json!({"name": "t"}), &pages)).await;
         let question = &asks["result"]["inputRequests"]["question-1"];
-        assert_eq!(question["params"]["url"], "https://x.example/", "{asks}");
+        assert_eq!(question["params"]["url"], server.url().replace("/mcp", "/page?of=e#x"), "{asks}");
         let call = json!({
             "name": "t", "requestState": asks["result"]["requestState"],
             "inputResponses": {"question-1": {"action": action}},
@@ -497,5 +499,6 @@ async fn a_page_that_has_to_be_opened_first_is_a_question() {
         let went_on = answer["result"]["resultType"] == "complete";
         assert_eq!(went_on, action == "accept", "{answer}");
     }
+    assert!(server.got().iter().all(|got| got.path() == "/mcp"), "nobody but the person opens it");
     host.end().await.0.unwrap();
 }

@@ -53,7 +53,7 @@ fn printable(line: &[u8]) -> String {
 mod tests {
     #[test]
     fn control_characters_do_not_reach_the_log() {
-        // proves: STDIO-08
+        // proves: STDIO-08, LEAK-05
         assert_eq!(super::printable(b"a\x1b[2Jb\r\xff"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}");
     }
 }
