@@ -156,7 +156,11 @@ async function run() {
         // A tool that wants a schema is given one as it arrived here.
         if (tool.inputSchema.required?.includes('schema')) call.arguments.schema = tools[0].inputSchema;
         const calls = context.toolCalls?.filter(({ name }) => name === tool.name) ?? [call];
-        for (const { name, arguments: given } of calls) await request('tools/call', { name, arguments: given });
+        for (const { name, arguments: given } of calls) {
+            const result = await request('tools/call', { name, arguments: given });
+            // A call for want of a login comes to a result that says so.
+            if (play.ends && result.isError) throw new Error(`${name} came to ${JSON.stringify(result)}`);
+        }
     }
     if (play.reads) {
         const { resources } = await request('resources/list', {});

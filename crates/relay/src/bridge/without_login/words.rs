@@ -16,8 +16,9 @@ pub(super) const OWN_TOOL: &str = "doorward_login";
 /// What happened, why, and what to type, in a paragraph for a model to hand on.
 pub(super) fn paragraph(failed: &Failed) -> String {
     format!(
-        "{}: {}. Tell the person what to do: {}. Then call this again; nothing has to be restarted.",
+        "{} [{}]: {}. Tell the person what to do: {}. Then call this again; nothing has to be restarted.",
         failed.what(),
+        failed.code().as_str(),
         failed.why(),
         failed.hint()
     )
