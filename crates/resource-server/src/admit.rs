@@ -202,3 +202,6 @@ impl<B> AuthorizedRequest<B> {
         (self.authorized, self.parts, self.body)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,7 +210,7 @@ mod tests {
 
     use doorward_types::{
         ClientId, Issuer, Permission,
-        jose::{AccessTokenClaims, KeySet, SigningKey},
+        jose::{AccessTokenClaims, Confirmation, KeySet, SigningKey, Thumbprint},
     };
 
     use super::*;
@@ -243,6 +243,8 @@ mod tests {
         key: SigningKey,
         place: Arc<Place>,
         guard: Guard,
+        /// The key that its tokens are bound to.
+        bound_to: Option<Confirmation>,
     }
 
     impl World {
@@ -251,7 +253,7 @@ mod tests {
             let verifier = Verifier::new(issuer(), KeySet::new(vec![key.verifying_key()]));
             let resource = ResourceId::parse(R1).unwrap();
             let guard = Guard::new(resource, verifier, place.clone(), Permission::all_scopes()).telling(place.clone());
-            Self { key, place, guard }
+            Self { key, place, guard, bound_to: None }
         }
 
         fn call(&self, grant: &str, audience: &str, needed: Permission) -> Result<Authorized, Refusal> {
@@ -265,7 +267,7 @@ mod tests {
                 exp: NOW.plus(std::time::Duration::from_secs(600)),
                 jti: "j".into(),
                 gid: grant.into(),
-                cnf: None,
+                cnf: self.bound_to.clone(),
                 act: None,
             };
             let token = self.key.sign(AccessTokenClaims::TYP, &claims);
@@ -294,6 +296,8 @@ mod tests {
         let answer = world.guard.refuse(&refusal);
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.headers().contains_key(header::RETRY_AFTER));
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json");
         // A challenge would make a client throw its token away and ask a person.
         assert!(!answer.headers().contains_key(header::WWW_AUTHENTICATE));
         world.place.away.store(false, Ordering::Relaxed);
@@ -301,8 +305,33 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_a_token_of_ours_is_told() {
+    fn other_keys_of_the_issuer_count_at_once_and_the_old_ones_no_more() {
+        // proves: FLT-11
+        let mut world = World::new();
+        assert!(world.call("good", R1, Permission::Read).is_ok());
+        let old = std::mem::replace(&mut world.key, SigningKey::generate());
+        world.guard.replace_verifier(Verifier::new(issuer(), KeySet::new(vec![world.key.verifying_key()])));
+        let authorized = world.call("good", R1, Permission::Read).unwrap();
+        assert!(!world.guard.is_revoked(&authorized));
+        world.key = old;
+        assert!(world.call("good", R1, Permission::Read).is_err());
+    }
+
+    #[test]
+    fn a_challenge_names_the_scope_that_is_lacking() {
+        // proves: R6750-03
         let world = World::new();
+        let challenge = |needed| {
+            let answer = world.guard.refuse(&world.call("good", R1, needed).unwrap_err());
+            answer.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().to_owned()
+        };
+        assert!(challenge(Permission::Danger).contains(r#"scope="mcp:danger""#), "{}", challenge(Permission::Danger));
+        assert!(challenge(Permission::Write).contains(r#"scope="mcp:write""#), "{}", challenge(Permission::Write));
+    }
+
+    #[test]
+    fn a_refusal_of_a_token_of_ours_is_told() {
+        let mut world = World::new();
         assert!(world.call("good", R1, Permission::Danger).is_err());
         assert!(world.call("revoked", R1, Permission::Read).is_err());
         assert!(world.call("other", "https://gw.example/other", Permission::Read).is_err());
@@ -318,5 +347,9 @@ mod tests {
         world.place.away.store(true, Ordering::Relaxed);
         assert!(world.call("good", R1, Permission::Read).is_err());
         assert!(world.place.told.lock().unwrap().is_empty(), "that is not the caller's doing");
+        // A copied token, without the key that it is bound to.
+        world.bound_to = Some(Confirmation { jkt: Thumbprint::parse(world.key.kid()).unwrap() });
+        assert_eq!(world.call("good", R1, Permission::Read).unwrap_err(), Refusal::Bound);
+        assert_eq!(*world.place.told.lock().unwrap(), [("good".to_owned(), Refusal::Bound)]);
     }
 }

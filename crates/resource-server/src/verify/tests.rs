@@ -133,6 +133,32 @@ fn a_scope_that_is_lacking_is_named() {
 }
 
 #[test]
+fn what_is_remembered_is_bounded_and_the_expired_go_first() {
+    let key = SigningKey::generate();
+    let verifier = Verifier::new(Issuer::parse(ISSUER).unwrap(), KeySet::new(vec![key.verifying_key()]));
+    let now = Timestamp::from_unix(NOW);
+    let verify = |jti: &str| {
+        let token = Secret::parse(key.sign("at+jwt", &with("jti", json!(jti)))).unwrap();
+        verifier.verify(&token, now).unwrap();
+        verifier.seen.lock().unwrap().len()
+    };
+    let fill = |count: usize, expires: i64| {
+        let claims: AccessTokenClaims = serde_json::from_value(with("exp", json!(expires))).unwrap();
+        let claims = Arc::new(claims);
+        let mut seen = verifier.seen.lock().unwrap();
+        for n in 0..count {
+            seen.insert(Secret::<AccessToken>::parse(format!("{expires} {n}")).unwrap().digest(), claims.clone());
+        }
+    };
+    assert_eq!(verify("one"), 1);
+    fill(MOST_SEEN - 2, NOW);
+    assert_eq!(verify("two"), MOST_SEEN);
+    assert_eq!(verify("three"), 3);
+    fill(MOST_SEEN - 3, NOW + 1);
+    assert_eq!(verify("four"), 1);
+}
+
+#[test]
 fn what_was_verified_once_is_still_judged_each_time() {
     // proves: JWT-24
     let key = SigningKey::generate();
