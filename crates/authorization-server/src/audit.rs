@@ -378,7 +378,9 @@ mod tests {
             Event { grant: grant("ab"), ..base.clone() },
             Event { resource, ..base.clone() },
             base.clone().with_detail("ab"),
-            // What stands in one part cannot move to the next.
+            // What stands in one part cannot move to the next, nor pass for what stands between them.
+            Event { account: account("x"), detail: "\0".into(), ..base.clone() },
+            Event { account: account("x\0"), ..base.clone() },
             Event { account: account("ab"), grant: grant("c"), ..base.clone() },
             Event { account: account("a"), grant: grant("bc"), ..base.clone() },
             Event { grant: grant("a"), ..base.clone() }.with_detail("b"),

@@ -240,6 +240,14 @@ mod tests {
         for chosen in ["mine", ""] {
             assert!(change(&managed, &body(chosen)).unwrap_err().to_string().contains("client_secret"));
         }
+        // Whoever has none cannot send one, not even one that cannot be any.
+        let (_, public) = self::managed(&public());
+        for chosen in ["mine", "\u{e9}"] {
+            let mut body =
+                json!({"client_id": public.client.id.to_string(), "redirect_uris": ["https://a.example/cb"]});
+            body["client_secret"] = json!(chosen);
+            assert!(change(&public, &body).unwrap_err().to_string().contains("client_secret"), "{chosen}");
+        }
     }
 
     #[test]

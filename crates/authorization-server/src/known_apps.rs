@@ -498,9 +498,16 @@ mod tests {
         // proves: REG-05
         let elsewhere = redirects(&["https://evil.example/cb"]);
         let found = |name: &str| imitated(name, &elsewhere).map_or("", |app| app.name);
-        for name in
-            ["Zed", "z3d", "Z.e.d", "Official Zed", "Zed-Editor", "The Ze d app", "a Z\u{200b}ed b", "Zed\u{3164}"]
-        {
+        for name in [
+            "Zed",
+            "z3d",
+            "Z.e.d",
+            "Official Zed",
+            "Zed-Editor",
+            "The Ze d app",
+            "a Z\u{200b}e\u{200b}d b",
+            "Zed\u{3164}",
+        ] {
             assert_eq!(found(name), "Zed", "{name:?}");
         }
         for name in ["Zedekiah", "Amazed", "Z", "Ze", "Ze and d"] {

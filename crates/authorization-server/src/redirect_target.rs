@@ -239,6 +239,13 @@ mod tests {
     }
 
     #[test]
+    fn a_state_comes_back_whoever_decodes_it() {
+        // A plus is a space to some and a plus to others.
+        let back = redirect("https://a.example/cb", Some("a b+c&d=e"));
+        assert!(back.url().contains("&state=a%20b%2Bc%26d%3De&"), "{}", back.url());
+    }
+
+    #[test]
     fn the_response_is_added_to_the_query_once() {
         // proves: REDIR-17, OA21-05, OA21-32, R9207-01, MCP-AUTH-087
         let code = Secret::<AuthorizationCode>::generate(&mut entropy());

@@ -221,12 +221,13 @@ mod tests {
     #[derive(Default)]
     struct Place {
         away: AtomicBool,
+        ended: AtomicBool,
         told: Mutex<Vec<(String, Refusal)>>,
     }
 
     impl Revocations for Place {
         fn is_revoked(&self, grant: &str) -> bool {
-            grant == "revoked"
+            grant == "revoked" || self.ended.load(Ordering::Relaxed)
         }
         fn are_known(&self, _: Timestamp) -> bool {
             !self.away.load(Ordering::Relaxed)
@@ -313,6 +314,8 @@ mod tests {
         world.guard.replace_verifier(Verifier::new(issuer(), KeySet::new(vec![world.key.verifying_key()])));
         let authorized = world.call("good", R1, Permission::Read).unwrap();
         assert!(!world.guard.is_revoked(&authorized));
+        world.place.ended.store(true, Ordering::Relaxed);
+        assert!(world.guard.is_revoked(&authorized));
         world.key = old;
         assert!(world.call("good", R1, Permission::Read).is_err());
     }

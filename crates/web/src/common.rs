@@ -232,3 +232,31 @@ pub(crate) fn has_media_type(headers: &HeaderMap, wanted: &str) -> bool {
     let named = first.map(|text| text.split(';').next().unwrap_or_default().trim());
     values.next().is_none() && named.is_some_and(|named| named.eq_ignore_ascii_case(wanted))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_one_host() {
+        // proves: DISC-18
+        let named = |target: &str, hosts: &[&str]| {
+            let mut request = Request::builder().uri(target).body(Body::empty()).unwrap();
+            for host in hosts {
+                request.headers_mut().append(header::HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
+            }
+            host_of(&request)
+        };
+        let one = Some("gw.example".to_owned());
+        assert_eq!(named("/", &["gw.example"]), one);
+        // HTTP/2 names it in the target alone, and a proxy perhaps in both.
+        assert_eq!(named("https://gw.example/", &[]), one);
+        assert_eq!(named("https://GW.example/", &["gw.example"]), one);
+        assert_eq!(named("https://evil.example/", &["gw.example"]), None);
+        assert_eq!(named("https://gw.example/", &["evil.example"]), None);
+        for hosts in [&[][..], &["gw.example", "gw.example"], &["gw.example", "evil.example"], &["\u{e9}"]] {
+            assert_eq!(named("/", hosts), None, "{hosts:?}");
+        }
+        assert_eq!(named("https://gw.example/", &["gw.example", "gw.example"]), None);
+    }
+}

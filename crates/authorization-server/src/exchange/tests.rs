@@ -72,6 +72,15 @@ fn scopes_never_grow_and_only_our_resources_are_targets() {
         let refusal = untouched(run(&own(), &asking(&claims(), Some("mcp:read"), bad), Some(grant_facts()), 10));
         assert_eq!(refusal.error(), "invalid_target", "{bad:?}");
     }
+    // Where nothing of it exists, there is no token that allows nothing.
+    let mut elsewhere = policy_of_two();
+    elsewhere.resources[1].scopes = scopes("mcp:danger");
+    let keys = KeySet::new(vec![SIGNER.verifying_key()]);
+    let request = asking(&claims(), None, &[R2]);
+    let subject = subject(&elsewhere, &keys, &request, at(10)).unwrap();
+    let facts = Some(grant_facts());
+    let refusal = untouched(exchange(&elsewhere, &own(), &request, subject, facts, at(10), fresh(&mut entropy())));
+    assert_eq!(refusal.error(), "invalid_scope");
     let limited = Client { scope: Some(scopes("mcp:read")), ..allowed() };
     let limited = authenticated_service(&limited);
     let refusal = untouched(run(&limited, &asking(&claims(), Some("mcp:write"), &[R2]), Some(grant_facts()), 10));

@@ -276,6 +276,9 @@ fn an_operator_can_close_registration_or_insist_on_secrets() {
     let (response, _) = send_to(&secretive, &body("http://127.0.0.1/cb")).unwrap();
     assert_eq!(response.client_secret, None);
     assert_eq!(send(&body("https://a.example/cb")).unwrap().0.client_secret, None);
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    let device = json!({"grant_types": [device], "token_endpoint_auth_method": "none"});
+    assert_eq!(send_to(&secretive, &device).unwrap().0.client_secret, None);
 }
 
 #[test]

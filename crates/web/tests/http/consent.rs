@@ -72,6 +72,40 @@ async fn an_app_that_is_removed_at_the_same_moment_gets_nothing() {
 }
 
 #[tokio::test]
+async fn whoever_is_signed_out_while_answering_is_led_to_sign_in() {
+    // proves: INV-9, CODE-17
+    let world = World::at(LOCAL).await;
+    let app = App::new(&world).await;
+    let mut led = 0;
+    for round in 0..60 {
+        let mut person = world.browser();
+        let page = person.consent(&app.request(&[])).await;
+        let account = world.store.account_by_name("ann").await.unwrap().unwrap().id;
+        let disable = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            let write = Write::DisableAccount { account: account.clone(), at: now() };
+            world.store.commit(vec![write]).await.unwrap()
+        };
+        let (answer, _) = futures_util::future::join(person.answer(&page, "allow"), disable).await;
+        // Either the answer was in time, or nobody is signed in any more: it is never taken for one that was given before.
+        if answer.status != 200 {
+            assert_eq!(answer.status, 303, "round {round}: {answer:?}");
+            assert!(
+                answer.header("location").is_some_and(|to| to.starts_with("/sign-in?interaction=dwi_")),
+                "{answer:?}"
+            );
+            led += 1;
+        }
+        let live = world.table("grants").await.into_iter().filter(|row| row.contains("revoked_at=NULL")).count();
+        assert_eq!(live, 0, "round {round}: {answer:?}");
+        world.store.commit(vec![Write::EnableAccount { account, at: now() }]).await.unwrap();
+    }
+    assert!(led > 0);
+}
+
+#[tokio::test]
 async fn nothing_skips_the_question() {
     // proves: WEB-04, BCP-16
     let world = World::at(PUBLIC).await;

@@ -185,6 +185,9 @@ async fn pages_are_opened_by_navigation_alone() {
     assert_eq!(world.send(Method::GET, &request, &opened, "").await.status, 303);
     let style = html::tags(world.get("/").await.text(), "link")[0]["href"].clone();
     assert_eq!(world.send(Method::GET, &style, &[("sec-fetch-dest", "style")], "").await.status, 200);
+    for dest in ["script", "iframe", "object", "empty"] {
+        assert_eq!(world.send(Method::GET, &style, &[("sec-fetch-dest", dest)], "").await.status, 403, "{dest}");
+    }
 }
 
 #[tokio::test]

@@ -227,6 +227,11 @@ async fn only_one_well_formed_cookie_of_ours_counts() {
         ] {
             assert!(!signed_in(std::slice::from_ref(&wrong)).await, "{wrong}");
         }
+        // A value that somebody chose is not gone on with, whoever put it there: the browser gets one of ours.
+        for chosen in ["x", "dws_x", &good[..46], &good[4..]] {
+            let answer = world.send(Method::GET, "/sign-in", &[("cookie", &format!("{name}={chosen}"))], "").await;
+            assert!(answer.header("set-cookie").is_some(), "{chosen}");
+        }
         assert!(!signed_in(&[format!("{name}={evil}"), format!("{name}={good}")]).await, "two headers");
         // Where the prefix is there to be had, the name without it is nothing.
         assert!(
