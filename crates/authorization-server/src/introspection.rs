@@ -76,11 +76,6 @@ struct About {
 }
 
 impl Introspection {
-    /// Whether the token is good.
-    pub fn is_active(&self) -> bool {
-        self.active
-    }
-
     /// The answer's body.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("an introspection serialises")

@@ -59,7 +59,6 @@ impl PasswordVerified {
 pub struct ResourceOwner {
     account: AccountId,
     name: String,
-    administrator: bool,
     session: Digest<SessionToken>,
 }
 
@@ -69,7 +68,6 @@ impl ResourceOwner {
         (session.account == account.id && session.expires_at > now && !account.disabled).then(|| Self {
             account: account.id.clone(),
             name: account.name.clone(),
-            administrator: account.administrator,
             session: session.digest,
         })
     }
@@ -81,10 +79,6 @@ impl ResourceOwner {
     /// The name the person signs in with.
     pub fn name(&self) -> &str {
         &self.name
-    }
-    /// Whether the person may administer.
-    pub fn is_administrator(&self) -> bool {
-        self.administrator
     }
     /// The session through which the person acts.
     pub fn session(&self) -> Digest<SessionToken> {

@@ -134,6 +134,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_is_bounded_and_the_oldest_go_first() {
+        let passwords = Passwords::default();
+        let fill = |count: u32, last: i64| {
+            let mut failures = passwords.failures.lock().unwrap();
+            for other in failures.len()..MOST_NAMES {
+                failures.insert(format!("n{other}"), Failures { count, last: Timestamp::from_unix(last) });
+            }
+        };
+        let at = Timestamp::from_unix(10_000);
+        let remembered = || passwords.failures.lock().unwrap().len();
+        assert_eq!(passwords.begin_try("ann", at), Ok(()));
+        fill(FREE_FAILURES + 1, 0);
+        assert_eq!(passwords.begin_try("bob", at), Ok(()));
+        assert_eq!(remembered(), 2, "those whose wait is over are forgotten");
+        // Nobody can make it remember more, however often it tries each name.
+        fill(FREE_FAILURES + 1, 10_000);
+        passwords.failures.lock().unwrap().retain(|name, _| name.starts_with('n'));
+        fill(FREE_FAILURES + 1, 10_000);
+        assert_eq!(passwords.begin_try("carl", at), Ok(()));
+        assert_eq!(remembered(), 1);
+    }
+
+    #[test]
     fn what_is_no_name_is_not_remembered() {
         // proves: WEB-14
         let passwords = Passwords::default();

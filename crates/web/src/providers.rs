@@ -150,6 +150,8 @@ mod tests {
     struct Place {
         documents: Mutex<HashMap<String, Value>>,
         asked: Mutex<Vec<(String, Reach)>>,
+        /// With which it answers, when that is not 200.
+        status: Option<StatusCode>,
     }
 
     #[async_trait]
@@ -162,7 +164,8 @@ mod tests {
                 None => Err(FetchFailed::Timeout(MOST_TIME)),
                 Some(document) => {
                     let body = document.to_string().into_bytes();
-                    Ok(Inbound { status: StatusCode::OK, headers: HeaderMap::new(), body })
+                    let status = self.status.unwrap_or(StatusCode::OK);
+                    Ok(Inbound { status, headers: HeaderMap::new(), body })
                 }
             }
         }
@@ -252,6 +255,12 @@ mod tests {
             let place = Place::with_metadata(ISSUER, KEYS_AT);
             place.publish(KEYS_AT, bad);
             assert!(Providers::default().keys(&place, &enterprise(None), false, at(0)).await.is_none());
+        }
+        for status in [StatusCode::CREATED, StatusCode::FOUND, StatusCode::NOT_FOUND, StatusCode::BAD_GATEWAY] {
+            let place = Place { status: Some(status), ..Place::with_metadata(ISSUER, KEYS_AT) };
+            for trusted in [enterprise(None), enterprise(Some(KEYS_AT))] {
+                assert!(Providers::default().keys(&place, &trusted, false, at(0)).await.is_none(), "{status}");
+            }
         }
         let elsewhere = "https://cdn.example/keys";
         let place = Place::with_metadata(ISSUER, elsewhere);

@@ -74,7 +74,7 @@ fn scopes_never_grow_and_only_our_resources_are_targets() {
     }
     // Where nothing of it exists, there is no token that allows nothing.
     let mut elsewhere = policy_of_two();
-    elsewhere.resources[1].scopes = ScopeSet::none();
+    elsewhere.resources[1].scopes = doorward_types::ScopeSet::none();
     let keys = KeySet::new(vec![SIGNER.verifying_key()]);
     let request = asking(&claims(), None, &[R2]);
     let subject = subject(&elsewhere, &keys, &request, at(10)).unwrap();

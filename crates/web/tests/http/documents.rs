@@ -313,6 +313,33 @@ async fn an_app_with_a_key_proves_itself_by_it_on_every_call() {
         world.form("/oauth/revoke", &[], &fields).await.must_be(401, "invalid_client");
     }
     assert_eq!(internet.count(JWKS), looked + 1);
+    // What its host does not name any more counts no longer once the copy is old.
+    internet.put(JWKS, 200, &jwks_headers, key_set(&[&next]));
+    let revoke = async |key: &SigningKey, jti: &str| {
+        let assertion = assertion(key, jti, &world.origin);
+        world.form("/oauth/revoke", &[], &[TYPE, ("client_assertion", assertion.as_str()), ("token", "x")]).await.status
+    };
+    assert_eq!(revoke(&key, "three").await, 200);
+    advance(86_401);
+    assert_eq!([revoke(&key, "four").await, revoke(&next, "five").await], [401, 200]);
+}
+
+#[tokio::test]
+async fn keys_are_not_read_more_often_than_documents() {
+    // proves: CIMD-17
+    let (world, internet) = world(1).await;
+    let key = SigningKey::generate();
+    internet.document(json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": JWKS}));
+    internet.put(JWKS, 200, &[("content-type", "application/json")], key_set(&[&key]));
+    world.get(&ask(&world, APP_CALLBACK)).await;
+    let revoke = async |jti: &str| {
+        let assertion = assertion(&key, jti, &world.origin);
+        world.form("/oauth/revoke", &[], &[TYPE, ("client_assertion", assertion.as_str()), ("token", "x")]).await.status
+    };
+    // The one look of this minute was at the document.
+    assert_eq!((revoke("one").await.as_u16(), internet.count(JWKS)), (401, 0));
+    advance(61);
+    assert_eq!((revoke("two").await.as_u16(), internet.count(JWKS)), (200, 1));
 }
 
 #[tokio::test]

@@ -38,6 +38,20 @@ async fn a_client_reads_changes_and_deletes_its_registration_and_no_other() {
         json!({"client_id": id, "redirect_uris": ["https://b.example/cb"], "token_endpoint_auth_method": "none"});
     // Every wrong way is refused alike.
     let state = world.state().await;
+    let path = format!("/oauth/register/{id}");
+    for scheme in ["Basic", "DPoP", "Token"] {
+        let presented = format!("{scheme} {token}");
+        let headers = [("authorization", presented.as_str()), ("content-type", "application/json")];
+        let answer = world.send(Method::PUT, &path, &headers, change.to_string()).await;
+        assert_eq!(answer.status, 401, "{scheme}");
+    }
+    let bearer = format!("Bearer {token}");
+    for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        let headers = [("authorization", bearer.as_str()), ("content-type", media)];
+        let answer = world.send(Method::PUT, &path, &headers, change.to_string()).await;
+        assert_eq!(answer.status, 400, "{media}");
+    }
+    assert_eq!(world.state().await, state);
     for (who, presented) in [
         (id, member(&other, "registration_access_token")),
         (member(&other, "client_id"), token),
