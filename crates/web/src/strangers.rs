@@ -166,4 +166,32 @@ mod tests {
         let reads = |n: u8| (0..500).filter(|_| strangers.may_read(source(n), "app.example", now).is_ok()).count();
         assert_eq!([reads(1), reads(2), reads(3), reads(4), reads(5)], [30, 30, 30, 30, 0]);
     }
+
+    #[test]
+    fn all_together_register_so_many_clients_a_minute_and_no_more() {
+        // proves: REG-04
+        let strangers = Strangers::limited(30, 100);
+        let now = Timestamp::from_unix(0);
+        let source = |n: u8| Source::of(Some(std::net::Ipv4Addr::new(192, 0, 2, n).into()));
+        let made = |n: u8| (0..50).filter(|_| strangers.may_register(source(n), now).is_ok()).count();
+        assert_eq!([made(1), made(2), made(3), made(4), made(5)], [30, 30, 30, 10, 0]);
+    }
+
+    #[test]
+    fn so_many_key_sets_are_kept_and_the_old_ones_go_first() {
+        let strangers = Strangers::default();
+        let at = Timestamp::from_unix;
+        let keep = |names: std::ops::Range<usize>, good_until: i64, now: i64| {
+            for n in names {
+                let keys = Keys { set: KeySet::default(), good_until: at(good_until), read_at: at(now) };
+                strangers.keep_keys(&format!("{good_until} {n}"), keys);
+            }
+            strangers.keys.lock().unwrap().len()
+        };
+        assert_eq!(keep(0..MOST_KEY_SETS - 1, 10, 0), MOST_KEY_SETS - 1);
+        assert_eq!(keep(0..1, 90, 0), MOST_KEY_SETS);
+        assert_eq!(keep(1..2, 90, 10), 2, "what is old is forgotten first");
+        assert_eq!(keep(2..MOST_KEY_SETS, 90, 10), MOST_KEY_SETS);
+        assert_eq!(keep(0..1, 95, 10), 1, "and everything before there are more");
+    }
 }

@@ -64,7 +64,9 @@ async fn a_form_of_another_site_changes_nothing() {
             &[("origin", "http://gw.example")],
         ];
         for lie in lies {
-            for (mut browser, forms) in [(person.clone(), &all[..]), (stranger.clone(), std::slice::from_ref(&sign_in))]
+            let entrance = std::slice::from_ref(&sign_in);
+            for (mut browser, forms) in
+                [(person.clone(), &all[..]), (stranger.clone(), entrance), (person.clone(), entrance)]
             {
                 browser.form_headers = lie.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
                 for form in forms {
