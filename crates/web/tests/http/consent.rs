@@ -77,7 +77,7 @@ async fn whoever_is_signed_out_while_answering_is_led_to_sign_in() {
     let world = World::at(LOCAL).await;
     let app = App::new(&world).await;
     let mut led = 0;
-    for round in 0..60 {
+    for round in 0..20 {
         let mut person = world.browser();
         let page = person.consent(&app.request(&[])).await;
         let account = world.store.account_by_name("ann").await.unwrap().unwrap().id;

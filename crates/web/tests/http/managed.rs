@@ -49,7 +49,7 @@ async fn a_client_reads_changes_and_deletes_its_registration_and_no_other() {
     for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
         let headers = [("authorization", bearer.as_str()), ("content-type", media)];
         let answer = world.send(Method::PUT, &path, &headers, change.to_string()).await;
-        assert_eq!(answer.status, 400, "{media}");
+        assert_eq!(answer.status, 415, "{media}");
     }
     assert_eq!(world.state().await, state);
     for (who, presented) in [
