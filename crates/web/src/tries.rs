@@ -81,4 +81,16 @@ mod tests {
         }
         assert!(tries.seen.lock().unwrap().len() <= MOST_NAMES);
     }
+
+    #[test]
+    fn those_whose_span_is_over_are_forgotten_before_the_others() {
+        let tries = Tries::new(1, Duration::from_secs(60));
+        let at = Timestamp::from_unix;
+        for name in 1..MOST_NAMES {
+            tries.take(&name.to_string(), at(0));
+        }
+        assert!(tries.take("spent", at(1)));
+        assert!(!tries.take("spent", at(60)), "with all the names there may be");
+        assert_eq!(tries.seen.lock().unwrap().len(), 1);
+    }
 }
