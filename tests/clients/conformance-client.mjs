@@ -10,10 +10,12 @@
 //   version      the protocol version that the host speaks
 //   calls        whether every tool is called
 //   reads        whether every resource is read and every prompt is got
+//   skills       "list", or "load" to check each and go on where all is well; "load unseen" to go on in any case
 //   lists        how many times tools are listed after that
 //   ends         absent when all must go well, else the error code that doorward must give, on stderr or in an answer
 // It exits with 0 when all went as it should, and says on stderr what did not.
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -145,6 +147,21 @@ function value(schema) {
     return { number: 5, integer: 3, boolean: true, array: [], object: made(schema) }[kind] ?? 'text';
 }
 
+/** Lists the skills, and loads each as a host must: what does not fit its entry is not believed, nor what belongs to it. */
+async function skills() {
+    const listed = await request('skills/list', {});
+    for (const { uri, frontmatter, resources } of play.skills === 'list' ? [] : listed.skills) {
+        const is = (text, { digest, size }) =>
+            Buffer.byteLength(text) === size && digest === `sha256:${createHash('sha256').update(text).digest('hex')}`;
+        const read = async uri => (await request('resources/read', { uri })).contents[0].text;
+        const skill = await read(uri);
+        const said = Object.entries(frontmatter).every(([name, value]) => skill.includes(`\n${name}: ${value}\n`));
+        const good = said && is(skill, resources.find(resource => resource.uri === uri));
+        if (!good && play.skills === 'load') continue;
+        for (const other of resources.filter(resource => resource.uri !== uri)) await read(other.uri);
+    }
+}
+
 async function run() {
     if (play.era === 'initialize') {
         await request('initialize', { protocolVersion: play.version, capabilities, clientInfo });
@@ -168,6 +185,7 @@ async function run() {
         const { prompts } = await request('prompts/list', {});
         for (const { name } of prompts) await request('prompts/get', { name });
     }
+    if (play.skills) await skills();
     for (let list = 0; list < (play.lists ?? 0); list += 1) await request('tools/list', {});
 }
 
@@ -178,7 +196,7 @@ try {
     failure = error.message;
 }
 bridge.stdin.end();
-const killing = setTimeout(() => bridge.kill('SIGKILL'), 10_000);
+const killing = setTimeout(() => bridge.kill('SIGKILL'), PATIENCE);
 const code = await exited;
 clearTimeout(killing);
 if (play.ends) {

@@ -1,6 +1,6 @@
 //! The scenarios of messages and transports.
 
-use crate::suite::{ROW, Row, play_at};
+use crate::suite::{ROW, Row, play, play_at};
 
 const fn row(scenario: &'static str) -> Row {
     Row { scenario, ..ROW }
@@ -52,4 +52,22 @@ fn a_stream_that_is_closed_early_is_asked_for_again_when_the_server_says() {
 #[test]
 fn tools_with_impossible_wishes_about_headers_are_not_offered() {
     play_at(&["2026-07-28"], &[row("http-invalid-tool-headers")]);
+}
+
+/// Skills are the host's to judge; what it needs for that passes through, and nothing is fetched on its behalf.
+#[test]
+fn a_host_that_knows_skills_gets_what_it_asks_for_and_can_judge_it() {
+    let row = |scenario, skills| Row { skills, calls: false, ..row(scenario) };
+    let rows = [
+        row("sep-2640-client-no-prefetch", "list"),
+        row("sep-2640-client-verify-digest", "load"),
+        row("sep-2640-client-verify-size", "load"),
+        row("sep-2640-client-verify-frontmatter", "load"),
+    ];
+    for host in ["2025-11-25", "2026-07-28"] {
+        play(&rows.map(|row| across(host, row)));
+    }
+    // A host that does not look gets through, and fails.
+    let blind = Row { skills: "load unseen", calls: false, ..rows[1] };
+    assert!(std::panic::catch_unwind(|| play(&[across("2026-07-28", blind)])).is_err());
 }

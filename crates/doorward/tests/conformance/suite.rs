@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) calls: bool,
     /// Whether every resource is read and every prompt is got.
     pub(crate) reads: bool,
+    /// What is done with skills: `list`, or `load`, which checks each before it goes on; the empty text is nothing.
+    pub(crate) skills: &'static str,
     /// How many times the tools are listed once more after that.
     pub(crate) lists: u32,
     /// The code with which it must come to nothing; `None` where all must go well.
@@ -43,6 +45,7 @@ pub(crate) const ROW: Row = Row {
     host: None,
     calls: true,
     reads: false,
+    skills: "",
     lists: 0,
     ends: None,
 };
@@ -85,6 +88,7 @@ pub(crate) fn play_one(row: &Row) -> Result<(), String> {
         "version": version,
         "calls": row.calls,
         "reads": row.reads,
+        "skills": row.skills,
         "lists": row.lists,
         "ends": row.ends,
     });
