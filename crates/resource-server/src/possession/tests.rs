@@ -210,7 +210,7 @@ fn what_is_not_switched_on_is_not_taken() {
 
 #[test]
 fn a_challenge_says_what_is_wrong_once_and_plainly() {
-    // proves: OA21-45, OA21-46, OA21-47, R6750-02, R9449-06
+    // proves: OA21-45, OA21-46, OA21-47, R6750-02, R9449-06, R6750-03, R6750-04, R6750-05
     let needed = Permission::Danger.set();
     let none = None;
     for (refusal, status, error) in [
