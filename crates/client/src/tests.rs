@@ -9,6 +9,7 @@ mod dpop;
 mod exchange;
 mod moving;
 mod old_servers;
+mod redirects;
 mod refresh;
 mod registration;
 mod taken_over;

@@ -19,9 +19,37 @@ pub(crate) async fn target(url: &str, account: &cli::Account) -> Result<Target, 
 
 /// The command with which a person logs in at this server.
 pub(super) fn login_command(target: &Target) -> String {
-    match &target.account {
-        Some(account) => format!("doorward login --account {account} {}", target.resource),
-        None => format!("doorward login {}", target.resource),
+    let mut words = vec!["doorward login".to_owned()];
+    let mut say = |flag: &str, value: &str| words.extend([flag.to_owned(), word(value)]);
+    if let Some(account) = &target.account {
+        say("--account", account);
+    }
+    // Without these it would be another login than the one that is wanted here.
+    if let Some(audience) = &target.audience {
+        say("--resource", audience.as_str());
+    }
+    for own in &target.authorize {
+        say("--authorize-param", &format!("{}={}", own.name(), own.value()));
+    }
+    if let [own] = &target.clients[..] {
+        say("--client-id", own.client_id.as_str());
+        if let Some(redirect) = &own.redirect_uri {
+            say("--redirect-uri", redirect.as_str());
+        }
+        if own.secret.is_some() {
+            say("--client-secret-file", "FILE");
+        }
+    }
+    words.push(word(target.resource.as_str()));
+    words.join(" ")
+}
+
+/// A text as one word of a shell's command.
+pub(super) fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 
@@ -44,4 +72,34 @@ pub(super) async fn missing(place: &Place, target: &Target, why: &str) -> Failed
         target,
         &format!("there is no login with {asked} at this server; there is one with {}", names.join(", and with ")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_client::target::{Audience, AuthorizeParameter, PreRegistered};
+    use doorward_types::{ClientId, Secret};
+
+    use super::*;
+
+    #[test]
+    fn the_command_makes_the_login_that_is_wanted() {
+        let mut target = Target::new("https://mcp.example.com/mcp", "t").unwrap();
+        assert_eq!(login_command(&target), "doorward login https://mcp.example.com/mcp");
+        target.account = Some("tenant1".into());
+        target.audience = Some(Audience::parse("https://tenant1.example.net/").unwrap());
+        target.authorize = vec![AuthorizeParameter::parse("audience=it's $(id)").unwrap()];
+        target.clients = vec![PreRegistered {
+            issuer: None,
+            client_id: ClientId::parse("mine").unwrap(),
+            secret: Some(Secret::parse("s3cret").unwrap()),
+            key: None,
+            auth_method: None,
+            redirect_uri: None,
+        }];
+        assert_eq!(
+            login_command(&target),
+            "doorward login --account tenant1 --resource https://tenant1.example.net/ --authorize-param \
+             'audience=it'\\''s $(id)' --client-id mine --client-secret-file FILE https://mcp.example.com/mcp"
+        );
+    }
 }

@@ -1,10 +1,9 @@
 //! `doorward login URL --import`: the login that mcp-remote holds becomes one of ours.
 
 use doorward_client::{CredentialStore as _, Failed, Registration, StoredTokens, Target, target::Grant};
-use doorward_fetch::Reach;
 
 use super::{
-    fail,
+    account, fail,
     place::Place,
     refresh::{self, is_ending},
 };
@@ -16,12 +15,11 @@ use crate::{mcp_remote::Found, output};
 /// # Errors
 /// When they cannot be renewed.
 pub(super) async fn renewed(place: &Place, target: &Target, tokens: StoredTokens) -> Result<StoredTokens, Failed> {
-    let reach: Reach = target.reach;
     let unsure = tokens.expires_at.is_none() || is_ending(&tokens);
     if !matches!(target.grant, Grant::TakenOver(_)) || !unsure || !tokens.can_be_renewed() {
         return Ok(tokens);
     }
-    match refresh::run(place, tokens, reach).await? {
+    match refresh::run(place, tokens, target.reach).await? {
         Some(renewed) => Ok(renewed.tokens),
         None => Err(fail::log_in_as(target, "the login that was to be taken over has ended")),
     }
@@ -43,9 +41,8 @@ pub(super) async fn keep_client(place: &Place, tokens: &StoredTokens) -> Result<
 
 /// Tells what was taken over, and what is left where it was.
 pub(super) fn tell(found: &Found, tokens: &StoredTokens) {
-    let files = found.folder.join(format!("{}_*", found.digest));
     output::tell(&format!("Taken over from mcp-remote: the tokens, and the client {}", tokens.client.client_id()));
     output::tell(&format!("  with the redirect URI {}", tokens.client.redirect_uri()));
     output::tell("mcp-remote's own files still lie there. Both of you renewing one login may end it, so remove them:");
-    output::tell(&format!("  rm {}", files.display()));
+    output::tell(&format!("  rm {}/{}_*", account::word(&found.folder.display().to_string()), found.digest));
 }
