@@ -12,6 +12,7 @@ use crate::{
     enterprise::{AwaitExchange, AwaitProvider},
     exchange::AwaitToken,
     registration::{AwaitRegistration, AwaitSaved, AwaitStoredClient},
+    stage::Stage,
     start,
     token_request::Fresh,
 };
@@ -79,6 +80,11 @@ impl Connect {
             )),
         };
         next.map(Self::with)
+    }
+
+    /// What is waited for.
+    pub fn stage(&self) -> Stage {
+        Stage::from(&self.0)
     }
 
     fn with((state, step): (State, Step)) -> (Self, Step) {

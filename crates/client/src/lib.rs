@@ -45,6 +45,7 @@ mod revoke;
 mod scope;
 #[cfg(test)]
 mod scripted;
+mod stage;
 mod start;
 pub mod step;
 pub mod store;
@@ -65,6 +66,7 @@ pub use proof::{Occasion, ProofKey};
 pub use refresh::{Refresh, Refreshed};
 pub use revoke::Revoke;
 pub use scope::StepUps;
+pub use stage::Stage;
 pub use step::{Connected, Input, Note, Step};
 pub use store::{CredentialStore, Got, Key, SaveFailed, StoreFault, StoredTokens, TokensRecord};
 pub use target::Target;

@@ -10,6 +10,7 @@ mod network;
 mod registration;
 mod serve;
 mod storage;
+mod trace;
 mod units;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub(crate) use network::*;
 pub(crate) use registration::*;
 pub(crate) use serve::*;
 pub(crate) use storage::ClientDir;
+pub(crate) use trace::Trace;
 
 /// OAuth for MCP servers: put it in front of one, or connect a host to one.
 #[derive(Debug, Parser)]
@@ -82,6 +84,8 @@ pub(crate) enum Command {
     Refresh(Refresh),
     /// Revoke a login at its server and remove it here.
     Logout(Logout),
+    /// Show step by step what the last login, refresh or logout did, and where it failed.
+    Trace(Trace),
     /// Administer the accounts of a gateway.
     User {
         #[command(subcommand)]

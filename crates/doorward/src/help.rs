@@ -30,7 +30,9 @@ A login of mcp-remote's is taken over with doorward login URL --import, and nobo
 Without a person: --client-credentials (with --client-id and a secret or a key), --assertion-file, --enterprise-idp.
 
 A port that is taken, blocked or answered by another program is recognised. The program is named, and the next way is
-taken.";
+taken.
+
+doorward trace --last shows afterwards each step of a sign-in and which one failed; -v shows them while it happens.";
 
 const EXIT_CODES: &str = "\
 Exit codes
@@ -59,7 +61,7 @@ Sign-in      PKCE with S256 always; a server that does not offer it is refused. 
              nobody but a browser that follows a link. Only https pages are opened, or http ones on this computer; no
              shell sees an address.
 Secrets      Never a flag's value, which other users can see: a file, the environment, or - for standard input. Logs,
-             -v and errors show none.
+             -v, errors and doorward trace show none.
 Discovery    Metadata that lies in a private network, at another origin or under another name is refused, unless the
              server itself is there.
 Logging out  doorward logout URL revokes at the server first and says whether the server confirmed it.
@@ -171,7 +173,7 @@ mod tests {
             }
             command.get_subcommands().for_each(check);
         }
-        for name in ["connect", "login", "list", "status", "token", "refresh", "logout"] {
+        for name in ["connect", "login", "list", "status", "token", "refresh", "logout", "trace"] {
             check(root.find_subcommand(name).expect("a command"));
         }
         assert!(environment().contains("DOORWARD_TIMEOUT"));

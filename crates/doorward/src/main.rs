@@ -20,6 +20,7 @@ mod output;
 mod private_file;
 mod serve;
 mod state;
+mod trace;
 mod user;
 
 use std::process::ExitCode;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::starting(&error).report(arguments.global.json),
     };
-    let json = arguments.global.json;
+    let (json, details) = (arguments.global.json, arguments.global.verbose > 0);
     let result = runtime.block_on(async {
         match arguments.command {
             cli::Command::Serve(serve) => serve::run(*serve, json).await,
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
             cli::Command::Status(status) => login::status(status, json).await,
             cli::Command::Refresh(refresh) => login::refresh(refresh, json).await,
             cli::Command::Logout(logout) => login::logout(logout, json).await,
+            cli::Command::Trace(trace) => trace::run(trace, details, json).await,
             cli::Command::User { command } => user::run(command, json).await,
             cli::Command::Client { command } => client::run(command, json).await,
             cli::Command::Key { command } => key::run(command, json).await,

@@ -65,6 +65,10 @@ pub(crate) fn moment(at: doorward_types::Timestamp) -> String {
 pub(crate) struct Paint(bool);
 
 impl Paint {
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(false)
+    }
     pub(crate) fn stdout() -> Self {
         Self(std::io::stdout().is_terminal())
     }

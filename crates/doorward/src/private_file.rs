@@ -38,3 +38,34 @@ pub(crate) fn check(path: &Path, others: u32) -> std::io::Result<()> {
     let _ = (path, others);
     Ok(())
 }
+
+/// Makes a folder for its owner alone (0700), or finds it so.
+pub(crate) fn make_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return Err(std::io::Error::new(ErrorKind::NotADirectory, "it is no folder"));
+    }
+    check(path, 0o077)
+}
+
+/// Puts a file for its owner alone in the place of what is there, whole or not at all. One process at a time may do it. It
+/// need not outlast a loss of power.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = path.with_extension("tmp");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&unfinished)?.write_all(bytes)?;
+    fs::rename(&unfinished, path)
+}

@@ -126,7 +126,7 @@ impl Visit<'_> {
             if !another_may_do {
                 return Err(failed);
             }
-            tracing::info!(code = failed.code().as_str(), "{}: {}", failed.what(), failed.why());
+            self.place.trace.next_way(&failed);
             if rung == Rung::Browser {
                 output::tell(&format!("{}: {}.", failed.what(), failed.why()));
             }
@@ -150,6 +150,7 @@ impl Visit<'_> {
     async fn walk(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<Option<Connected>, Failed> {
         let (mut connect, mut step) = Connect::start(target, challenge)?;
         loop {
+            self.place.trace.next(connect.stage(), &step);
             if let Step::OpenBrowser(page) = &step
                 && self.is_forgotten(page).await?
             {
@@ -176,12 +177,12 @@ impl Visit<'_> {
         let mut look = Outbound::metadata(page.url.clone(), self.reach);
         look.redirects = Redirects::Refuse;
         look.headers.insert(http::header::ACCEPT, HeaderValue::from_static("text/html"));
-        let answer = self.place.fetcher.send(look).await;
+        let answer = self.place.send(look).await;
         let refused = |status: StatusCode| matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
         if !answer.is_ok_and(|answer| refused(answer.status)) {
             return Ok(false);
         }
-        tracing::info!(issuer = %page.issuer, "the authorization server has forgotten this client; registering anew");
+        self.place.trace.client_forgotten();
         let removed = self.place.store.remove_client(&page.issuer, client.client_id()).await;
         // Where another process was first, what it registered is as good.
         removed.map(|_| true).map_err(|fault| fail::store(&fault))
@@ -189,45 +190,55 @@ impl Visit<'_> {
 
     /// Does what the machine asks for.
     async fn take(&mut self, step: Step) -> Result<Input, Failed> {
-        let store = &self.place.store;
+        let (store, trace) = (&self.place.store, &self.place.trace);
         Ok(match step {
-            Step::Send(request) => {
-                tracing::info!(?request, "login");
-                Input::Answer(self.place.fetcher.send(request).await)
-            }
+            Step::Send(request) => Input::Answer(self.place.send(request).await),
             Step::LoadClient { issuer } => {
                 self.stored = store.load_client(&issuer).await.map_err(|fault| fail::store(&fault))?;
+                trace.client_looked_for(&issuer, self.stored.as_ref().map(|client| client.client_id().as_str()));
                 Input::Client(self.stored.clone())
             }
             Step::SaveClient(client) => {
-                tracing::info!(client_id = client.client_id().as_str(), "registered");
                 store.save_client(&client).await.map_err(|fault| fail::store(&fault))?;
+                trace.client_stored();
                 Input::ClientSaved
             }
             Step::HoldPort(wanted) => {
                 self.hold(&wanted).await?;
+                self.place.trace.port_held(&self.at.redirect_uri);
                 Input::PortHeld { redirect_uri: self.at.redirect_uri.clone() }
             }
             Step::OpenBrowser(page) => {
                 self.open(&page)?;
-                self.at.wait(self.until, self.manner).await
+                let input = self.at.wait(self.until, self.manner).await;
+                self.came(input)
             }
-            Step::KeepWaiting { why, at_most } => {
-                tracing::warn!(?why, "an answer that is not the awaited one came");
+            Step::KeepWaiting { at_most, .. } => {
                 match self.at.waiting.take() {
                     Some(callback) => callback.show(Page::NotTaken),
                     None => output::tell("That address belongs to another sign-in, or is not whole. Still waiting."),
                 }
                 let until = at_most.map_or(self.until, |most| self.until.min(Instant::now() + most));
-                self.at.wait(until, self.manner).await
+                let input = self.at.wait(until, self.manner).await;
+                self.came(input)
             }
             Step::ShowDeviceCode(code) => {
                 self.show_code(&code);
+                trace.code_shown(&code.verification_uri);
                 self.pause(code.wait).await
             }
             Step::Wait(pause) => self.pause(pause).await,
             Step::Done(_) => unreachable!("the loop ends with it"),
         })
+    }
+
+    /// Tells what came from the browser, or that nothing did.
+    fn came(&self, input: Input) -> Input {
+        match &input {
+            Input::Callback { query } => self.place.trace.came_back(query),
+            _ => self.place.trace.time_up(),
+        }
+        input
     }
 
     /// Takes hold of a port. Where that cannot be, and somebody can paste the address at which the browser ends, that
@@ -271,9 +282,13 @@ impl Visit<'_> {
                 "nothing was opened; ask the operator of the server",
             ));
         }
-        page.notes.iter().for_each(notes::tell);
+        for note in &page.notes {
+            notes::tell(note);
+            self.place.trace.note(&notes::words(note));
+        }
         self.window.opening();
         self.shown = true;
+        self.place.trace.page_shown(&page.url);
         output::tell(&format!("Signing in to {} at {}", page.resource, page.issuer));
         if let Some(scope) = &page.scope {
             output::tell(&format!("  asking for {scope}"));
@@ -308,7 +323,12 @@ impl Visit<'_> {
     async fn pause(&self, pause: Duration) -> Input {
         let end = Instant::now() + pause;
         tokio::time::sleep_until(end.min(self.until)).await;
-        if end >= self.until { Input::TimeUp } else { Input::Waited }
+        if end >= self.until {
+            self.place.trace.time_up();
+            return Input::TimeUp;
+        }
+        self.place.trace.waited(pause);
+        Input::Waited
     }
 
     /// Saves the tokens in place of what is there: a person has just made them.
@@ -321,6 +341,7 @@ impl Visit<'_> {
             match store.save(&tokens, present.map_or(0, |present| present.generation)).await {
                 Ok(generation) => {
                     tokens.generation = generation;
+                    self.place.trace.tokens_stored();
                     return Ok(tokens);
                 }
                 Err(SaveFailed::Conflict) => {}

@@ -12,7 +12,7 @@ use super::{
     account, fail,
     place::{self, Place},
 };
-use crate::{cli, clock::now, entropy::SystemEntropy, failure::Failure, output};
+use crate::{cli, clock::now, entropy::SystemEntropy, failure::Failure, output, trace::Kind};
 
 /// How long another process may take to finish its refresh.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -119,7 +119,10 @@ pub(super) async fn end(place: &Place, target: &Target, tokens: &StoredTokens) -
     // Whatever another process puts there meanwhile goes as well.
     for _ in 0..MOST_CONFLICTS {
         let Some(present) = place.store.load(&key).await.map_err(store_failed)? else { break };
-        told = Some(tell_server(place, target, &present).await);
+        let place = place.tracing(Kind::Logout, &present.resource, present.account.as_deref());
+        let outcome = tell_server(&place, target, &present).await;
+        place.trace.end(if let Told::Not(failed) = &outcome { Some(failed) } else { None });
+        told = Some(outcome);
         if place.store.remove(&key, present.generation).await.map_err(store_failed)? {
             break;
         }
@@ -136,7 +139,7 @@ async fn tell_server(place: &Place, target: &Target, tokens: &StoredTokens) -> T
     let mut outcome = Told::Confirmed;
     let mut refresh_token_revoked = false;
     for (at, request) in revoke.requests.into_iter().enumerate() {
-        let answer = place.fetcher.send(request).await;
+        let answer = place.send(request).await;
         // Access tokens that cannot be revoked soon expire by themselves, and there will be no others.
         let unsupported = answer.as_ref().is_ok_and(is_unsupported);
         match Revoke::confirmed(tokens, answer) {

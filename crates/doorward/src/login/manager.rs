@@ -23,7 +23,7 @@ use super::{
     refresh::{self, Renewed, is_ending},
     turn, wishes,
 };
-use crate::{cli, clock::now};
+use crate::{cli, clock::now, trace::Kind};
 
 /// A token that is refused this soon after a refresh is not helped by another one.
 const FRESH: Duration = Duration::from_secs(10);
@@ -356,8 +356,11 @@ impl Shared {
         if let (Some(grants), false) = (self.grants.get(), target.grant.needs_a_person()) {
             target.grant = wishes::grant(grants)?;
         }
-        let tokens = flow::log_in(&self.place, target, Some(headers), &self.manner).await?;
-        Ok(self.in_hand.take(tokens, None))
+        let place = self.place.tracing(Kind::Login, resource, target.account.as_deref());
+        place.trace.challenged(headers);
+        let outcome = flow::log_in(&place, target, Some(headers), &self.manner).await;
+        place.trace.end(outcome.as_ref().err());
+        Ok(self.in_hand.take(outcome?, None))
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) use ladder::Manner;
 pub(crate) use list::run as list;
 pub(crate) use logout::run as logout;
 pub(crate) use manager::TokenManager;
-pub(crate) use place::Place;
+pub(crate) use place::{Place, folder};
 pub(crate) use renew::run as refresh;
 pub(crate) use status::run as status;
 pub(crate) use token::run as token;
@@ -58,6 +58,7 @@ use crate::{
     failure::{Exit, Failure},
     mcp_remote::{self, Asked, Store},
     output,
+    trace::Kind,
 };
 use browser::Way;
 use ladder::Paste;
@@ -97,17 +98,14 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
         return Err(fail::log_in_as(&target, why).into());
     }
-    // A server that is not there is found out before anybody is asked for.
-    let answer = probe::send(&place, &target, None).await?;
-    let _turn = turn::take(&place, &target.resource, &manner).await?;
-    // Another process may just have done it.
-    if !flags.force
-        && let Some(tokens) = present(&place, &target).await?
-    {
+    let place = place.tracing(Kind::Login, &target.resource, target.account.as_deref());
+    let outcome = get(&place, target, &manner, flags.force).await;
+    place.trace.end(outcome.as_ref().err());
+    let (tokens, already) = outcome?;
+    if already {
         report(&tokens, true, json);
         return Ok(());
     }
-    let tokens = log_in(&place, target, answer, &manner).await?;
     if found.is_some() {
         import::keep_client(&place, &tokens).await?;
     }
@@ -116,6 +114,17 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         import::tell(found, &tokens);
     }
     Ok(())
+}
+
+/// Logs in, and says whether another process had just done it.
+async fn get(place: &Place, target: Target, manner: &Manner, force: bool) -> Result<(StoredTokens, bool), Failed> {
+    // A server that is not there is found out before anybody is asked for.
+    let answer = probe::send(place, &target, None).await?;
+    let _turn = turn::take(place, &target.resource, manner).await?;
+    if !force && let Some(tokens) = present(place, &target).await? {
+        return Ok((tokens, true));
+    }
+    Ok((log_in(place, target, answer, manner).await?, false))
 }
 
 /// The URL of the server, and the store that a login there is taken over from, if it is to be.

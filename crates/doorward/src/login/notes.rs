@@ -9,7 +9,8 @@ pub(super) fn tell(note: &Note) {
     output::tell(&format!("Note: {}.", words(note)));
 }
 
-fn words(note: &Note) -> String {
+/// What is told.
+pub(super) fn words(note: &Note) -> String {
     match note {
         Note::IssuerChanged { from } => format!(
             "this server sent you to {from} to sign in, and now does not; doorward gets a client identifier and your \

@@ -1,18 +1,24 @@
 //! What every command of the client works with: where the logins lie, and what sends requests.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target};
-use doorward_fetch::Fetcher;
+use doorward_fetch::{Fetcher, Inbound, Outbound, Reach};
 use doorward_store::SealedFile;
-use doorward_types::ResourceId;
-use http::HeaderMap;
+use doorward_types::{ResourceId, outbound::FetchFailed};
+use http::{HeaderMap, Request, StatusCode};
+use url::Url;
 
 use super::{custody, fail, window::Window};
 use crate::{
     cli,
     failure::{Exit, Failure},
     network,
+    trace::{Kind, Trace},
 };
 
 /// What a person reads as the client's name on a consent page.
@@ -25,12 +31,14 @@ pub(crate) struct Place {
     pub(crate) fetcher: Fetcher,
     /// What every request to the MCP server carries besides.
     pub(crate) headers: HeaderMap,
+    /// What is told of the requests and of what follows from them.
+    pub(super) trace: Trace,
     folder: PathBuf,
 }
 
 impl Place {
     pub(crate) async fn open(flags: &cli::ClientDir) -> Result<Self, Box<Failure>> {
-        let folder = folder(flags)?;
+        let folder = folder(flags.client_dir.as_deref())?;
         let store = SealedFile::open(&folder, custody::of(flags)?).await.map_err(|fault| fail::store(&fault))?;
         if flags.plain_credentials {
             tracing::warn!(
@@ -39,7 +47,7 @@ impl Place {
             );
         }
         let fetcher = network::fetcher(&flags.network)?;
-        let place = Self { store, fetcher, headers: HeaderMap::new(), folder };
+        let place = Self { store, fetcher, headers: HeaderMap::new(), trace: Trace::of_none(), folder };
         place.warn();
         Ok(place)
     }
@@ -49,6 +57,37 @@ impl Place {
         for warning in self.store.take_warnings() {
             tracing::warn!("{warning}");
         }
+    }
+
+    /// The same place, where a flow begins that is kept for `doorward trace`.
+    pub(super) fn tracing(&self, kind: Kind, resource: &ResourceId, account: Option<&str>) -> Self {
+        Self { trace: Trace::begin(&self.folder, kind, resource, account), ..self.clone() }
+    }
+
+    /// Sends a request, and tells of it.
+    pub(super) async fn send(&self, request: Outbound) -> Result<Inbound, FetchFailed> {
+        let sent = self.trace.sending(&request);
+        let answer = self.fetcher.send(request).await;
+        self.trace.answered(&sent, &answer);
+        answer
+    }
+
+    /// Sends a request of whose answer only the head is wanted, and tells of it.
+    pub(super) async fn knock(
+        &self,
+        request: Request<Bytes>,
+        reach: Reach,
+        patience: Duration,
+    ) -> Result<(StatusCode, HeaderMap), FetchFailed> {
+        let url = Url::parse(&request.uri().to_string());
+        let sent =
+            url.ok().map(|url| self.trace.sending_parts(request.method().as_str(), &url, request.headers(), &[]));
+        let answer = self.fetcher.stream(request, reach, patience).await;
+        let answer = answer.map(|answer| (answer.status(), answer.headers().clone()));
+        if let Some(sent) = sent {
+            self.trace.answered_parts(&sent, answer.as_ref().map(|(status, headers)| (*status, headers, None)));
+        }
+        answer
     }
 
     /// The mark of a server's sign-in page.
@@ -85,11 +124,11 @@ pub(crate) async fn target(url: &str) -> Result<Target, Box<Failure>> {
     Ok(target)
 }
 
-fn folder(flags: &cli::ClientDir) -> Result<PathBuf, Box<Failure>> {
+/// The folder of the logins.
+pub(crate) fn folder(named: Option<&Path>) -> Result<PathBuf, Box<Failure>> {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    flags
-        .client_dir
-        .clone()
+    named
+        .map(Path::to_owned)
         .filter(|folder| !folder.as_os_str().is_empty())
         .or_else(|| from("XDG_STATE_HOME").map(|state| state.join("doorward")))
         .or_else(|| from("HOME").map(|home| home.join(".local/state/doorward")))

@@ -58,19 +58,22 @@ pub(super) async fn send(place: &Place, target: &Target, bearer: Option<&BearerF
         request
     };
     let send = async |request| {
-        let answer = place.fetcher.stream(request, target.reach, PATIENCE).await;
-        answer.map_err(|failed| fail::unreachable(&target.resource, &failed))
+        let answer = place.knock(request, target.reach, PATIENCE).await;
+        answer
+            .map(|(status, headers)| Answer { status, headers })
+            .map_err(|failed| fail::unreachable(&target.resource, &failed))
     };
-    let mut answer = send(request(None)).await?;
-    if answer.status() == StatusCode::UNAUTHORIZED
+    let mut answer: Answer = send(request(None)).await?;
+    if answer.asks_for_login()
         && bearer.is_some_and(BearerFor::is_bound)
-        && challenge::wants_nonce(answer.headers())
-        && let Some(nonce) = next_nonce(answer.headers())
+        && challenge::wants_nonce(&answer.headers)
+        && let Some(nonce) = next_nonce(&answer.headers)
     {
         let again = request(Some(nonce));
+        place.trace.again();
         answer = send(again).await?;
     }
-    Ok(Answer { status: answer.status(), headers: answer.headers().clone() })
+    Ok(answer)
 }
 
 /// What a server said to a new token instead of letting it in.

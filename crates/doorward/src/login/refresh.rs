@@ -7,11 +7,11 @@ use std::{
 
 use doorward_client::{Code, CredentialStore as _, Failed, Refresh, Refreshed, SaveFailed, StoredTokens};
 use doorward_fetch::Reach;
-use doorward_store::Attempt;
+use doorward_store::{Attempt, Held};
 use doorward_types::Entropy as _;
 
 use super::{fail, place::Place};
-use crate::{clock::now, entropy::SystemEntropy};
+use crate::{clock::now, entropy::SystemEntropy, trace::Kind};
 
 /// How long one process may keep the others from refreshing: longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
@@ -38,6 +38,15 @@ impl Renewed {
     }
 }
 
+/// What became of a login.
+enum Outcome {
+    New(Renewed),
+    /// It is over, and why.
+    Over(Failed),
+    /// Somebody logged out meanwhile.
+    Gone,
+}
+
 /// Renews tokens that end or were refused. `None` means that the login is over, and only the server's word for that
 /// counts; the stored tokens are gone then. What another process has put in their place is taken as it is.
 ///
@@ -62,13 +71,33 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     let generation = present.generation;
     // Of one generation, those in hand may be newer: see [`Renewed::unsaved`].
     let present = if generation == tokens.generation { tokens } else { present };
-    tracing::info!(resource = key.resource.as_str(), "refreshing the access token");
+    let place = &place.tracing(Kind::Refresh, &key.resource, key.account.as_deref());
+    let outcome = renew(place, present, generation, reach, &lock).await;
+    place.trace.end(match &outcome {
+        Ok(Outcome::Over(failed)) | Err(failed) => Some(failed),
+        Ok(Outcome::New(_) | Outcome::Gone) => None,
+    });
+    match outcome? {
+        Outcome::New(renewed) => Ok(Some(renewed)),
+        Outcome::Over(_) | Outcome::Gone => Ok(None),
+    }
+}
+
+/// Asks the server.
+async fn renew(
+    place: &Place,
+    tokens: StoredTokens,
+    generation: u64,
+    reach: Reach,
+    lock: &Held,
+) -> Result<Outcome, Failed> {
+    let key = tokens.key();
     let mut once_more = true;
     let refreshed = loop {
         let started = Instant::now();
-        let refreshed = match attempt(place, present.clone(), reach).await {
+        let refreshed = match attempt(place, tokens.clone(), reach).await {
             Ok(refreshed) => refreshed,
-            Err(failed) if failed.code() == Code::LoginNeeded => return Ok(None),
+            Err(failed) if failed.code() == Code::LoginNeeded => return Ok(Outcome::Over(failed)),
             Err(failed) => return Err(failed),
         };
         match refreshed {
@@ -79,7 +108,7 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
                     && started.elapsed() < QUICKLY
                     && lock.renew(LEASE).unwrap_or(false) =>
             {
-                tracing::info!(why = failed.why(), "no answer to the refresh; asking once more");
+                place.trace.once_more(&failed);
                 tokio::time::sleep(PAUSE).await;
             }
             other => break other,
@@ -88,14 +117,18 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     match refreshed {
         Refreshed::Again(..) => unreachable!("it is not what the loop ends with"),
         Refreshed::New(mut new) => {
+            place.trace.tokens(&new);
             new.generation = generation;
             keep(place, *new).await
         }
-        Refreshed::Later(failed) => Err(failed),
-        Refreshed::Ended(failed) => over(place, &key, generation, &failed).await,
+        Refreshed::Later(failed) => {
+            place.trace.later(&failed);
+            Err(failed)
+        }
+        Refreshed::Ended(failed) => over(place, &key, generation, failed).await,
         Refreshed::ClientGone(failed) => {
-            place.store.remove_client(&key.issuer, &key.client_id).await.map_err(store_failed)?;
-            over(place, &key, generation, &failed).await
+            place.store.remove_client(&key.issuer, &key.client_id).await.map_err(|fault| fail::store(&fault))?;
+            over(place, &key, generation, failed).await
         }
     }
 }
@@ -104,32 +137,35 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
 async fn attempt(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Refreshed, Failed> {
     let (mut refresh, mut request) = Refresh::start(tokens, None, reach, now(), &mut SystemEntropy)?;
     loop {
-        match refresh.on(place.fetcher.send(request).await, now(), &mut SystemEntropy) {
-            Refreshed::Again(next, again) => (refresh, request) = (*next, again),
+        match refresh.on(place.send(request).await, now(), &mut SystemEntropy) {
+            Refreshed::Again(next, again) => {
+                place.trace.again();
+                (refresh, request) = (*next, again);
+            }
             other => return Ok(other),
         }
     }
 }
 
 /// Saves new tokens. When that fails, they are still the only good ones.
-async fn keep(place: &Place, mut new: StoredTokens) -> Result<Option<Renewed>, Failed> {
+async fn keep(place: &Place, mut new: StoredTokens) -> Result<Outcome, Failed> {
     let mut pauses = SAVE_AGAIN.into_iter();
     loop {
         match place.store.save(&new, new.generation).await {
             Ok(generation) => {
                 new.generation = generation;
-                return Ok(Some(Renewed::saved(new)));
+                return Ok(Outcome::New(Renewed::saved(new)));
             }
             // Somebody logged in or out meanwhile: theirs counts.
             Err(SaveFailed::Conflict) => {
                 let theirs = place.store.load(&new.key()).await.map_err(|fault| fail::store(&fault))?;
-                return Ok(theirs.map(Renewed::saved));
+                return Ok(theirs.map_or(Outcome::Gone, |theirs| Outcome::New(Renewed::saved(theirs))));
             }
             Err(SaveFailed::Fault(fault)) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => {
                     tracing::warn!("the renewed tokens could not be saved; they are used, and saved later: {fault}");
-                    return Ok(Some(Renewed { tokens: new, unsaved: true }));
+                    return Ok(Outcome::New(Renewed { tokens: new, unsaved: true }));
                 }
             },
         }
@@ -137,18 +173,13 @@ async fn keep(place: &Place, mut new: StoredTokens) -> Result<Option<Renewed>, F
 }
 
 /// Removes tokens that are good for nothing, unless another process has put better ones there.
-async fn over(
-    place: &Place,
-    key: &doorward_client::Key,
-    generation: u64,
-    failed: &Failed,
-) -> Result<Option<Renewed>, Failed> {
-    tracing::info!(why = failed.why(), "the login has ended");
+async fn over(place: &Place, key: &doorward_client::Key, generation: u64, failed: Failed) -> Result<Outcome, Failed> {
+    place.trace.over(&failed);
     if place.store.remove(key, generation).await.map_err(|fault| fail::store(&fault))? {
-        return Ok(None);
+        return Ok(Outcome::Over(failed));
     }
     let theirs = place.store.load(key).await.map_err(|fault| fail::store(&fault))?;
-    Ok(theirs.map(Renewed::saved))
+    Ok(theirs.map_or(Outcome::Over(failed), |theirs| Outcome::New(Renewed::saved(theirs))))
 }
 
 /// Whether a token ends so soon that it is renewed before it is sent.

@@ -20,6 +20,7 @@ mod servers;
 mod signing_in;
 mod storage;
 mod strange_servers;
+mod trace;
 mod web_site;
 mod without_people;
 mod world;

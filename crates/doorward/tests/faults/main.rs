@@ -4,4 +4,5 @@
 mod calls;
 mod logins;
 mod tls;
+mod trace;
 mod world;

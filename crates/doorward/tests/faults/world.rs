@@ -23,6 +23,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
 pub(crate) const SERVER: &str = "/.well-known/oauth-authorization-server";
 
+/// The secrets that the servers give out; access tokens have a number first.
+pub(crate) const CODE: &str = "C0deC0deC0deC0de";
+pub(crate) const ACCESS: &str = "-AcCe55AcCe55AcCe55";
+pub(crate) const REFRESH: &str = "ReFr35hReFr35hReFr35h";
+
 /// What the servers have seen.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -36,6 +41,8 @@ pub(crate) struct Seen {
     life: u32,
     /// Whether no token is good any more.
     refuses: bool,
+    /// All requests, heads and bodies.
+    pub(crate) wire: Vec<String>,
     /// Requests that a stranger got.
     pub(crate) strangers: Vec<String>,
 }
@@ -143,6 +150,7 @@ fn documents(status: &str, body: &Value) -> String {
 }
 
 fn answer(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
+    seen.lock().unwrap().wire.push(format!("{}{}", request.head, request.body));
     let target = request.head.split(' ').nth(1).unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match path {
@@ -170,7 +178,7 @@ fn answer(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
             let back = parameter(query, "redirect_uri").replace("%3A", ":").replace("%2F", "/");
             let (state, iss) = (parameter(query, "state"), base.replace(':', "%3A").replace('/', "%2F"));
             let separator = if back.contains("%3F") || back.contains('?') { '&' } else { '?' };
-            let location = format!("location: {back}{separator}code=c&state={state}&iss={iss}\r\n");
+            let location = format!("location: {back}{separator}code={CODE}&state={state}&iss={iss}\r\n");
             response("302 Found", &location, "")
         }
         "/token" => {
@@ -182,8 +190,8 @@ fn answer(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
             documents(
                 "200 OK",
                 &json!({
-                    "access_token": format!("at-{number}"), "token_type": "Bearer", "expires_in": life,
-                    "refresh_token": "rt",
+                    "access_token": format!("at-{number}{ACCESS}"), "token_type": "Bearer", "expires_in": life,
+                    "refresh_token": REFRESH,
                 }),
             )
         }
@@ -235,7 +243,7 @@ fn message(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
 /// A person with a home of their own.
 pub(crate) struct Person {
     home: TempDir,
-    opener: Opener,
+    pub(crate) opener: Opener,
 }
 
 impl Person {
@@ -251,7 +259,7 @@ impl Person {
         command
     }
 
-    fn client_dir(&self) -> PathBuf {
+    pub(crate) fn client_dir(&self) -> PathBuf {
         self.home.path().join("client")
     }
 
@@ -308,7 +316,7 @@ impl Person {
 }
 
 /// Follows an address as a browser does: two redirects at most, whatever is there.
-fn visit(address: &str) -> Option<()> {
+pub(crate) fn visit(address: &str) -> Option<()> {
     let mut address = address.to_owned();
     for _ in 0..3 {
         let (host, _) = address.strip_prefix("http://")?.split_once('/')?;
