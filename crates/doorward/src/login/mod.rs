@@ -39,6 +39,7 @@ use doorward_relay::bridge::{BearerSource as _, Why};
 use doorward_types::ScopeSet;
 use serde_json::json;
 
+pub(crate) use account::target;
 pub(crate) use known::input_is_the_hosts;
 pub(crate) use ladder::Manner;
 pub(crate) use list::run as list;
