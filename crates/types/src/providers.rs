@@ -181,7 +181,7 @@ mod tests {
             ("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_x", Some("Amazon Cognito")),
             ("https://id.example.com/realms/one", Some("Keycloak")),
             ("https://id.example.com/realms/one/more", None),
-            ("https://auth.pingone.eu/1/as", Some("PingFederate and PingOne Advanced Identity Cloud")),
+            ("https://auth.pingone.eu/1/as", Some("PingOne")),
             ("https://as.example", None),
         ] {
             assert_eq!(name(issuer), wanted, "{issuer}");
