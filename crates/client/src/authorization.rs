@@ -1,7 +1,7 @@
 //! The port that waits for the answer, and the page that the person is sent to.
 
 use doorward_types::{
-    CodeVerifier, Entropy, Secret,
+    CodeVerifier, Secret,
     messages::ErrorResponse,
     redirect::{self, RedirectUri},
     secret,
@@ -13,9 +13,10 @@ use crate::{
     callback::AwaitCallback,
     connect::State,
     discovery::Found,
-    provider, registration,
+    provider, push, registration,
     step::{HoldPort, OpenBrowser, PortChoice},
     target::{Grant, Target},
+    token_request::Fresh,
 };
 
 /// Waits until a port is held. That comes before registration: a registered redirect URI whose port somebody else
@@ -61,7 +62,7 @@ impl AwaitPort {
         Ok((State::Port(Self { found, client, wanted }), Step::HoldPort(hold)))
     }
 
-    pub(crate) fn on(self, redirect_uri: &str, entropy: &mut dyn Entropy) -> Result<(State, Step), Failed> {
+    pub(crate) fn on(self, redirect_uri: &str, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
         let pattern = match &self.client {
             ClientAtPort::Known { client, .. } => client.redirect_uri(),
             ClientAtPort::New { over_v6, .. } if redirect_uri.starts_with("http://[") => over_v6,
@@ -83,7 +84,7 @@ impl AwaitPort {
             ));
         };
         match self.client {
-            ClientAtPort::Known { client, stored } => open(self.found, client, held, stored, entropy),
+            ClientAtPort::Known { client, stored } => open(self.found, client, held, stored, fresh),
             ClientAtPort::New { .. } => registration::register(self.found, held),
         }
     }
@@ -141,25 +142,34 @@ pub(crate) fn open(
     client: RegisteredClient,
     redirect_uri: RedirectUri,
     stored: bool,
-    entropy: &mut dyn Entropy,
+    fresh: &mut Fresh<'_>,
 ) -> Result<(State, Step), Failed> {
-    let mut pending = Pending {
-        state: Secret::generate(entropy),
-        verifier: CodeVerifier::generate(entropy),
+    let pending = Pending {
+        state: Secret::generate(fresh.entropy),
+        verifier: CodeVerifier::generate(fresh.entropy),
         found,
         client,
         stored,
         redirect_uri,
     };
     let Some(page) = pending.found.server.authorization_endpoint() else { return Err(no_page(&pending.found)) };
+    let url = url(&pending, page);
+    if pending.found.server.document().require_pushed_authorization_requests {
+        return push::push(pending, url, fresh);
+    }
+    Ok(show(pending, url))
+}
+
+/// Shows the person this page, and waits for the answer.
+pub(crate) fn show(mut pending: Pending, url: Url) -> (State, Step) {
     let page = OpenBrowser {
-        url: url(&pending, page),
+        url,
         issuer: pending.found.server.issuer().clone(),
         resource: pending.found.flow.target.resource.clone(),
         scope: pending.found.scope.clone(),
         notes: std::mem::take(&mut pending.found.flow.notes),
     };
-    Ok((State::Callback(AwaitCallback::new(pending)), Step::OpenBrowser(page)))
+    (State::Callback(AwaitCallback::new(pending)), Step::OpenBrowser(page))
 }
 
 /// The page was checked when the metadata was read for a login with a code.

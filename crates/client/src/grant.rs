@@ -52,7 +52,7 @@ pub(crate) fn registered(
     fresh: &mut Fresh<'_>,
 ) -> Result<(State, Step), Failed> {
     match &found.flow.target.grant {
-        Grant::Code => authorization::open(found, client, redirect_uri, false, fresh.entropy),
+        Grant::Code => authorization::open(found, client, redirect_uri, false, fresh),
         _ => with(found, client, false, fresh),
     }
 }

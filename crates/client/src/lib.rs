@@ -39,6 +39,7 @@ mod failed;
 mod grant;
 mod proof;
 mod provider;
+mod push;
 mod refresh;
 mod registration;
 mod revoke;

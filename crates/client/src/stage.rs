@@ -17,6 +17,8 @@ pub enum Stage {
     Registration,
     /// That the new client is kept.
     ClientKept,
+    /// The name of a request that was pushed.
+    PushedRequest,
     /// The browser.
     Callback,
     /// A code for another device.
@@ -44,6 +46,7 @@ impl From<&State> for Stage {
             State::Port(_) => Self::Port,
             State::Registration(_) => Self::Registration,
             State::Saved(_) => Self::ClientKept,
+            State::Pushed(_) => Self::PushedRequest,
             State::Callback(_) => Self::Callback,
             State::DeviceCode(_) => Self::DeviceCode,
             State::DevicePause(_) => Self::DevicePause,

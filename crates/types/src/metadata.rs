@@ -132,6 +132,7 @@ pub struct ValidatedMetadata {
     registration_endpoint: Option<Url>,
     revocation_endpoint: Option<Url>,
     device_authorization_endpoint: Option<Url>,
+    pushed_authorization_request_endpoint: Option<Url>,
     document: AuthorizationServerMetadata,
 }
 
@@ -184,6 +185,10 @@ impl AuthorizationServerMetadata {
             registration_endpoint: read("registration_endpoint", &self.registration_endpoint)?,
             revocation_endpoint: read("revocation_endpoint", &self.revocation_endpoint)?,
             device_authorization_endpoint: read("device_authorization_endpoint", &self.device_authorization_endpoint)?,
+            pushed_authorization_request_endpoint: read(
+                "pushed_authorization_request_endpoint",
+                &self.pushed_authorization_request_endpoint,
+            )?,
             document: self,
         })
     }
@@ -260,6 +265,10 @@ impl ValidatedMetadata {
     /// Where a device asks to be let in, if it can.
     pub fn device_authorization_endpoint(&self) -> Option<&Url> {
         self.device_authorization_endpoint.as_ref()
+    }
+    /// Where an authorization request is pushed to, if it can be.
+    pub fn pushed_authorization_request_endpoint(&self) -> Option<&Url> {
+        self.pushed_authorization_request_endpoint.as_ref()
     }
     /// All other members.
     pub fn document(&self) -> &AuthorizationServerMetadata {

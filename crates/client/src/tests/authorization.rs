@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::{
     Code, Connect, Input, Note,
-    scripted::{Counting, ISSUER, MCP, NOW, World, parameter, resource, server, with},
+    scripted::{Counting, ISSUER, MCP, NOW, World, answer, parameter, resource, server, with},
     target::{Audience, AuthorizeParameter},
 };
 
@@ -113,6 +113,64 @@ fn scopes_come_from_the_challenge_then_from_the_resource_then_from_nowhere() {
         scope(Some("Bearer error=\"insufficient_scope\", scope=\"w\""), json!(["x"]), false, Some("r")),
         (some("r w"), None)
     );
+}
+
+#[test]
+fn a_server_that_takes_pushed_requests_only_gets_one() {
+    // proves: R9126-01
+    let push = "https://as.example/par";
+    let demands =
+        json!({ "require_pushed_authorization_requests": true, "pushed_authorization_request_endpoint": push });
+    for secret in [false, true] {
+        let mut world = World::usual();
+        world.document(SERVER, with(server(ISSUER), demands.clone()));
+        if secret {
+            let method = "client_secret_basic";
+            world.register(json!({ "client_id": "c", "client_secret": "s", "token_endpoint_auth_method": method }));
+        }
+        world.challenge("Bearer scope=\"a\"");
+        world.route(&format!("POST {push}"), |_| {
+            Ok(answer(201, &json!({ "request_uri": "urn:x:1", "expires_in": 60 })))
+        });
+        // The page's address holds no state, so the answer takes it from what was pushed.
+        let (connect, page) = world.run_to_browser(&mut Counting(7));
+        let all: Vec<_> = page.url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+        assert_eq!(all, ["client_id", "request_uri"]);
+        assert_eq!(parameter(&page.url, "request_uri").as_deref(), Some("urn:x:1"));
+        let sent = world.sent_to(push)[0];
+        assert_eq!((sent.method.as_str(), sent.headers.contains_key("authorization")), ("POST", secret));
+        let form = sent.form();
+        assert_eq!(form.all("client_id").count(), 1);
+        assert!(form.get("request_uri").is_none());
+        for (name, value) in
+            [("response_type", "code"), ("resource", MCP), ("scope", "a"), ("code_challenge_method", "S256")]
+        {
+            assert_eq!(form.get(name), Some(value), "{name}");
+        }
+        let back = crate::scripted::query(&[("code", "c0de"), ("state", form.get("state").unwrap()), ("iss", ISSUER)]);
+        let (_, step) = connect.on(Input::Callback { query: back }, NOW, &mut Counting(8)).unwrap();
+        let crate::Step::Send(request) = step else { panic!("{step:?}") };
+        let token = doorward_types::form::Form::parse(&request.body).unwrap();
+        let verifier = CodeVerifier::parse(token.get("code_verifier").unwrap()).unwrap();
+        assert!(S256Challenge::parse(form.get("code_challenge").unwrap()).unwrap().matches(&verifier));
+    }
+    for (status, body, code) in [
+        (400, json!({ "error": "invalid_request" }), Code::AuthorizationRefused),
+        (401, json!({ "error": "invalid_client" }), Code::ClientUnknown),
+        (201, json!({}), Code::AuthorizationRefused),
+        (201, json!({ "request_uri": "" }), Code::AuthorizationRefused),
+        (404, json!({ "request_uri": "urn:x:1" }), Code::AuthorizationRefused),
+        (503, json!({}), Code::ServerFault),
+    ] {
+        let mut world = World::usual();
+        world.document(SERVER, with(server(ISSUER), demands.clone()));
+        world.route(&format!("POST {push}"), move |_| Ok(answer(status, &body)));
+        assert_eq!(world.run().unwrap_err().code(), code, "{status}");
+        assert!(world.opened.is_empty());
+    }
+    let mut world = World::usual();
+    world.document(SERVER, with(server(ISSUER), json!({ "require_pushed_authorization_requests": true })));
+    assert_eq!(world.run().unwrap_err().code(), Code::BadServerMetadata);
 }
 
 #[test]

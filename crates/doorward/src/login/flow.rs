@@ -174,6 +174,10 @@ impl Visit<'_> {
         if !self.window.is_there() {
             return Ok(false);
         }
+        // Where the request was pushed the server has said by then that it knows the client, and its name is good for one look.
+        if page.url.query_pairs().any(|(name, _)| name == "request_uri") {
+            return Ok(false);
+        }
         let mut look = Outbound::metadata(page.url.clone(), self.reach);
         look.redirects = Redirects::Refuse;
         look.headers.insert(http::header::ACCEPT, HeaderValue::from_static("text/html"));

@@ -167,6 +167,7 @@ pub(super) fn so_words(so: &So) -> String {
                 Wanted::ResourceMetadata => "asking where the server's metadata lies",
                 Wanted::ServerMetadata => "asking the authorization server for its metadata",
                 Wanted::Client => "registering a client",
+                Wanted::PushedRequest => "pushing the request for a sign-in",
                 Wanted::DeviceCode => "asking for a code for another device",
                 Wanted::DeviceAnswer => "asking whether the code was typed",
                 Wanted::IdentityProvider => "asking the identity provider for its metadata",
