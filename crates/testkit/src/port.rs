@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rustix::{
     fd::OwnedFd,
-    net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt::set_socket_reuseaddr},
+    net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt::set_socket_reuseaddr},
 };
 
 /// A port of 127.0.0.1 that nobody else is given while this lives. Nothing listens there, so whoever connects is refused,
@@ -20,7 +20,9 @@ impl Port {
     /// # Panics
     /// When there is none.
     pub fn hold() -> Self {
-        let held = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
+        // No program that a test starts inherits it.
+        let held = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let held = held.expect("a socket can be made");
         // With this, and as long as only one of the two listens, Linux lets both have the port.
         set_socket_reuseaddr(&held, true).expect("a socket can share its port");
         bind(&held, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port is free");
