@@ -216,10 +216,18 @@ fn bearer() -> String {
     "Bearer".to_owned()
 }
 
-/// The store cannot be read or written. The message names the place and the reason, never a secret.
+/// The store cannot be read or written. The message names the place and the reason, never a secret; what can be done about
+/// it comes last, after a semicolon.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreFault(pub String);
+
+impl StoreFault {
+    /// The reason, and what can be done about it where the message says so.
+    pub fn parts(&self) -> (&str, Option<&str>) {
+        self.0.rsplit_once("; ").map_or((&self.0, None), |(why, next)| (why, Some(next)))
+    }
+}
 
 /// Why tokens were not saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -259,4 +267,19 @@ pub trait CredentialStore: Send + Sync {
 
     /// Forgets the client at this server if it is still this one; says whether it did.
     async fn remove_client(&self, issuer: &Issuer, client_id: &ClientId) -> Result<bool, StoreFault>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_done_about_a_fault_is_told_apart_from_its_reason() {
+        let fault = StoreFault("no keychain, because it is locked; unlock it, or use a file: --passphrase-file".into());
+        assert_eq!(
+            fault.parts(),
+            ("no keychain, because it is locked", Some("unlock it, or use a file: --passphrase-file"))
+        );
+        assert_eq!(StoreFault("no randomness".into()).parts(), ("no randomness", None));
+    }
 }

@@ -36,12 +36,9 @@ pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed
 
 /// The credential store cannot be used.
 pub(super) fn store(fault: &StoreFault) -> Failed {
-    Failed::new(
-        Code::Store,
-        "the stored logins cannot be used",
-        fault.to_string(),
-        "put right what it says, or name another folder with DOORWARD_CLIENT_DIR",
-    )
+    let (why, next) = fault.parts();
+    let usual = "put right what it says, or name another folder with DOORWARD_CLIENT_DIR";
+    Failed::new(Code::Store, "the stored logins cannot be used", why, next.unwrap_or(usual))
 }
 
 /// A person has to log in, and none is here.

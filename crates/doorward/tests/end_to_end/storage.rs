@@ -52,6 +52,8 @@ async fn without_a_keychain_nobody_signs_in_for_nothing() {
     for word in ["CL-003", "no safe place for logins", "--passphrase-file", "--plain-credentials"] {
         assert!(errors.contains(word), "{word}: {errors}");
     }
+    let tried = errors.lines().find(|line| line.trim_start().starts_with("try:")).expect("what to try");
+    assert!(tried.contains("--passphrase-file") && tried.contains("--plain-credentials"), "{errors}");
     assert!(started.elapsed() < PATIENCE && person.opener.opened(std::time::Duration::ZERO).is_none());
     assert!(!person.client_dir().join("credentials.sealed").exists());
     // What needs no place for logins works.
