@@ -1,5 +1,5 @@
 use doorward_testkit::{SeededEntropy, url_text};
-use doorward_types::{ClientId, S256Challenge};
+use doorward_types::{ClientId, ResourceId, S256Challenge};
 
 use super::*;
 use crate::{
@@ -149,6 +149,7 @@ fn no_is_told_to_the_client_and_makes_nothing() {
     let [Write::SpendInteraction(_), Write::Record(event)] = writes.as_slice() else { panic!("{writes:?}") };
     let expected = (EventKind::Denied, Some(account().id), Some(client().id));
     assert_eq!((event.kind, event.account.clone(), event.client.clone()), expected);
+    assert_eq!(event.resource.as_ref().map(ResourceId::as_str), Some(R1));
     assert_eq!(back.error(), Some(AuthorizationError::AccessDenied));
     assert_eq!(url_text::parameter(back.url(), "code"), None);
     assert_eq!(url_text::parameter(back.url(), "state").as_deref(), Some("xyz"));

@@ -56,6 +56,8 @@ fn a_token_is_exchanged_for_less_and_for_another_resource() {
     assert!(response.refresh_token.is_none() && issued_claims.act.is_none());
     let Some(Write::Record(event)) = writes.first() else { panic!("{writes:?}") };
     assert_eq!((event.kind, event.grant.as_ref()), (EventKind::Exchanged, Some(&grant().id)));
+    assert_eq!((&event.account, event.client.as_ref()), (&grant().account, Some(own().id())));
+    assert_eq!(event.resource.as_ref().map(ResourceId::as_str), Some(R2));
     // Nothing named: the same resource, and all that is implied there.
     let (same, _) = issued(run(&own(), &asking(&claims(), None, &[]), Some(grant_facts()), 10));
     assert_eq!((claims_of(&same).aud.as_str(), claims_of(&same).scope), (R1, scopes("mcp:read mcp:write")));
