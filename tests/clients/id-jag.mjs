@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
+import { walk } from './idp-pages.mjs';
 import { call, issuer, options, resource, say } from './stranger.mjs';
 
 const find = createRequire(new URL('../npm/package.json', import.meta.url));
@@ -17,38 +18,6 @@ const idp = await oauth.processDiscoveryResponse(provider, await oauth.discovery
 const app = { client_id: 'desktop', id_token_signed_response_alg: 'ES256' };
 const secret = oauth.ClientSecretBasic('desktop-secret');
 const redirect = 'http://127.0.0.1:7/cb';
-
-/** Walks the provider's pages as a browser would, cookies and all, until they lead back to the app. */
-async function signIn(url) {
-    const cookies = new Map();
-    let body;
-    for (let step = 0; step < 20; step += 1) {
-        const answer = await fetch(url, {
-            method: body ? 'POST' : 'GET',
-            body,
-            redirect: 'manual',
-            headers: { cookie: [...cookies].map(pair => pair.join('=')).join('; ') },
-        });
-        for (const cookie of answer.headers.getSetCookie()) {
-            const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie);
-            cookies.set(name, value);
-        }
-        body = undefined;
-        const next = answer.headers.get('location');
-        if (next) {
-            url = new URL(next, url);
-            if (url.href.startsWith(redirect)) return url;
-            continue;
-        }
-        const page = await answer.text();
-        if (answer.status !== 200) throw new Error(`${url} answered ${answer.status}: ${page}`);
-        url = new URL(/action="([^"]+)"/.exec(page)[1], url);
-        body = page.includes('name="password"')
-            ? new URLSearchParams({ prompt: 'login', login: 'ada', password: 'any' })
-            : new URLSearchParams({ prompt: 'consent' });
-    }
-    throw new Error('the provider does not lead back');
-}
 
 const verifier = oauth.generateRandomCodeVerifier();
 const [state, nonce] = [oauth.generateRandomState(), oauth.generateRandomNonce()];
@@ -63,7 +32,7 @@ start.search = new URLSearchParams({
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
 });
-const back = oauth.validateAuthResponse(idp, app, await signIn(start), state);
+const back = oauth.validateAuthResponse(idp, app, await walk(start, redirect), state);
 const session = await oauth.processAuthorizationCodeResponse(
     idp,
     app,

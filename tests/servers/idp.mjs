@@ -3,6 +3,12 @@
 //   {"rotate": "RS256"}    signs with a new key from now on and publishes the old one too
 //   {"withdraw": true}     publishes only the key that signs
 //   {"lifetime": SECONDS}  how long its assertions last from now on
+//   {"app": {AUDIENCE: CLIENT}}    what the client is called at which authorization server
+//   {"id_tokens": SECONDS}         how long its ID tokens last from now on
+//   {"refresh_tokens": true or false}  whether it gives refresh tokens from now on
+//   {"refuse": ERROR or null}      how it answers exchanges from now on
+//   {"spoil": {CLAIMS} or "signature" or null}  what is wrong with its ID tokens from now on
+//   {"seen": true}                 is answered with {"seen": [the grants that were asked for since the last time]}
 // The client `desktop` with the secret `desktop-secret` may sign people in; any name and password will do.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -30,6 +36,12 @@ function key(alg) {
 
 let keys = [key('ES256')];
 let lifetime = 300;
+let idTokens = 3600;
+let apps = {};
+let refuse;
+let withRefresh = true;
+let spoil;
+const seen = [];
 let issuer;
 let provider;
 
@@ -38,6 +50,7 @@ async function exchange(ctx) {
     if (params.requested_token_type !== ID_JAG || params.subject_token_type !== ID_TOKEN) {
         throw new errors.InvalidRequest('only an ID-JAG for an ID token');
     }
+    if (refuse) throw new errors.CustomOIDCProviderError(refuse, 'the administrator said so');
     if (!params.audience) throw new errors.InvalidRequest('no audience');
     let subject;
     try {
@@ -46,7 +59,7 @@ async function exchange(ctx) {
         throw new errors.InvalidGrant('the subject token is not good');
     }
     // What this client is called over there; an enterprise keeps a table of that.
-    const claims = { client_id: params.actor_client_id, email: `${subject.sub}@corp.example` };
+    const claims = { client_id: params.actor_client_id ?? apps[params.audience], email: `${subject.sub}@corp.example` };
     for (const name of ['resource', 'scope']) if (params[name]) claims[name] = params[name];
     const [signing] = keys;
     const now = Math.floor(Date.now() / 1000);
@@ -62,25 +75,44 @@ async function exchange(ctx) {
     ctx.body = { access_token: assertion, issued_token_type: ID_JAG, token_type: 'N_A', expires_in: Math.max(lifetime, 0) };
 }
 
+/** An ID token that is not as it should be, but signed all the same; or signed by somebody else. */
+async function spoilt(idToken) {
+    const claims = JSON.parse(Buffer.from(idToken.split('.')[1], 'base64url'));
+    const [signing] = keys;
+    const wrong = spoil === 'signature' ? key(signing.alg) : signing;
+    const payload = spoil === 'signature' ? claims : { ...claims, ...spoil };
+    const header = { alg: signing.alg, kid: signing.kid };
+    return new SignJWT(payload).setProtectedHeader(header).sign(await importJWK(wrong, signing.alg));
+}
+
 function begin() {
     provider = new Provider(issuer, {
         jwks: { keys },
         enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
         cookies: { keys: ['a key of the tests'] },
         pkce: { required: () => true },
+        features: { revocation: { enabled: true } },
         clients: [
             {
                 client_id: 'desktop',
                 client_secret: 'desktop-secret',
                 redirect_uris: ['http://127.0.0.1/cb'],
                 application_type: 'native',
-                grant_types: ['authorization_code', EXCHANGE],
+                grant_types: ['authorization_code', 'refresh_token', EXCHANGE],
                 response_types: ['code'],
                 token_endpoint_auth_method: 'client_secret_basic',
                 id_token_signed_response_alg: keys.at(-1).alg, // of the key that those have who signed in before
             },
         ],
+        ttl: { IdToken: () => idTokens },
+        issueRefreshToken: async () => withRefresh,
         findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    });
+    provider.use(async (ctx, next) => {
+        await next();
+        if (ctx.oidc?.route !== 'token') return;
+        seen.push(ctx.oidc.params?.grant_type?.split(':').at(-1));
+        if (spoil && ctx.body?.id_token) ctx.body.id_token = await spoilt(ctx.body.id_token);
     });
     provider.on('server_error', (ctx, error) => console.error(error));
     const parameters = ['audience', 'resource', 'scope', 'subject_token', 'subject_token_type', 'requested_token_type', 'actor_client_id'];
@@ -104,7 +136,12 @@ for await (const line of createInterface({ input: process.stdin })) {
     if (command.rotate) keys = [key(command.rotate), ...keys];
     if (command.withdraw) keys = keys.slice(0, 1);
     if (command.lifetime) lifetime = command.lifetime;
-    else answer = begin();
-    say({ done: true });
+    if (command.app) Object.assign(apps, command.app);
+    if (command.id_tokens) idTokens = command.id_tokens;
+    if ('refresh_tokens' in command) withRefresh = command.refresh_tokens;
+    if ('refuse' in command) ({ refuse } = command);
+    if ('spoil' in command) ({ spoil } = command);
+    if (command.rotate || command.withdraw) answer = begin();
+    say(command.seen ? { seen: seen.splice(0) } : { done: true });
 }
 process.exit(0);

@@ -165,6 +165,7 @@ pub(crate) fn sign(
         refresh_token: None,
         scope: Some(scope),
         issued_token_type: None,
+        id_token: None,
     }
 }
 

@@ -195,6 +195,7 @@ fn url(pending: &Pending, page: &Url) -> Url {
         ("code_challenge_method", "S256"),
         ("state", pending.state.expose()),
     ];
+    parameters.extend(found.sign_in.iter().flat_map(|sign_in| sign_in.parameters()));
     // OpenID Connect Core section 3.1.2.1; others ignore it.
     if let Some(hint) = &found.flow.target.login_hint {
         parameters.push(("login_hint", hint));
@@ -208,8 +209,9 @@ fn url(pending: &Pending, page: &Url) -> Url {
     }
     if let Some(scope) = &scope {
         parameters.push(("scope", scope));
-        // A provider gives a refresh token only when the person is asked for it.
-        if found.scope.as_ref().is_some_and(|scope| scope.contains_name("offline_access")) {
+        // A provider gives a refresh token only when the person is asked for it. At an identity provider it is not theirs to say:
+        // whoever runs it has decided, and some refuse whoever asks all the same.
+        if found.sign_in.is_none() && found.scope.as_ref().is_some_and(|scope| scope.contains_name("offline_access")) {
             parameters.push(("prompt", "consent"));
         }
     }

@@ -141,6 +141,11 @@ impl RegisteredClient {
         &self.value.redirect_uri
     }
 
+    /// The credentials, for another login at the same server.
+    pub(crate) fn credentials(&self) -> &ClientCredentials {
+        &self.value
+    }
+
     /// Whether the secret, if there is one, has ended.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.value.secret_expires_at.is_some_and(|at| at <= now)

@@ -9,7 +9,7 @@ use crate::{
     callback::AwaitCallback,
     device::{AwaitAnswer, AwaitDeviceCode, AwaitPause},
     discovery::{AwaitResource, AwaitServer},
-    enterprise::{AwaitExchange, AwaitProvider},
+    enterprise::{AwaitExchange, AwaitIdentity, AwaitKept, AwaitKeys, AwaitProvider, AwaitRenewed},
     exchange::AwaitToken,
     push::AwaitPushed,
     registration::{AwaitRegistration, AwaitSaved, AwaitStoredClient},
@@ -37,6 +37,10 @@ pub(crate) enum State {
     DevicePause(AwaitPause),
     DeviceAnswer(AwaitAnswer),
     Provider(AwaitProvider),
+    Identity(AwaitIdentity),
+    Renewed(AwaitRenewed),
+    Keys(AwaitKeys),
+    Kept(AwaitKept),
     Exchange(AwaitExchange),
     Token(AwaitToken),
     Finished,
@@ -73,6 +77,10 @@ impl Connect {
             (State::DevicePause(waiting), Input::TimeUp) => Err(waiting.time_up()),
             (State::DeviceAnswer(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
             (State::Provider(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
+            (State::Identity(waiting), Input::Identity(stored)) => waiting.on(stored.map(|stored| *stored), fresh),
+            (State::Renewed(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
+            (State::Keys(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
+            (State::Kept(waiting), Input::IdentitySaved) => waiting.on(fresh),
             (State::Exchange(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
             (State::Token(waiting), Input::Answer(answer)) => waiting.on(answer, fresh),
             _ => Err(Failed::new(
@@ -90,7 +98,7 @@ impl Connect {
         Stage::from(&self.0)
     }
 
-    fn with((state, step): (State, Step)) -> (Self, Step) {
+    pub(crate) fn with((state, step): (State, Step)) -> (Self, Step) {
         (Self(state), step)
     }
 }

@@ -203,7 +203,7 @@ impl AwaitAnswer {
         }
         let nonce = answer.as_ref().ok().and_then(|answer| next_nonce(&answer.headers)).map(str::to_owned);
         let error = match waiting.request.clone().on(answer, fresh)? {
-            Told::Tokens(tokens, key) => return Ok(waiting.login.finished(client, tokens, key, fresh.now)),
+            Told::Tokens(tokens, key) => return waiting.login.finished(client, tokens, key, fresh.now),
             Told::Again(request, outbound) => {
                 waiting.request = *request;
                 return Ok((State::DeviceAnswer(Self(waiting)), Step::Send(outbound)));

@@ -6,7 +6,7 @@ mod server;
 
 use doorward_types::{ScopeSet, metadata::ValidatedMetadata};
 
-use crate::{ProofKey, start::Flow};
+use crate::{ProofKey, RestsOn, enterprise::SignIn, start::Flow};
 
 pub(crate) use resource::AwaitResource;
 pub(crate) use server::AwaitServer;
@@ -27,4 +27,9 @@ pub(crate) struct Found {
     pub(crate) guessed: bool,
     /// What the tokens are to be bound to.
     pub(crate) key: Option<ProofKey>,
+    /// Whose sign-in at an identity provider the tokens are going to rest on.
+    pub(crate) identity: Option<RestsOn>,
+    /// What the tokens are for when the server is an identity provider, and the person signs in there for the sake of another
+    /// server.
+    pub(crate) sign_in: Option<Box<SignIn>>,
 }

@@ -13,6 +13,7 @@ use crate::{
     callback::CheckedCode,
     connect::State,
     discovery::Found,
+    enterprise,
     failed::place,
     provider, registration,
     store::Got,
@@ -69,15 +70,18 @@ impl Login {
         Self { found, again: None, got }
     }
 
-    /// The finished login.
+    /// The finished login; or, where it was at an identity provider, what comes after it.
     pub(crate) fn finished(
         self,
         client: RegisteredClient,
         tokens: TokenResponse,
         key: Option<ProofKey>,
         now: Timestamp,
-    ) -> (State, Step) {
-        let found = *self.found;
+    ) -> Result<(State, Step), Failed> {
+        let mut found = *self.found;
+        if let Some(sign_in) = found.sign_in.take() {
+            return enterprise::signed_in(*sign_in, tokens);
+        }
         let answered = provider::granted(found.server.issuer(), tokens.scope.clone());
         let granted: Option<ScopeSet> = answered.or_else(|| found.scope.clone());
         let connected = Connected {
@@ -89,6 +93,7 @@ impl Login {
                 server: found.server,
                 client,
                 got: self.got,
+                identity: found.identity,
                 expires_at: expiry(&tokens, now),
                 issued_at: now,
                 access_token: tokens.access_token,
@@ -100,7 +105,7 @@ impl Login {
                 generation: 0,
             },
         };
-        (State::Finished, Step::Done(Box::new(connected)))
+        Ok((State::Finished, Step::Done(Box::new(connected))))
     }
 }
 
@@ -129,7 +134,7 @@ impl AwaitToken {
         let Self { login, request } = self;
         let (endpoint, client) = (request.server.token_endpoint().clone(), request.client.clone());
         match request.on(answer, fresh)? {
-            Told::Tokens(tokens, key) => Ok(login.finished(client, tokens, key, fresh.now)),
+            Told::Tokens(tokens, key) => login.finished(client, tokens, key, fresh.now),
             Told::Again(request, outbound) => Ok(again(Self::new(login, *request), outbound)),
             Told::Refused(error) if error.error == "invalid_client" => match login.again {
                 Some(redirect_uri) if may_register_again(true, &client) => {

@@ -115,6 +115,8 @@ codes! {
     NoAssertion = "CL-407", Refused;
     /// The identity provider refused.
     ProviderRefused = "CL-408", Refused;
+    /// The identity provider's ID token is not believed.
+    BadIdToken = "CL-409", Refused;
 
     /// The authorization server did not confirm that the tokens were revoked.
     NotRevoked = "CL-501", Refused;

@@ -10,6 +10,8 @@
 //!         Step::Send(request) => Input::Answer(fetcher.send(request).await),
 //!         Step::LoadClient { issuer } => Input::Client(store.load_client(&issuer).await?),
 //!         Step::SaveClient(client) => { store.save_client(&client).await?; Input::ClientSaved }
+//!         Step::LoadIdentity(key) => Input::Identity(store.load_identity(&key).await?.map(Box::new)),
+//!         Step::SaveIdentity(identity) => { store.save_identity(&identity, identity.generation).await?; Input::IdentitySaved }
 //!         Step::HoldPort(wanted) => Input::PortHeld { redirect_uri: listener.hold(wanted).await? },
 //!         Step::OpenBrowser(page) => { browser.open(&page.url); listener.next_callback_or_time_up().await }
 //!         Step::KeepWaiting { .. } => listener.next_callback_or_time_up().await,
@@ -37,6 +39,8 @@ mod exchange;
 mod extra;
 mod failed;
 mod grant;
+mod id_token;
+mod identity;
 mod proof;
 mod provider;
 mod push;
@@ -63,6 +67,8 @@ pub use bound::{
 pub use callback::CheckedCallback;
 pub use connect::Connect;
 pub use failed::{Code, Exit, Failed};
+pub use id_token::{CheckedIdToken, IdTokenRefusal};
+pub use identity::{IdentityKey, IdentityRecord, RestsOn, StoredIdentity};
 pub use proof::{Occasion, ProofKey};
 pub use refresh::{Refresh, Refreshed};
 pub use revoke::Revoke;

@@ -3,11 +3,12 @@
 use doorward_types::{
     Entropy, Timestamp, json,
     messages::ErrorResponse,
+    metadata::ValidatedMetadata,
     outbound::{FetchFailed, Inbound, Outbound, Reach},
 };
 
 use crate::{
-    Code, Failed, StoredTokens, authorization,
+    Code, Failed, StoredIdentity, StoredTokens, authorization,
     failed::no_answer,
     token_request::{Fresh, Parameters, authenticated},
 };
@@ -45,27 +46,59 @@ impl Revoke {
         Ok(Some(Self { requests }))
     }
 
+    /// A request that gives back what renews a sign-in at an identity provider; `None` when there is nothing of the sort, or
+    /// the provider has no revocation endpoint.
+    ///
+    /// # Errors
+    /// When the client's credentials are another server's.
+    /// Source: RFC 7009 section 2.1.
+    pub fn sign_in(
+        identity: &StoredIdentity,
+        reach: Reach,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Outbound>, Failed> {
+        let (Some(endpoint), Some(token)) = (identity.provider.revocation_endpoint(), &identity.refresh_token) else {
+            return Ok(None);
+        };
+        let parameters = Parameters::new(&[("token", token.expose()), ("token_type_hint", "refresh_token")]);
+        let mut fresh = Fresh { now, entropy };
+        authenticated(endpoint, &identity.provider, &identity.client, &parameters, reach, &mut fresh).map(Some)
+    }
+
+    /// Whether the identity provider confirmed that.
+    ///
+    /// # Errors
+    /// When it did not, with its reason.
+    pub fn sign_in_confirmed(identity: &StoredIdentity, answer: Result<Inbound, FetchFailed>) -> Result<(), Failed> {
+        confirmed(&identity.provider, answer)
+    }
+
     /// Whether the server confirmed that a token is good no more.
     ///
     /// # Errors
     /// When it did not, with its reason.
     /// Source: RFC 7009 section 2.2.
     pub fn confirmed(tokens: &StoredTokens, answer: Result<Inbound, FetchFailed>) -> Result<(), Failed> {
-        let what = "the authorization server did not confirm that the login is revoked";
-        let endpoint = tokens.server.revocation_endpoint().unwrap_or_else(|| tokens.server.token_endpoint());
-        let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
-        if answer.status == http::StatusCode::OK {
-            return Ok(());
-        }
-        let reason = match json::parse_as::<ErrorResponse>(&answer.body) {
-            Ok(error) => authorization::words(&error),
-            Err(_) => "no reason".to_owned(),
-        };
-        Err(Failed::new(
-            Code::NotRevoked,
-            what,
-            format!("{} answered {}: {reason}", tokens.server.issuer(), answer.status),
-            "end the login on the server's own page of connected apps",
-        ))
+        confirmed(&tokens.server, answer)
     }
+}
+
+fn confirmed(server: &ValidatedMetadata, answer: Result<Inbound, FetchFailed>) -> Result<(), Failed> {
+    let what = "the authorization server did not confirm that the login is revoked";
+    let endpoint = server.revocation_endpoint().unwrap_or_else(|| server.token_endpoint());
+    let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
+    if answer.status == http::StatusCode::OK {
+        return Ok(());
+    }
+    let reason = match json::parse_as::<ErrorResponse>(&answer.body) {
+        Ok(error) => authorization::words(&error),
+        Err(_) => "no reason".to_owned(),
+    };
+    Err(Failed::new(
+        Code::NotRevoked,
+        what,
+        format!("{} answered {}: {reason}", server.issuer(), answer.status),
+        "end the login on the server's own page of connected apps",
+    ))
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    Connect, Connected, Failed, Input, Note, Occasion, RegisteredClient, Step, StoredTokens, Target,
+    Connect, Connected, Failed, Input, Note, Occasion, RegisteredClient, Step, StoredIdentity, StoredTokens, Target,
     step::{HoldPort, NotTaken, OpenBrowser, PortChoice, ShowDeviceCode},
 };
 
@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) held_instead: Option<String>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) saved: Vec<RegisteredClient>,
+    /// What is kept of a sign-in at an identity provider.
+    pub(crate) identity: Option<StoredIdentity>,
     pub(crate) held: Vec<HoldPort>,
     pub(crate) opened: Vec<Url>,
     /// What was told, before the browser was opened and at the end.
@@ -115,6 +117,7 @@ impl World {
             held_instead: None,
             sent: Vec::new(),
             saved: Vec::new(),
+            identity: None,
             held: Vec::new(),
             opened: Vec::new(),
             notes: Vec::new(),
@@ -159,8 +162,19 @@ impl World {
 
     /// Runs the machine to its end.
     pub(crate) fn run(&mut self) -> Result<Connected, Failed> {
+        let begun = Connect::start(self.target.clone(), self.challenge.as_ref())?;
+        self.go_on(begun)
+    }
+
+    /// Gets new tokens in the place of these, with the sign-in that is kept.
+    pub(crate) fn renew(&mut self, tokens: StoredTokens) -> Result<Connected, Failed> {
+        let reaches = (self.target.reach, self.target.reach);
+        let begun = Connect::renew(tokens, self.identity.clone(), reaches, self.now, &mut Counting(9))?;
+        self.go_on(begun)
+    }
+
+    fn go_on(&mut self, (mut connect, mut step): (Connect, Step)) -> Result<Connected, Failed> {
         let mut entropy = Counting(7);
-        let (mut connect, mut step) = Connect::start(self.target.clone(), self.challenge.as_ref())?;
         loop {
             if let Step::Done(connected) = step {
                 self.notes.extend(connected.notes.clone());
@@ -194,6 +208,15 @@ impl World {
                 self.order.push("save");
                 self.saved.push(client);
                 Input::ClientSaved
+            }
+            Step::LoadIdentity(key) => {
+                self.order.push("who");
+                Input::Identity(self.identity.clone().filter(|identity| identity.key() == key).map(Box::new))
+            }
+            Step::SaveIdentity(identity) => {
+                self.order.push("keep");
+                self.identity = Some(StoredIdentity { generation: identity.generation + 1, ..*identity });
+                Input::IdentitySaved
             }
             Step::HoldPort(wanted) => {
                 self.order.push("hold");

@@ -8,7 +8,7 @@ use doorward_types::{
 };
 use url::Url;
 
-use crate::{RegisteredClient, StoredTokens};
+use crate::{IdentityKey, RegisteredClient, StoredIdentity, StoredTokens};
 
 /// What to do next. Each step names the [`Input`] that answers it.
 #[derive(Debug)]
@@ -22,6 +22,11 @@ pub enum Step {
     },
     /// Keep this client; answer with [`Input::ClientSaved`].
     SaveClient(RegisteredClient),
+    /// Look for what is kept of a sign-in at an identity provider, and let no other process sign in there, or renew that
+    /// sign-in, until this login is over; answer with [`Input::Identity`].
+    LoadIdentity(IdentityKey),
+    /// Keep this sign-in, in place of the one that was loaded; answer with [`Input::IdentitySaved`].
+    SaveIdentity(Box<StoredIdentity>),
     /// Listen on a port of this computer and keep it until the end; answer with [`Input::PortHeld`].
     HoldPort(HoldPort),
     /// Open this URL in the browser, then wait for [`Input::Callback`] or [`Input::TimeUp`].
@@ -124,6 +129,10 @@ pub enum Input {
     Client(Option<RegisteredClient>),
     /// [`Step::SaveClient`] is done.
     ClientSaved,
+    /// What [`Step::LoadIdentity`] found.
+    Identity(Option<Box<StoredIdentity>>),
+    /// [`Step::SaveIdentity`] is done.
+    IdentitySaved,
     /// [`Step::HoldPort`] is done; this is the redirect URI with the port that is held.
     PortHeld {
         /// Such as `http://127.0.0.1:43121/callback/2hYc…`.

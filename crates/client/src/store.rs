@@ -10,7 +10,7 @@ use doorward_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{BearerFor, ClientRecord, ProofKey, RegisteredClient};
+use crate::{BearerFor, ClientRecord, IdentityKey, ProofKey, RegisteredClient, RestsOn, StoredIdentity};
 
 /// How long before its end a token is renewed, at most.
 const MOST_AHEAD: Duration = Duration::from_secs(60);
@@ -60,6 +60,8 @@ pub struct StoredTokens {
     pub client: RegisteredClient,
     /// How they were got.
     pub got: Got,
+    /// Whose sign-in at an identity provider they rest on. While that is good, it gives new tokens without a person.
+    pub identity: Option<RestsOn>,
     /// The access token.
     pub access_token: Secret<secret::AccessToken>,
     /// The key that the tokens are bound to; with one the access token is of type DPoP, else of type Bearer.
@@ -99,9 +101,10 @@ impl StoredTokens {
         if self.proof_key.is_some() { "DPoP" } else { "Bearer" }
     }
 
-    /// Whether a new access token can be had without a person and without anything that is not stored.
+    /// Whether a new access token can be had without a person and without anything that is not stored, as far as these
+    /// tokens tell.
     pub fn can_be_renewed(&self) -> bool {
-        self.refresh_token.is_some() || self.got == Got::ClientCredentials
+        self.refresh_token.is_some() || self.got == Got::ClientCredentials || self.identity.is_some()
     }
 
     /// Whether the access token ends so soon that it is renewed before it is sent: half a minute to a minute ahead, or a
@@ -136,6 +139,7 @@ impl StoredTokens {
             },
             client: self.client.to_stored(),
             got: self.got,
+            identity: self.identity.clone(),
             access_token: self.access_token.expose().to_owned(),
             token_type: self.token_type().to_owned(),
             proof_key: self.proof_key.as_ref().map(ProofKey::to_stored),
@@ -171,6 +175,7 @@ impl StoredTokens {
             server,
             client,
             got: record.got,
+            identity: record.identity,
             proof_key,
             access_token: Secret::parse(record.access_token).map_err(|e| e.to_string())?,
             expires_at: record.expires_at,
@@ -194,6 +199,8 @@ pub struct TokensRecord {
     client: ClientRecord,
     #[serde(default)]
     got: Got,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<RestsOn>,
     access_token: String,
     #[serde(default = "bearer")]
     token_type: String,
@@ -267,6 +274,18 @@ pub trait CredentialStore: Send + Sync {
 
     /// Forgets the client at this server if it is still this one; says whether it did.
     async fn remove_client(&self, issuer: &Issuer, client_id: &ClientId) -> Result<bool, StoreFault>;
+
+    /// What is kept of a sign-in at an identity provider.
+    async fn load_identity(&self, key: &IdentityKey) -> Result<Option<StoredIdentity>, StoreFault>;
+
+    /// All sign-ins at identity providers, in the order of their keys.
+    async fn identities(&self) -> Result<Vec<StoredIdentity>, StoreFault>;
+
+    /// Writes a sign-in under its key, by the rule of [`save`](Self::save).
+    async fn save_identity(&self, identity: &StoredIdentity, expected: u64) -> Result<u64, SaveFailed>;
+
+    /// Forgets a sign-in, whatever its generation; says whether there was one.
+    async fn remove_identity(&self, key: &IdentityKey) -> Result<bool, StoreFault>;
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use doorward_types::{
     web_url,
 };
 
-use crate::{AuthMethod, Code, Failed, StoredTokens, store::Got};
+use crate::{AuthMethod, Code, Failed, RegisteredClient, Registration, StoredIdentity, StoredTokens, store::Got};
 
 pub use crate::{
     extra::{Audience, AuthorizeParameter, InvalidAudience, InvalidParameter},
@@ -77,12 +77,69 @@ pub struct Enterprise {
     pub issuer: Issuer,
     /// This program as the identity provider knows it.
     pub client: PreRegistered,
-    /// What the identity provider said when the person signed in there.
-    pub id_token: Secret<secret::Assertion>,
+    /// How it is known who the person is.
+    pub who: Who,
+    /// Which addresses its documents and endpoints may lie at, where the MCP server's own allow no more.
+    pub reach: Reach,
+}
+
+/// How it is known who the person is at their organisation.
+#[derive(Clone, Debug)]
+pub enum Who {
+    /// Somebody else signed them in there: this is the ID token that came of it.
+    Given(Secret<secret::Assertion>),
+    /// They sign in there themselves, once for all servers that believe that identity provider. What is kept of an earlier
+    /// sign-in is used for as long as it is good.
+    SignsIn(By),
+}
+
+/// How a person signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// With a browser that comes back to this computer.
+    Browser,
+    /// With a browser anywhere, by typing a code.
+    Device,
+}
+
+impl Enterprise {
+    /// An identity provider at which the person signs in with a browser; at a private address only when it is named by one.
+    pub fn new(issuer: Issuer, client: PreRegistered) -> Self {
+        let reach = reach_of(&issuer.url());
+        Self { issuer, client, who: Who::SignsIn(By::Browser), reach }
+    }
+
+    /// Whether these tokens rest on this identity provider's word, as far as that is known.
+    fn is_behind(&self, tokens: &StoredTokens) -> bool {
+        tokens.identity.as_ref().map_or(!self.may_ask(), |identity| identity.key.issuer == self.issuer)
+    }
+
+    /// Whether a person may have to sign in.
+    pub const fn may_ask(&self) -> bool {
+        matches!(self.who, Who::SignsIn(_))
+    }
 }
 
 impl Grant {
-    /// Whether a person has to be there.
+    /// Whether a person may have to be there.
+    pub fn may_ask(&self) -> bool {
+        match self {
+            Self::Enterprise(enterprise) => enterprise.may_ask(),
+            other => other.needs_a_person(),
+        }
+    }
+
+    /// Has the person, if one is needed, sign in in this way.
+    pub fn ask_by(&mut self, by: By) {
+        match self {
+            Self::Enterprise(enterprise) if enterprise.may_ask() => enterprise.who = Who::SignsIn(by),
+            Self::Code | Self::Device if by == By::Device => *self = Self::Device,
+            Self::Code | Self::Device => *self = Self::Code,
+            Self::Enterprise(_) | Self::ClientCredentials | Self::Assertion(_) | Self::TakenOver(_) => {}
+        }
+    }
+
+    /// Whether a person has to be there in any case.
     pub const fn needs_a_person(&self) -> bool {
         matches!(self, Self::Code | Self::Device)
     }
@@ -119,6 +176,21 @@ pub struct PreRegistered {
     /// Its registered redirect URI, on loopback. With a port in it, exactly that port is used. `None` means
     /// `http://127.0.0.1/callback` with any port.
     pub redirect_uri: Option<RedirectUri>,
+}
+
+impl PreRegistered {
+    /// A client that was used before, for its own server and no other.
+    pub(crate) fn again(client: &RegisteredClient) -> Self {
+        let credentials = client.credentials();
+        Self {
+            issuer: Some(client.issuer().clone()),
+            client_id: credentials.client_id.clone(),
+            secret: credentials.secret.clone(),
+            key: credentials.key.clone(),
+            auth_method: Some(credentials.auth_method),
+            redirect_uri: Some(credentials.redirect_uri.clone()),
+        }
+    }
 }
 
 /// A client ID metadata document.
@@ -185,7 +257,7 @@ impl Target {
                 "give an https URL, or an http URL of this computer, as in https://mcp.example.com/mcp",
             )
         })?;
-        let reach = if names_private_address(&resource) { Reach::Anywhere } else { Reach::Public };
+        let reach = reach_of(&resource.url());
         Ok(Self {
             resource,
             client_name: client_name.into(),
@@ -212,7 +284,8 @@ impl Target {
         let got_so = match self.grant {
             Grant::Code | Grant::Device | Grant::TakenOver(_) => true,
             Grant::ClientCredentials => tokens.got == Got::ClientCredentials,
-            Grant::Assertion(_) | Grant::Enterprise(_) => tokens.got == Got::Assertion,
+            Grant::Assertion(_) => tokens.got == Got::Assertion && tokens.identity.is_none(),
+            Grant::Enterprise(ref enterprise) => tokens.got == Got::Assertion && enterprise.is_behind(tokens),
         };
         let issuer = tokens.server.issuer();
         let mut here = self.clients.iter().filter(|own| own.issuer.as_ref().is_none_or(|own| own == issuer)).peekable();
@@ -221,19 +294,28 @@ impl Target {
         got_so && by_this && for_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
     }
 
+    /// Asks in the way in which these tokens were got, which rest on this sign-in.
+    pub fn ask_as_before(&mut self, tokens: &StoredTokens, identity: &StoredIdentity) {
+        let enterprise = Enterprise::new(identity.provider.issuer().clone(), identity.own_client());
+        self.grant = Grant::Enterprise(Box::new(enterprise));
+        if self.clients.is_empty() && tokens.client.registration() == Registration::PreRegistered {
+            self.clients.push(PreRegistered::again(&tokens.client));
+        }
+    }
+
     /// Whether the MCP server is this computer, where plain http and loopback addresses are right.
     pub(crate) fn is_here(&self) -> bool {
         web_url::is_loopback(&self.resource.url())
     }
 }
 
-/// Whether the URL says by itself that the server is in a private network: loopback, or a private address literal.
-fn names_private_address(resource: &ResourceId) -> bool {
-    let url = resource.url();
-    match url.host() {
+/// Anywhere when the URL says by itself that the server is in a private network: loopback, or a private address literal.
+fn reach_of(url: &url::Url) -> Reach {
+    let is_private = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_private() || ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
         Some(url::Host::Domain(name)) => name == "localhost",
         None => false,
-    }
+    };
+    if is_private { Reach::Anywhere } else { Reach::Public }
 }

@@ -6,6 +6,7 @@ mod callback;
 mod device;
 mod discovery;
 mod dpop;
+mod enterprise;
 mod exchange;
 mod moving;
 mod old_servers;

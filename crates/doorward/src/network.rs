@@ -40,11 +40,17 @@ pub(crate) fn fetcher(flags: &cli::Network) -> Result<Fetcher, Box<Failure>> {
 ///
 /// Source: MCP security best practices, "Server-Side Request Forgery".
 pub(crate) async fn locate(target: &mut Target) {
-    if let Some(Host::Domain(name)) = target.resource.url().host()
-        && target.reach == Reach::Public
+    target.reach = reach(&target.resource.url(), target.reach).await;
+}
+
+/// How far what belongs to a server that a person named may reach; at least as far as given.
+pub(crate) async fn reach(url: &Url, at_least: Reach) -> Reach {
+    if let Some(Host::Domain(name)) = url.host()
+        && at_least == Reach::Public
         && doorward_fetch::is_private_name(name).await
     {
         tracing::info!(name, "the server is in a private network; so may be what belongs to it");
-        target.reach = Reach::Anywhere;
+        return Reach::Anywhere;
     }
+    at_least
 }

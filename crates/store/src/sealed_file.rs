@@ -6,9 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use async_trait::async_trait;
-use doorward_client::{CredentialStore, Key, RegisteredClient, SaveFailed, StoreFault, StoredTokens};
-use doorward_types::{ClientId, Issuer, ResourceId};
+use doorward_client::{IdentityKey, Key, StoreFault};
+use doorward_types::ResourceId;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -16,8 +15,10 @@ use crate::{
     envelope::{self, Kept, Sealed},
     named_lock::{NamedLock, lock_within},
     private::{self, NotPrivate},
-    wallet::{Wallet, newest_first},
+    wallet::Wallet,
 };
+
+mod credentials;
 
 /// The most bytes of the sealed file: thousands of logins.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -100,6 +101,14 @@ impl SealedFile {
         let account = key.account.as_deref().unwrap_or_default();
         let (issuer, resource, client) = (key.issuer.as_str(), key.resource.as_str(), key.client_id.as_str());
         NamedLock::new(&self.0.directory, &format!("refresh {issuer} {resource} {client} {account}"))
+    }
+
+    /// The lock that lets one process sign in at an identity provider, or renew that sign-in, while others wait for what
+    /// comes of it.
+    pub fn identity_lock(&self, key: &IdentityKey) -> NamedLock {
+        let account = key.account.as_deref().unwrap_or_default();
+        let (issuer, client) = (key.issuer.as_str(), key.client_id.as_str());
+        NamedLock::new(&self.0.directory, &format!("identity {issuer} {client} {account}"))
     }
 
     /// Does file work where it may wait.
@@ -331,7 +340,7 @@ impl Place {
     }
 
     fn note_unreadable(&self, wallet: &Wallet) {
-        for why in wallet.tokens().1.into_iter().chain(wallet.clients().1) {
+        for why in wallet.tokens().1.into_iter().chain(wallet.clients().1).chain(wallet.identities().1) {
             self.warn(format!("one stored login cannot be used and was left as it is: {why}"));
         }
     }
@@ -346,49 +355,4 @@ impl Place {
 
 fn fault(error: NotPrivate) -> StoreFault {
     StoreFault(format!("the credential store cannot be used: {error}"))
-}
-
-#[async_trait]
-impl CredentialStore for SealedFile {
-    async fn load(&self, key: &Key) -> Result<Option<StoredTokens>, StoreFault> {
-        let key = key.clone();
-        self.run(move |place| place.look(|wallet| wallet.find(&key))).await
-    }
-
-    async fn for_resource(&self, resource: &ResourceId) -> Result<Vec<StoredTokens>, StoreFault> {
-        let resource = resource.clone();
-        let mut all = self.list().await?;
-        all.retain(|tokens| tokens.resource == resource);
-        newest_first(&mut all);
-        Ok(all)
-    }
-
-    async fn list(&self) -> Result<Vec<StoredTokens>, StoreFault> {
-        self.run(|place| place.look(|wallet| wallet.tokens().0)).await
-    }
-
-    async fn save(&self, tokens: &StoredTokens, expected: u64) -> Result<u64, SaveFailed> {
-        let tokens = tokens.clone();
-        self.run(move |place| place.change(|wallet| wallet.save(&tokens, expected))).await
-    }
-
-    async fn remove(&self, key: &Key, generation: u64) -> Result<bool, StoreFault> {
-        let key = key.clone();
-        self.run(move |place| place.change(|wallet| Ok(wallet.remove(&key, generation)))).await
-    }
-
-    async fn load_client(&self, issuer: &Issuer) -> Result<Option<RegisteredClient>, StoreFault> {
-        let issuer = issuer.clone();
-        self.run(move |place| place.look(|wallet| wallet.client(&issuer))).await
-    }
-
-    async fn save_client(&self, client: &RegisteredClient) -> Result<(), StoreFault> {
-        let client = client.clone();
-        self.run(move |place| place.change(|wallet| wallet.save_client(&client))).await
-    }
-
-    async fn remove_client(&self, issuer: &Issuer, client_id: &ClientId) -> Result<bool, StoreFault> {
-        let (issuer, client_id) = (issuer.clone(), client_id.clone());
-        self.run(move |place| place.change(|wallet| Ok(wallet.remove_client(&issuer, &client_id)))).await
-    }
 }

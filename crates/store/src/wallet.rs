@@ -1,6 +1,6 @@
 //! What the sealed file holds, and the one rule for changing it: nobody overwrites what they have not seen.
 
-use doorward_client::{Key, RegisteredClient, SaveFailed, StoreFault, StoredTokens};
+use doorward_client::{IdentityKey, Key, RegisteredClient, SaveFailed, StoreFault, StoredIdentity, StoredTokens};
 use doorward_types::{ClientId, Issuer, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -15,6 +15,8 @@ pub(crate) struct Wallet {
     tokens: Vec<Box<RawValue>>,
     #[serde(default)]
     clients: Vec<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identities: Vec<Box<RawValue>>,
     /// Rows that were removed: a later row under the same key goes on counting, so that a process that still knows
     /// the removed one can never take the new one for it.
     #[serde(default)]
@@ -38,6 +40,38 @@ impl Wallet {
     /// Every registered client, and a sentence for each row that cannot be read.
     pub(crate) fn clients(&self) -> (Vec<RegisteredClient>, Vec<String>) {
         read_all(&self.clients, RegisteredClient::from_stored)
+    }
+
+    /// Every sign-in at an identity provider, in the order of their keys, and a sentence for each row that cannot be read.
+    pub(crate) fn identities(&self) -> (Vec<StoredIdentity>, Vec<String>) {
+        let (mut all, unreadable) = read_all(&self.identities, StoredIdentity::from_stored);
+        all.sort_by_cached_key(StoredIdentity::key);
+        (all, unreadable)
+    }
+
+    pub(crate) fn identity(&self, key: &IdentityKey) -> Option<StoredIdentity> {
+        self.identities().0.into_iter().find(|identity| identity.key() == *key)
+    }
+
+    pub(crate) fn save_identity(&mut self, identity: &StoredIdentity, expected: u64) -> Result<u64, SaveFailed> {
+        let key = identity.key();
+        let current = self.identity(&key).map_or(0, |current| current.generation);
+        if current != expected {
+            return Err(SaveFailed::Conflict);
+        }
+        let generation = current + 1;
+        let mut kept = identity.clone();
+        kept.generation = generation;
+        let row = raw(&kept.to_stored())?;
+        self.identities.retain(|row| !is_identity_of(row, &key));
+        self.identities.push(row);
+        Ok(generation)
+    }
+
+    pub(crate) fn remove_identity(&mut self, key: &IdentityKey) -> bool {
+        let before = self.identities.len();
+        self.identities.retain(|row| !is_identity_of(row, key));
+        self.identities.len() < before
     }
 
     pub(crate) fn find(&self, key: &Key) -> Option<StoredTokens> {
@@ -122,6 +156,10 @@ fn holds(row: &RawValue, key: &Key) -> bool {
 
 fn is_client_of(row: &RawValue, issuer: &Issuer) -> bool {
     read_one(row, RegisteredClient::from_stored).is_ok_and(|client| client.issuer() == issuer)
+}
+
+fn is_identity_of(row: &RawValue, key: &IdentityKey) -> bool {
+    read_one(row, StoredIdentity::from_stored).is_ok_and(|identity| identity.key() == *key)
 }
 
 fn raw(value: &impl Serialize) -> Result<Box<RawValue>, StoreFault> {

@@ -22,6 +22,8 @@ pub struct TokenResponse {
     pub scope: Option<ScopeSet>,
     /// What kind of token was issued, after an exchange (RFC 8693 section 2.2.1).
     pub issued_token_type: Option<String>,
+    /// Who the person is, where the server is an OpenID provider (OpenID Connect Core section 3.1.3.3).
+    pub id_token: Option<Secret<secret::Assertion>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,6 +38,8 @@ struct TokenResponseJson {
     scope: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     issued_token_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_token: Option<Value>,
 }
 
 impl TokenResponse {
@@ -59,6 +63,8 @@ impl TokenResponse {
                 .map_err(|e| e.to_string())?,
             scope,
             issued_token_type: json.issued_token_type,
+            // Most of those who read an answer have no use for it; a strange one costs them nothing.
+            id_token: json.id_token.as_ref().and_then(Value::as_str).and_then(|text| Secret::parse(text).ok()),
         })
     }
 
@@ -71,6 +77,7 @@ impl TokenResponse {
             refresh_token: self.refresh_token.as_ref().map(|t| t.expose().to_owned()),
             scope: self.scope.as_ref().map(ToString::to_string),
             issued_token_type: self.issued_token_type.clone(),
+            id_token: self.id_token.as_ref().map(|token| Value::from(token.expose())),
         };
         serde_json::to_vec(&json).expect("strings and a number serialise")
     }

@@ -76,6 +76,8 @@ kinds! {
     SetupToken = "set-up token", "dwu_", 256;
     /// A client's `state` (RFC 6749 section 4.1.1).
     State = "state", "", 4096;
+    /// What an ID token has to repeat, so that it is the answer to one request (OpenID Connect Core section 3.1.2.1).
+    Nonce = "nonce", "", 256;
     /// What a person types to sign in.
     Password = "password", "", 1024, free_text = true;
 }

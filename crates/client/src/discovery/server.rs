@@ -161,7 +161,8 @@ impl AwaitServer {
         let lists = &server.document().scopes_supported;
         let scope = scope::choose(&flow.target, flow.challenged.as_ref(), &listed, lists);
         let key = dpop::choose(&flow, &server)?;
-        registration::choose(Found { flow, audience, server, listed, scope, guessed, key }, fresh)
+        let found = Found { flow, audience, server, listed, scope, guessed, key, identity: None, sign_in: None };
+        registration::choose(found, fresh)
     }
 
     /// Goes on to the next place, and after the last one to the next issuer.

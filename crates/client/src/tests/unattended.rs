@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Code, Got, Refresh, Refreshed, StoredTokens,
     scripted::{Counting, ISSUER, MCP, NOW, World, answer, resource, server, with},
-    target::{Enterprise, Grant, MetadataDocument, PreRegistered},
+    target::{Enterprise, Grant, MetadataDocument, PreRegistered, Who},
 };
 
 const TOKEN: &str = "https://as.example/token";
@@ -204,7 +204,7 @@ fn a_refused_assertion_is_neither_shown_again_nor_followed_by_another_grant() {
 fn enterprise(id_token: &Value) -> Grant {
     let issuer = Issuer::parse(IDP).unwrap();
     let client = PreRegistered { issuer: Some(issuer.clone()), ..with_secret("at-idp") };
-    Grant::Enterprise(Box::new(Enterprise { issuer, client, id_token: jwt(id_token) }))
+    Grant::Enterprise(Box::new(Enterprise { who: Who::Given(jwt(id_token)), ..Enterprise::new(issuer, client) }))
 }
 
 /// A world with an identity provider that answers the exchange with this.

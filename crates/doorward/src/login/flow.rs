@@ -1,12 +1,12 @@
 //! One login, from the server's 401 to a page that says how it went.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use doorward_client::{
     Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Registration, SaveFailed, Step,
     StoredTokens, Target,
     step::{HoldPort, OpenBrowser, PortChoice, ShowDeviceCode},
-    target::Grant,
+    target::By,
 };
 use doorward_fetch::{Outbound, Reach, Redirects};
 use doorward_types::ResourceId;
@@ -15,10 +15,13 @@ use tokio::time::Instant;
 
 pub(crate) use super::ladder::Manner;
 use super::{
+    answer::At,
     browser::{self, Way},
-    device, fail, import,
+    device, fail,
+    identity::Sitting,
+    import,
     ladder::{Paste, Rung},
-    listener::{Callback, Listener},
+    listener::Listener,
     notes,
     pages::Page,
     paste::Typed,
@@ -31,8 +34,6 @@ use crate::{clock::now, entropy::SystemEntropy, output};
 /// The port that is named where none can be held: the address is read by a person, and never asked for by a browser that
 /// could reach it.
 const UNHELD_PORT: u16 = 65_535;
-/// After how long a person is told that they can paste the address.
-const NUDGE: Duration = Duration::from_secs(30);
 /// How often saving is tried again because another process wrote in between.
 const MOST_CONFLICTS: usize = 8;
 
@@ -46,13 +47,13 @@ pub(crate) async fn log_in(
     challenge: Option<&HeaderMap>,
     manner: &Manner,
 ) -> Result<StoredTokens, Failed> {
-    let window = place.window(&target.resource);
+    let window = place.window_of(&target);
     let (until, reach) = (Instant::now() + manner.patience, target.reach);
     let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None };
     let resource = target.resource.clone();
-    let rung = Rung::Browser;
+    let (rung, sitting) = (Rung::Browser, Sitting::default());
     let mut visit =
-        Visit { place, manner, window: &window, at, stored: None, until, reach, resource, rung, shown: false };
+        Visit { place, manner, window: &window, at, stored: None, sitting, until, reach, resource, rung, shown: false };
     let outcome = visit.run(target, challenge).await;
     match &outcome {
         Ok(_) => window.done(),
@@ -70,6 +71,7 @@ struct Visit<'a> {
     at: At,
     /// The client that an earlier login registered, unless it was found out that the server has forgotten it.
     stored: Option<RegisteredClient>,
+    sitting: Sitting,
     until: Instant,
     reach: Reach,
     resource: ResourceId,
@@ -77,15 +79,6 @@ struct Visit<'a> {
     rung: Rung,
     /// Whether the person was shown anything.
     shown: bool,
-}
-
-/// Where the answer can come to.
-struct At {
-    listener: Option<Listener>,
-    typed: Option<Typed>,
-    redirect_uri: String,
-    /// The browser that brought the answer and waits for its page.
-    waiting: Option<Callback>,
 }
 
 impl Visit<'_> {
@@ -106,13 +99,13 @@ impl Visit<'_> {
 
     /// Tries one way after the other, as long as what stops one need not stop the next.
     async fn climb(&mut self, mut target: Target, challenge: Option<&HeaderMap>) -> Result<Connected, Failed> {
-        if !target.grant.needs_a_person() {
+        if !target.grant.may_ask() {
             return self.connect(target, challenge).await;
         }
         let mut first = None;
         for rung in self.manner.rungs() {
             self.rung = rung;
-            target.grant = if rung == Rung::Device { Grant::Device } else { Grant::Code };
+            target.grant.ask_by(if rung == Rung::Device { By::Device } else { By::Browser });
             let failed = match self.connect(target.clone(), challenge).await {
                 Ok(connected) => return Ok(connected),
                 Err(failed) => failed,
@@ -207,7 +200,16 @@ impl Visit<'_> {
                 trace.client_stored();
                 Input::ClientSaved
             }
+            Step::LoadIdentity(key) => {
+                let stored = self.sitting.load(self.place, &key, self.manner.patience).await?;
+                Input::Identity(stored.map(Box::new))
+            }
+            Step::SaveIdentity(identity) => {
+                self.sitting.save(self.place, &identity).await?;
+                Input::IdentitySaved
+            }
             Step::HoldPort(wanted) => {
+                self.may_show()?;
                 self.hold(&wanted).await?;
                 self.place.trace.port_held(&self.at.redirect_uri);
                 Input::PortHeld { redirect_uri: self.at.redirect_uri.clone() }
@@ -227,6 +229,7 @@ impl Visit<'_> {
                 self.came(input)
             }
             Step::ShowDeviceCode(code) => {
+                self.may_show()?;
                 self.show_code(&code);
                 trace.code_shown(&code.verification_uri);
                 self.pause(code.wait).await
@@ -243,6 +246,22 @@ impl Visit<'_> {
             _ => self.place.trace.time_up(),
         }
         input
+    }
+
+    /// Whether a person may be shown anything. Where tokens rest on a sign-in at an identity provider, that they are needed
+    /// turns out only now.
+    fn may_show(&self) -> Result<(), Failed> {
+        if self.manner.way == Way::Nobody && self.manner.paste != Paste::Wanted && self.manner.told.is_none() {
+            return Err(fail::log_in_first(&self.resource, "nobody can look at a browser here"));
+        }
+        // Whoever was waited for had opened a page, and a host that starts many servers must not open it again for each.
+        match self.window.opened_lately().filter(|_| self.sitting.waited && self.manner.paste == Paste::No) {
+            Some(ago) => {
+                let why = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
+                Err(fail::log_in_first(&self.resource, &why))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes hold of a port. Where that cannot be, and somebody can paste the address at which the browser ends, that
@@ -366,48 +385,6 @@ impl Visit<'_> {
         }
         if let Some(listener) = self.at.listener.take() {
             listener.finish().await;
-        }
-    }
-}
-
-impl At {
-    /// Waits for the answer: a browser that comes back, or a person who pastes where it ended.
-    async fn wait(&mut self, until: Instant, manner: &Manner) -> Input {
-        let Self { listener, typed, redirect_uri, waiting } = self;
-        let mut came = pin!(async {
-            match listener {
-                Some(listener) => listener.next().await,
-                None => std::future::pending().await,
-            }
-        });
-        let mut pasted = pin!(async {
-            match typed {
-                Some(typed) => typed.next(redirect_uri).await,
-                None => std::future::pending().await,
-            }
-        });
-        let mut ended = false;
-        let mut nudge = pin!(tokio::time::sleep(NUDGE));
-        let mut nudged = manner.paste != Paste::Offered || manner.way == Way::Print;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => return Input::TimeUp,
-                callback = &mut came => {
-                    let query = callback.query.clone();
-                    *waiting = Some(callback);
-                    return Input::Callback { query };
-                }
-                query = &mut pasted, if !ended => match query {
-                    Some(query) => return Input::Callback { query },
-                    // Nobody can paste any more, and that was how it was to be done.
-                    None if manner.paste == Paste::Wanted => return Input::TimeUp,
-                    None => ended = true,
-                },
-                () = &mut nudge, if !nudged => {
-                    nudged = true;
-                    output::tell("Nothing has come back yet. If the browser shows an error page, paste its address here.");
-                }
-            }
         }
     }
 }

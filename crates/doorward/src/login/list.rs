@@ -6,25 +6,32 @@ use doorward_client::{CredentialStore as _, StoredTokens};
 use doorward_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::{fail, place::Place};
+use super::{fail, identity, place::Place};
 use crate::{cli, clock::now, failure::Failure, output};
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::List, json: bool) -> Result<(), Box<Failure>> {
     let place = Place::open(&flags.client).await?;
     let all = place.store.list().await.map_err(|fault| fail::store(&fault))?;
+    let identities = place.store.identities().await.map_err(|fault| fail::store(&fault))?;
     place.warn();
     if json {
         let logins: Vec<_> = all.iter().map(describe).collect();
-        output::data(&json!({ "logins": logins }).to_string());
+        let identities: Vec<_> = identities.iter().map(identity::describe).collect();
+        output::data(&json!({ "logins": logins, "identities": identities }).to_string());
         return Ok(());
     }
-    if all.is_empty() {
+    if all.is_empty() && identities.is_empty() {
         output::tell("There are no logins. Make one with: doorward login URL");
         return Ok(());
     }
     let now = now();
-    output::table(&rows(&all, now));
+    if !all.is_empty() {
+        output::table(&rows(&all, now));
+    }
+    for identity in &identities {
+        output::data(&identity::words(identity, now));
+    }
     Ok(())
 }
 
@@ -49,6 +56,7 @@ pub(super) fn describe(tokens: &StoredTokens) -> Value {
         "scopes": tokens.granted,
         "expires_at": tokens.expires_at,
         "renewable": tokens.can_be_renewed(),
+        "identity_provider": tokens.identity.as_ref().map(|rests_on| &rests_on.key.issuer),
     })
 }
 
@@ -64,15 +72,15 @@ pub(super) fn expiry(tokens: &StoredTokens, now: Timestamp) -> String {
     let renewed = if tokens.can_be_renewed() { ", renewed by itself" } else { ", then log in again" };
     match tokens.expires_at {
         None => "the server did not say".to_owned(),
-        Some(at) if at <= now => match tokens.refresh_token {
-            Some(_) => "expired, renewed when used".to_owned(),
-            None => "expired: log in again".to_owned(),
+        Some(at) if at <= now => match tokens.can_be_renewed() {
+            true => "expired, renewed when used".to_owned(),
+            false => "expired: log in again".to_owned(),
         },
         Some(at) => format!("in {}{renewed}", words(at.since(now))),
     }
 }
 
-fn words(time: Duration) -> String {
+pub(super) fn words(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),

@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    account, fail,
+    account, fail, identity,
     place::{self, Place},
 };
 use crate::{cli, clock::now, entropy::SystemEntropy, failure::Failure, output, trace::Kind};
@@ -53,10 +53,13 @@ pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failur
             Err(failure) => last = Some(failure),
         }
     }
+    // What serves other servers too stays, unless they go as well.
+    let identities = if flags.all { identity::end_all(&place).await? } else { Vec::new() };
     if json {
         let logins: Vec<_> = told.iter().map(|(tokens, told)| describe(tokens, told)).collect();
-        output::data(&json!({ "logins": logins }).to_string());
-    } else if told.is_empty() && last.is_none() {
+        let identities: Vec<_> = identities.iter().map(|(key, told)| identity::describe_end(key, told)).collect();
+        output::data(&json!({ "logins": logins, "identities": identities }).to_string());
+    } else if identities.is_empty() && told.is_empty() && last.is_none() {
         output::tell(&match &target {
             Some(target) => format!("There is no login at {}.", target.resource),
             None => "There are no logins.".to_owned(),
@@ -65,6 +68,14 @@ pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failur
     for (tokens, told) in told {
         if !json {
             output::tell(&words(&tokens, &told));
+        }
+        if let Told::Not(failed) = told {
+            last = Some(failed.into());
+        }
+    }
+    for (key, told) in identities {
+        if !json {
+            output::tell(&identity::words_of_end(&key, &told));
         }
         if let Told::Not(failed) = told {
             last = Some(failed.into());
@@ -154,7 +165,7 @@ async fn tell_server(place: &Place, target: &Target, tokens: &StoredTokens) -> T
 /// Whether a server says that it does not revoke tokens of this kind.
 ///
 /// Source: RFC 7009 section 2.2.1.
-fn is_unsupported(answer: &Inbound) -> bool {
+pub(super) fn is_unsupported(answer: &Inbound) -> bool {
     answer.status == StatusCode::BAD_REQUEST
         && json::parse_as::<ErrorResponse>(&answer.body).is_ok_and(|error| error.error == "unsupported_token_type")
 }

@@ -18,6 +18,7 @@ use super::{
     browser::Way,
     elsewhere, fail,
     flow::{self, Manner},
+    identity,
     in_hand::{InHand, same_row},
     place::Place,
     refresh::{self, Renewed, is_ending},
@@ -323,13 +324,14 @@ impl Shared {
     ) -> Result<Credential, Failed> {
         let resource = &self.target.resource;
         let person_needed = |but: &str| fail::person_needed(resource, &format!("{}; {but}", asks.why), &asks.command);
-        if self.nobody_is_here(&target) {
+        identity::as_before(&self.place, &mut target).await?;
+        if self.manner.way == Way::Nobody && identity::asks(&self.place, &target).await? {
             let wanted = Wanted { target, challenge: headers.clone() };
             *self.wanted.lock().expect("nobody panics with it in hand") = Some(wanted);
             return Err(person_needed("nobody can look at a browser here"));
         }
         let mut turn = turn::take(&self.place, resource, &self.manner).await?;
-        let window = self.place.window(resource);
+        let window = self.place.window_of(&target);
         let mut gave_way = false;
         loop {
             if let Some(stored) = self.stored().await?
@@ -338,7 +340,8 @@ impl Shared {
                 return Ok(self.in_hand.take(stored, None));
             }
             let open = window.is_open();
-            let Some(ago) = window.opened_lately().filter(|_| target.grant.needs_a_person()) else { break };
+            let asks_now = identity::asks(&self.place, &target).await?;
+            let Some(ago) = window.opened_lately().filter(|_| asks_now) else { break };
             if open && turn.waited {
                 // Whoever was waited for died over its page, and nobody will answer there.
                 break;
@@ -353,8 +356,9 @@ impl Shared {
             tokio::time::sleep(GIVE_WAY).await;
             turn = turn::take(&self.place, resource, &self.manner).await?;
         }
-        if let (Some(grants), false) = (self.grants.get(), target.grant.needs_a_person()) {
+        if let (Some(grants), false) = (self.grants.get(), self.target.grant.needs_a_person()) {
             target.grant = wishes::grant(grants)?;
+            identity::as_before(&self.place, &mut target).await?;
         }
         let place = self.place.tracing(Kind::Login, resource, target.account.as_deref());
         place.trace.challenged(headers);

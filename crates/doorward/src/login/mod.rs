@@ -1,6 +1,7 @@
 //! The logins of a person at MCP servers: `login`, `list`, `status`, `token`, `refresh`, `logout`, and what `connect` uses of them.
 
 mod account;
+mod answer;
 mod browser;
 mod custody;
 mod device;
@@ -8,6 +9,7 @@ mod elsewhere;
 mod fail;
 mod flow;
 mod holder;
+mod identity;
 mod import;
 mod in_hand;
 mod known;
@@ -88,6 +90,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
     }
     let mut place = Place::open(&flags.client).await?;
     place.headers = asked.headers;
+    identity::as_before(&place, &mut target).await?;
     let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);
     if !flags.force
         && let Some(tokens) = present(&place, &target).await?
@@ -95,7 +98,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         report(&tokens, true, json);
         return Ok(());
     }
-    if manner.way == Way::Nobody && manner.paste != Paste::Wanted && target.grant.needs_a_person() {
+    if manner.way == Way::Nobody && manner.paste != Paste::Wanted && identity::asks(&place, &target).await? {
         let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
         return Err(fail::log_in_as(&target, why).into());
     }

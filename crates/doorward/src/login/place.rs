@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target};
+use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target, target::Grant};
 use doorward_fetch::{Fetcher, Inbound, Outbound, Reach};
 use doorward_store::SealedFile;
 use doorward_types::{ResourceId, outbound::FetchFailed};
@@ -93,6 +93,14 @@ impl Place {
     /// The mark of a server's sign-in page.
     pub(crate) fn window(&self, resource: &ResourceId) -> Window {
         Window::new(&self.folder, resource)
+    }
+
+    /// The mark of the page at which a login of this kind is made: that of an identity provider serves many servers.
+    pub(crate) fn window_of(&self, target: &Target) -> Window {
+        match &target.grant {
+            Grant::Enterprise(enterprise) => Window::named(&self.folder, &format!("identity {}", enterprise.issuer)),
+            _ => self.window(&target.resource),
+        }
     }
 
     /// The newest login at a server as an account, if there is one.

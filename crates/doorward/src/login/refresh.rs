@@ -10,7 +10,7 @@ use doorward_fetch::Reach;
 use doorward_store::{Attempt, Held};
 use doorward_types::Entropy as _;
 
-use super::{fail, place::Place};
+use super::{fail, identity, place::Place};
 use crate::{clock::now, entropy::SystemEntropy, trace::Kind};
 
 /// How long one process may keep the others from refreshing: longer than a request may take.
@@ -92,6 +92,9 @@ async fn renew(
     lock: &Held,
 ) -> Result<Outcome, Failed> {
     let key = tokens.key();
+    if tokens.refresh_token.is_none() && tokens.identity.is_some() {
+        return by_identity(place, tokens, reach).await;
+    }
     let mut once_more = true;
     let refreshed = loop {
         let started = Instant::now();
@@ -125,11 +128,31 @@ async fn renew(
             place.trace.later(&failed);
             Err(failed)
         }
+        // The identity provider may know better than the server's own refresh token.
+        Refreshed::Ended(failed) if tokens.identity.is_some() => {
+            place.trace.over(&failed);
+            by_identity(place, tokens, reach).await
+        }
         Refreshed::Ended(failed) => over(place, &key, generation, failed).await,
         Refreshed::ClientGone(failed) => {
             place.store.remove_client(&key.issuer, &key.client_id).await.map_err(|fault| fail::store(&fault))?;
             over(place, &key, generation, failed).await
         }
+    }
+}
+
+/// With the sign-in that the tokens rest on, where the server itself does not renew them. That somebody has to sign in again
+/// is not the server's word, and the tokens stay.
+async fn by_identity(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Outcome, Failed> {
+    let generation = tokens.generation;
+    match identity::renew(place, tokens, reach).await {
+        Ok(mut new) => {
+            place.trace.tokens(&new);
+            new.generation = generation;
+            keep(place, new).await
+        }
+        Err(failed) if failed.code() == Code::LoginNeeded => Ok(Outcome::Over(failed)),
+        Err(failed) => Err(failed),
     }
 }
 

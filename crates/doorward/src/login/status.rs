@@ -130,6 +130,9 @@ pub(super) fn words(stored_in: &str, tokens: &StoredTokens, verdict: &Verdict, n
         line("account", account);
     }
     line("by", tokens.server.issuer().as_str());
+    if let Some(rests_on) = &tokens.identity {
+        line("via", &format!("{} as {}", rests_on.key.issuer, rests_on.subject));
+    }
     line("client", tokens.client.client_id().as_str());
     line("scopes", &list::scopes(tokens));
     line("expires", &list::expiry(tokens, now));

@@ -19,7 +19,11 @@ pub(crate) struct Window(PathBuf);
 
 impl Window {
     pub(super) fn new(folder: &std::path::Path, resource: &ResourceId) -> Self {
-        let digest = digest::digest(&digest::SHA256, resource.as_str().as_bytes());
+        Self::named(folder, resource.as_str())
+    }
+
+    pub(super) fn named(folder: &std::path::Path, page: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, page.as_bytes());
         let name: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Self(folder.join(format!("window-{name}")))
     }

@@ -8,10 +8,10 @@ use std::{
 
 use doorward_client::{
     Code, Failed, Target,
-    target::{Dpop, Enterprise, Grant, PreRegistered},
+    target::{Dpop, Enterprise, Grant, PreRegistered, Who},
 };
 use doorward_types::{
-    ClientId, Issuer, Secret,
+    ClientId, Issuer, RedirectUri, Secret,
     jose::ClientKey,
     secret::{Assertion, Kind},
 };
@@ -46,7 +46,7 @@ fn client(flags: &cli::OwnClient) -> Result<Option<PreRegistered>, Failed> {
         (None, Some(name)) => Some(from_variable("--client-secret-env", name)?),
         (None, None) => None,
     };
-    let key = flags.client_key_file.as_deref().map(key).transpose()?;
+    let key = flags.client_key_file.as_deref().map(|file| self::key("--client-key-file", file)).transpose()?;
     let key = match (key, &flags.client_key_id) {
         (Some(key), Some(kid)) => Some(key.named(kid.as_str())),
         (key, _) => key,
@@ -68,28 +68,37 @@ pub(super) fn grant(flags: &cli::Grants) -> Result<Grant, Failed> {
         let read = |file: &PathBuf| from_file::<Assertion>("--assertion-file", file);
         return Ok(Grant::Assertion(flags.assertion_file.iter().map(read).collect::<Result<_, _>>()?));
     }
+    if let Some(name) = &flags.assertion_env {
+        return Ok(Grant::Assertion(vec![from_variable("--assertion-env", name)?]));
+    }
     let (Some(issuer), Some(id)) = (&flags.enterprise_idp, &flags.enterprise_client_id) else {
         return Ok(Grant::Code);
     };
-    let id_token = match (&flags.id_token_file, &flags.id_token_env) {
-        (Some(file), _) => from_file("--id-token-file", file)?,
-        (None, Some(name)) => from_variable("--id-token-env", name)?,
-        (None, None) => {
-            let why = &"the ID token is missing: name its file with --id-token-file";
-            return Err(refuse("--enterprise-idp", why));
-        }
-    };
     let issuer = Issuer::parse(issuer.as_str()).map_err(|why| refuse("--enterprise-idp", &why))?;
     let client_id = ClientId::parse(id.as_str()).map_err(|why| refuse("--enterprise-client-id", &why))?;
-    let secret = flags.enterprise_client_secret_file.as_deref();
-    let secret = secret.map(|file| from_file("--enterprise-client-secret-file", file)).transpose()?;
-    let client = PreRegistered { issuer: Some(issuer.clone()), secret, ..bare(client_id) };
-    Ok(Grant::Enterprise(Box::new(Enterprise { issuer, client, id_token })))
+    let secret = match (&flags.enterprise_client_secret_file, &flags.enterprise_client_secret_env) {
+        (Some(file), _) => Some(from_file("--enterprise-client-secret-file", file)?),
+        (None, Some(name)) => Some(from_variable("--enterprise-client-secret-env", name)?),
+        (None, None) => None,
+    };
+    let key = flags.enterprise_client_key_file.as_deref();
+    let key = key.map(|file| self::key("--enterprise-client-key-file", file)).transpose()?;
+    let redirect_uri = flags.enterprise_redirect_uri.as_deref();
+    let redirect_uri = redirect_uri
+        .map(|text| RedirectUri::parse(text).map_err(|why| refuse("--enterprise-redirect-uri", &why)))
+        .transpose()?;
+    let client = PreRegistered { issuer: Some(issuer.clone()), secret, key, redirect_uri, ..bare(client_id) };
+    let mut enterprise = Enterprise::new(issuer, client);
+    match (&flags.id_token_file, &flags.id_token_env) {
+        (Some(file), _) => enterprise.who = Who::Given(from_file("--id-token-file", file)?),
+        (None, Some(name)) => enterprise.who = Who::Given(from_variable("--id-token-env", name)?),
+        (None, None) => {}
+    }
+    Ok(Grant::Enterprise(Box::new(enterprise)))
 }
 
-fn key(file: &Path) -> Result<ClientKey, Failed> {
-    const FLAG: &str = "--client-key-file";
-    ClientKey::parse(&read(FLAG, file)?).map_err(|why| refuse(FLAG, &format!("{}: {why}", file.display())))
+fn key(flag: &str, file: &Path) -> Result<ClientKey, Failed> {
+    ClientKey::parse(&read(flag, file)?).map_err(|why| refuse(flag, &format!("{}: {why}", file.display())))
 }
 
 pub(super) fn from_file<K: Kind>(flag: &str, file: &Path) -> Result<Secret<K>, Failed> {

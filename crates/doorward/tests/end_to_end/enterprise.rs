@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// An identity provider in a process of its own.
-struct Provider {
+pub(crate) struct Provider {
     process: Running,
-    issuer: String,
+    pub(crate) issuer: String,
 }
 
 impl Provider {
-    fn start(certificate: &Certificate) -> Self {
+    pub(crate) fn start(certificate: &Certificate) -> Self {
         foreign("npm/node_modules/oidc-provider");
         let mut command = Command::new("node");
         command.arg(repository().join("tests/servers/idp.mjs")).args([&certificate.certificate, &certificate.key]);
@@ -30,9 +30,13 @@ impl Provider {
         Self { process, issuer }
     }
 
-    fn tell(&mut self, command: &Value) {
+    pub(crate) fn tell(&mut self, command: &Value) {
+        self.ask(command);
+    }
+
+    pub(crate) fn ask(&mut self, command: &Value) -> Value {
         self.process.write_line(&command.to_string());
-        said(&mut self.process);
+        said(&mut self.process)
     }
 }
 
@@ -79,7 +83,7 @@ impl App {
 }
 
 /// Adds a client that may come with an ID-JAG.
-fn add(gateway: &Gateway, name: &str) -> Value {
+pub(crate) fn add(gateway: &Gateway, name: &str) -> Value {
     let arguments = ["client", "add", name, "--auth", "basic", "--grant", "jwt-bearer", "--json"];
     let (status, output, errors) = gateway.run(&arguments);
     assert_eq!(status, Some(0), "{errors}");

@@ -6,6 +6,7 @@ mod child;
 mod command_line;
 mod documents;
 mod enterprise;
+mod enterprise_login;
 mod eras;
 mod first_contact;
 mod foreign_clients;

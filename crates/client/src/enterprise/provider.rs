@@ -1,0 +1,149 @@
+//! The identity provider's metadata.
+
+use std::collections::VecDeque;
+
+use doorward_types::{
+    metadata::{AuthorizationServerMetadata, MetadataRefusal, Tolerated, ValidatedMetadata},
+    outbound::{FetchFailed, Inbound, Outbound, Reach},
+    web_url,
+};
+use url::Url;
+
+use super::{Errand, Provider, identify};
+use crate::{
+    Code, Failed, IssuerBound, RegisteredClient, Step,
+    connect::State,
+    discovery::Found,
+    document::{self, Document},
+    failed::place,
+    registration,
+    target::{Enterprise, Grant, Who},
+    token_request::Fresh,
+};
+
+/// What a server lists that takes such assertions. One that lists nothing at all is asked: few list anything.
+const PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
+/// The grant by which the assertion becomes a token.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// Waits for the identity provider's metadata.
+#[derive(Debug)]
+pub(crate) struct AwaitProvider {
+    found: Box<Found>,
+    /// The client at the MCP server's authorization server.
+    client: RegisteredClient,
+    enterprise: Enterprise,
+    url: Url,
+    rest: VecDeque<Url>,
+    absent: Vec<String>,
+}
+
+/// Looks for the identity provider.
+///
+/// # Errors
+/// When it lies where it is not asked, or when what it says would be of no use. Nobody is asked to sign in then.
+pub(crate) fn look(found: Box<Found>, client: RegisteredClient) -> Result<(State, Step), Failed> {
+    let Grant::Enterprise(enterprise) = &found.flow.target.grant else {
+        unreachable!("the grant is looked at by the caller")
+    };
+    let enterprise = (**enterprise).clone();
+    let profiles = &found.server.document().authorization_grant_profiles_supported;
+    if !profiles.is_empty() && !profiles.iter().any(|profile| profile == PROFILE) {
+        return Err(Failed::new(
+            Code::NoAssertion,
+            "the authorization server takes no assertions of identity providers",
+            format!("{} lists {profiles:?} and not {PROFILE}", found.server.issuer()),
+            "log in without --enterprise-idp, or ask the operator of the server",
+        ));
+    }
+    let issuer = enterprise.issuer.url();
+    if web_url::is_loopback(&issuer) && !found.flow.target.is_here() {
+        return Err(Failed::new(
+            Code::Forbidden,
+            "the identity provider is this computer, and the MCP server is not",
+            format!("{} and {}", enterprise.issuer, found.flow.target.resource),
+            "give the identity provider's own address",
+        ));
+    }
+    let listed = &found.server.document().grant_types_supported;
+    if !listed.is_empty() && !listed.iter().any(|grant| grant == JWT_BEARER) {
+        return Err(Failed::new(
+            Code::NoAssertion,
+            "the MCP server's authorization server takes no identity provider's word",
+            format!("{} lists {listed:?} and not {JWT_BEARER}", found.server.issuer()),
+            format!("log in there yourself, without --enterprise-idp: doorward login {}", found.flow.target.resource),
+        ));
+    }
+    // It is an OpenID provider first of all.
+    let mut candidates = enterprise.issuer.metadata_candidates();
+    candidates.sort_by_key(|url| !url.path().contains("openid-configuration"));
+    let mut rest = VecDeque::from(candidates);
+    let url = rest.pop_front().expect("an issuer has at least two places for its metadata");
+    Ok(AwaitProvider { found, client, enterprise, url, rest, absent: Vec::new() }.ask())
+}
+
+impl AwaitProvider {
+    /// Where the MCP server may be, its identity provider may be as well.
+    fn reach(&self) -> Reach {
+        match self.enterprise.reach {
+            Reach::Anywhere => Reach::Anywhere,
+            Reach::Public => self.found.flow.target.reach,
+        }
+    }
+
+    fn ask(self) -> (State, Step) {
+        let step = Step::Send(Outbound::metadata(self.url.clone(), self.reach()));
+        (State::Provider(self), step)
+    }
+
+    pub(crate) fn on(
+        mut self,
+        answer: Result<Inbound, FetchFailed>,
+        fresh: &mut Fresh<'_>,
+    ) -> Result<(State, Step), Failed> {
+        let bad = |why: String| {
+            let what = "the identity provider's metadata cannot be used";
+            Err(Failed::new(Code::BadServerMetadata, what, why, "check the address of the identity provider"))
+        };
+        let what = "the identity provider's metadata";
+        match document::read::<AuthorizationServerMetadata>(what, &self.url, answer)? {
+            Document::Absent(why) => self.absent.push(why),
+            Document::Unreadable(why) => return bad(why),
+            Document::Found(document) => match self.check(document) {
+                Ok(server) => return self.found(server, fresh),
+                Err(refusal) => return bad(format!("{}: {refusal}", place(&self.url))),
+            },
+        }
+        match self.rest.pop_front() {
+            Some(next) => {
+                self.url = next;
+                Ok(self.ask())
+            }
+            None => bad(self.absent.join("; ")),
+        }
+    }
+
+    /// Its sign-in page is used only where it is protected with PKCE; all else needs none.
+    fn check(&self, document: AuthorizationServerMetadata) -> Result<ValidatedMetadata, MetadataRefusal> {
+        let unlisted_pkce = self.found.flow.target.lenient.unlisted_pkce;
+        let tolerated = Tolerated { unlisted_pkce, ..Tolerated::default() };
+        match document.clone().validate_tolerating(&self.enterprise.issuer, tolerated) {
+            Err(MetadataRefusal::NoS256(_) | MetadataRefusal::Missing("authorization_endpoint")) => {
+                document.validate_for_tokens(&self.enterprise.issuer)
+            }
+            judged => judged,
+        }
+    }
+
+    fn found(self, server: ValidatedMetadata, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+        let reach = self.reach();
+        let Self { found, client, enterprise, .. } = self;
+        let own = IssuerBound::new(server.issuer().clone(), registration::given(&enterprise.client, &server)?);
+        let by = match enterprise.who {
+            Who::Given(_) => None,
+            Who::SignsIn(by) => Some(by),
+        };
+        let provider = Provider { server, client: own, reach, by };
+        identify(Errand { found, client, provider }, &enterprise.who, fresh)
+    }
+}
