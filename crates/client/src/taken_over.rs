@@ -69,6 +69,7 @@ pub(crate) fn take(found: Found, theirs: TakenOver, now: Timestamp) -> Result<(S
         server: found.server,
         client,
         got: Got::Code,
+        identity: None,
         access_token: theirs.access_token,
         proof_key: None,
         expires_at: theirs.expires_at,

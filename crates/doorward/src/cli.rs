@@ -115,7 +115,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         state: State,
     },
-    /// Explain a command, or one of: sign-in, exit-codes, environment, security.
+    /// Explain a command, or one of: sign-in, enterprise, exit-codes, environment, security.
     Help {
         /// A command or a topic.
         #[arg(value_name = "COMMAND|TOPIC")]

@@ -27,12 +27,32 @@ finds the way by itself, and says on stderr what it waits for and how long (--ti
 
 A login of mcp-remote's is taken over with doorward login URL --import, and nobody has to sign in.
 
-Without a person: --client-credentials (with --client-id and a secret or a key), --assertion-file, --enterprise-idp.
+Without a person: --client-credentials (with --client-id and a secret or a key), --assertion-file, --assertion-env.
+
+Where your organisation decides who may use a server: doorward help enterprise.
 
 A port that is taken, blocked or answered by another program is recognised. The program is named, and the next way is
 taken.
 
 doorward trace --last shows afterwards each step of a sign-in and which one failed; -v shows them while it happens.";
+
+const ENTERPRISE: &str = "\
+Signing in at your organisation's identity provider
+
+  doorward login URL --enterprise-idp ISSUER --enterprise-client-id ID --enterprise-client-secret-file FILE \\
+    --client-id ID_AT_THE_SERVER --client-secret-file FILE
+
+You sign in at ISSUER, once for all servers that believe it; for each of them the identity provider then says whether you may
+come in (an ID-JAG), and nobody is asked. The next server takes the same line with its own URL and --client-id, and opens no page.
+Once a login is there, doorward connect URL and doorward login URL need none of the flags.
+
+Your administrator registers doorward at the identity provider as a native app with the redirect URI
+http://127.0.0.1/callback (or --enterprise-redirect-uri) and at each server as a client that may use the grant jwt-bearer.
+At a doorward gateway: doorward serve --enterprise-issuer ISSUER, doorward client add NAME --auth basic --grant jwt-bearer.
+
+Tokens are renewed by themselves while the sign-in lasts. doorward list shows it; doorward logout URL leaves it, and
+doorward logout --all ends it too. Where another program signs people in, name its ID token with --id-token-file or
+--id-token-env.";
 
 const EXIT_CODES: &str = "\
 Exit codes
@@ -73,6 +93,7 @@ pub(crate) fn run(about: &[String]) -> Result<(), Box<Failure>> {
     let words: Vec<_> = about.iter().map(String::as_str).collect();
     let text = match words[..] {
         ["sign-in"] => SIGN_IN.to_owned(),
+        ["enterprise"] => ENTERPRISE.to_owned(),
         ["exit-codes"] => EXIT_CODES.to_owned(),
         ["environment"] => environment(),
         ["security"] => SECURITY.to_owned(),
@@ -92,7 +113,7 @@ fn of_command(words: &[&str]) -> Result<String, Box<Failure>> {
                 "CLI-01",
                 Exit::Usage,
                 format!("there is no help about {:?}", words.join(" ")),
-                format!("{word:?} is neither a command nor one of sign-in, exit-codes, environment, security"),
+                format!("{word:?} is neither a command nor one of sign-in, enterprise, exit-codes, environment, security"),
                 "doorward help",
             )
         })?;
@@ -182,7 +203,7 @@ mod tests {
     #[test]
     fn help_is_there_for_commands_and_topics() {
         for about in
-            [&[][..], &["login"], &["key", "rotate"], &["sign-in"], &["exit-codes"], &["environment"], &["security"]]
+            [&[][..], &["login"], &["key", "rotate"], &["sign-in"], &["enterprise"], &["exit-codes"], &["environment"], &["security"]]
         {
             run(&about.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).unwrap();
         }
