@@ -113,7 +113,9 @@ fn of_command(words: &[&str]) -> Result<String, Box<Failure>> {
                 "CLI-01",
                 Exit::Usage,
                 format!("there is no help about {:?}", words.join(" ")),
-                format!("{word:?} is neither a command nor one of sign-in, enterprise, exit-codes, environment, security"),
+                format!(
+                    "{word:?} is neither a command nor one of sign-in, enterprise, exit-codes, environment, security"
+                ),
                 "doorward help",
             )
         })?;
@@ -202,9 +204,16 @@ mod tests {
 
     #[test]
     fn help_is_there_for_commands_and_topics() {
-        for about in
-            [&[][..], &["login"], &["key", "rotate"], &["sign-in"], &["enterprise"], &["exit-codes"], &["environment"], &["security"]]
-        {
+        for about in [
+            &[][..],
+            &["login"],
+            &["key", "rotate"],
+            &["sign-in"],
+            &["enterprise"],
+            &["exit-codes"],
+            &["environment"],
+            &["security"],
+        ] {
             run(&about.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).unwrap();
         }
         let failed = run(&["nonsense".to_owned()]).unwrap_err();
