@@ -51,11 +51,9 @@ impl From<&State> for Stage {
             State::DeviceCode(_) => Self::DeviceCode,
             State::DevicePause(_) => Self::DevicePause,
             State::DeviceAnswer(_) => Self::DeviceAnswer,
-            State::Provider(_)
-            | State::Identity(_)
-            | State::Renewed(_)
-            | State::Keys(_)
-            | State::Kept(_) => Self::IdentityProvider,
+            State::Provider(_) | State::Identity(_) | State::Renewed(_) | State::Keys(_) | State::Kept(_) => {
+                Self::IdentityProvider
+            }
             State::Exchange(_) => Self::Assertion,
             State::Token(_) => Self::Tokens,
             State::Finished => Self::Finished,

@@ -120,9 +120,7 @@ pub(super) async fn renew(place: &Place, tokens: StoredTokens, reach: Reach) -> 
     let (mut connect, mut step) = Connect::renew(tokens, stored, reaches, now(), &mut SystemEntropy)?;
     loop {
         let input = match step {
-            Step::Send(request) => {
-                Input::Answer(place.send(request).await)
-            }
+            Step::Send(request) => Input::Answer(place.send(request).await),
             Step::SaveIdentity(identity) => {
                 sitting.save(place, &identity).await?;
                 Input::IdentitySaved
