@@ -204,6 +204,8 @@ impl So {
                     Registration::Dynamic => How::Dynamic,
                 },
             },
+            // The requests before and after say as much.
+            Next::LoadIdentity(_) | Next::SaveIdentity(_) => return None,
             Next::HoldPort(_) => Self::HoldPort,
             Next::OpenBrowser(page) => Self::ShowPage {
                 issuer: mask.text(page.issuer.as_str()),
