@@ -59,6 +59,7 @@ pub(super) fn start(errand: Errand, why: &str, anew: bool, fresh: &mut Fresh<'_>
     let mut target = errand.found.flow.target.clone();
     // Nothing is bound to a key but what the MCP server's authorization server gives.
     target.dpop = Dpop::Never;
+    target.reach = errand.provider.reach;
     // What the user says of the server's own page is not for this one.
     target.authorize.clear();
     target.redirect_uri = None;
