@@ -40,7 +40,7 @@ impl Renewed {
 
 /// What became of a login.
 enum Outcome {
-    New(Renewed),
+    New(Box<Renewed>),
     /// It is over, and why.
     Over(Failed),
     /// Somebody logged out meanwhile.
@@ -78,7 +78,7 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
         Ok(Outcome::New(_) | Outcome::Gone) => None,
     });
     match outcome? {
-        Outcome::New(renewed) => Ok(Some(renewed)),
+        Outcome::New(renewed) => Ok(Some(*renewed)),
         Outcome::Over(_) | Outcome::Gone => Ok(None),
     }
 }
@@ -177,18 +177,18 @@ async fn keep(place: &Place, mut new: StoredTokens) -> Result<Outcome, Failed> {
         match place.store.save(&new, new.generation).await {
             Ok(generation) => {
                 new.generation = generation;
-                return Ok(Outcome::New(Renewed::saved(new)));
+                return Ok(Outcome::New(Box::new(Renewed::saved(new))));
             }
             // Somebody logged in or out meanwhile: theirs counts.
             Err(SaveFailed::Conflict) => {
                 let theirs = place.store.load(&new.key()).await.map_err(|fault| fail::store(&fault))?;
-                return Ok(theirs.map_or(Outcome::Gone, |theirs| Outcome::New(Renewed::saved(theirs))));
+                return Ok(theirs.map_or(Outcome::Gone, |theirs| Outcome::New(Box::new(Renewed::saved(theirs)))));
             }
             Err(SaveFailed::Fault(fault)) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => {
                     tracing::warn!("the renewed tokens could not be saved; they are used, and saved later: {fault}");
-                    return Ok(Outcome::New(Renewed { tokens: new, unsaved: true }));
+                    return Ok(Outcome::New(Box::new(Renewed { tokens: new, unsaved: true })));
                 }
             },
         }
@@ -202,7 +202,7 @@ async fn over(place: &Place, key: &doorward_client::Key, generation: u64, failed
         return Ok(Outcome::Over(failed));
     }
     let theirs = place.store.load(key).await.map_err(|fault| fail::store(&fault))?;
-    Ok(theirs.map_or(Outcome::Over(failed), |theirs| Outcome::New(Renewed::saved(theirs))))
+    Ok(theirs.map_or(Outcome::Over(failed), |theirs| Outcome::New(Box::new(Renewed::saved(theirs)))))
 }
 
 /// Whether a token ends so soon that it is renewed before it is sent.
