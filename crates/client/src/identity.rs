@@ -93,19 +93,8 @@ impl StoredIdentity {
     }
 
     /// The same with a newer ID token of the same person.
-    pub(crate) fn renewed(
-        self,
-        checked: CheckedIdToken,
-        refresh_token: Option<Secret<secret::RefreshToken>>,
-    ) -> StoredIdentity {
-        Self {
-            id_token: checked.token,
-            until: checked.until,
-            email: checked.email.or(self.email),
-            // A provider that does not rotate leaves the old one in force.
-            refresh_token: refresh_token.or(self.refresh_token),
-            ..self
-        }
+    pub(crate) fn renewed(self, checked: CheckedIdToken) -> StoredIdentity {
+        Self { id_token: checked.token, until: checked.until, email: checked.email.or(self.email), ..self }
     }
 
     /// The stored form, with the tokens in plain text: for sealed storage only.

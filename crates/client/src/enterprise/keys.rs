@@ -8,7 +8,7 @@ use doorward_types::{
 };
 use url::Url;
 
-use super::{Errand, Left, Subject, exchange};
+use super::{Errand, Left, Subject, exchange, sign_in};
 use crate::{
     Code, Failed, IdTokenRefusal, Step, StoredIdentity,
     connect::State,
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Unchecked {
     pub(super) id_token: Secret<secret::Assertion>,
+    /// What came with it at a sign-in.
     pub(super) refresh_token: Option<Secret<secret::RefreshToken>>,
     /// What the sign-in was asked for with.
     pub(super) nonce: Option<Secret<secret::Nonce>>,
@@ -87,7 +88,7 @@ impl AwaitKeys {
         let checked = id_token::check(id_token, &expected, &keys, fresh.now).map_err(|why| refused(&errand, why))?;
         let left = if before.is_some() { Left::SigningIn } else { Left::Nothing };
         let identity = match before {
-            Some(before) => before.renewed(checked, refresh_token),
+            Some(before) => before.renewed(checked),
             None => StoredIdentity {
                 provider: errand.provider.server.clone(),
                 client: errand.provider.client.clone(),
@@ -103,7 +104,7 @@ impl AwaitKeys {
             },
         };
         let subject = errand.rest_on(&identity);
-        Ok(keep(errand, identity, subject, left))
+        Ok(keep(errand, identity, Then::Show(subject, left)))
     }
 }
 
@@ -123,20 +124,34 @@ fn refused(errand: &Errand, refusal: IdTokenRefusal) -> Failed {
 }
 
 /// Has a sign-in kept before it is used: the next server needs it too.
-pub(super) fn keep(errand: Errand, identity: StoredIdentity, subject: Subject, left: Left) -> (State, Step) {
-    (State::Kept(AwaitKept { errand, subject, left }), Step::SaveIdentity(Box::new(identity)))
+pub(super) fn keep(errand: Errand, identity: StoredIdentity, then: Then) -> (State, Step) {
+    (State::Kept(AwaitKept { errand, then }), Step::SaveIdentity(Box::new(identity)))
+}
+
+/// What a sign-in is kept for.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// It is shown to the identity provider.
+    Show(Subject, Left),
+    /// What came with its new refresh token is still to be checked.
+    Check(Unchecked),
+    /// The identity provider has ended it, and why: somebody has to sign in.
+    SignIn(String),
 }
 
 /// Waits until a sign-in is kept.
 #[derive(Debug)]
 pub(crate) struct AwaitKept {
     errand: Errand,
-    subject: Subject,
-    left: Left,
+    then: Then,
 }
 
 impl AwaitKept {
     pub(crate) fn on(self, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
-        exchange::ask(self.errand, &self.subject, self.left, fresh)
+        match self.then {
+            Then::Show(subject, left) => exchange::ask(self.errand, &subject, left, fresh),
+            Then::Check(unchecked) => ask(self.errand, unchecked),
+            Then::SignIn(why) => sign_in::start(self.errand, &why, false, fresh),
+        }
     }
 }

@@ -2,16 +2,22 @@
 
 use doorward_types::{
     ScopeSet, Timestamp,
+    messages::ErrorResponse,
     outbound::{FetchFailed, Inbound, Reach},
 };
+use url::Url;
 
-use super::{Errand, Left, Provider, Subject, keys, nobody_here, sign_in, with};
+use super::{
+    Errand, Left, Provider, Subject,
+    keys::{self, Then},
+    nobody_here, sign_in, with,
+};
 use crate::{
     Code, Failed, Step, StoredIdentity, StoredTokens, Target,
     authorization::words,
     connect::State,
     discovery::Found,
-    exchange::refused,
+    exchange,
     failed::place,
     start::Flow,
     target::Dpop,
@@ -113,27 +119,55 @@ impl AwaitRenewed {
             Told::Again(request, outbound) => {
                 return Ok((State::Renewed(Self { errand, identity, request }), Step::Send(outbound)));
             }
-            Told::Refused(error) if matches!(error.error.as_str(), "invalid_client" | "unauthorized_client") => {
-                return Err(refused(Code::ClientUnknown, &endpoint, &error));
-            }
-            Told::Refused(error) => {
-                let why = format!("{} answered {}", place(&endpoint), words(&error));
-                if errand.provider.by.is_none() {
-                    return Err(nobody_here(&errand, &why));
-                }
-                return sign_in::start(errand, &why, false, fresh);
-            }
+            Told::Refused(error) => return refused(errand, *identity, &endpoint, &error, fresh),
         };
+        let rotated = tokens.refresh_token.is_some();
+        // A provider that does not rotate leaves the old one in force.
+        let refresh_token = tokens.refresh_token.or_else(|| identity.refresh_token.clone());
+        let identity = StoredIdentity { refresh_token, ..*identity };
         let Some(id_token) = tokens.id_token else {
             // A provider that says nothing new of the person takes the refresh token itself for its own word.
-            let token = tokens.refresh_token.clone().or_else(|| identity.refresh_token.clone());
-            let Some(token) = token else { return Err(nobody_here(&errand, "nothing renews the sign-in there")) };
-            let identity = StoredIdentity { refresh_token: Some(token.clone()), ..*identity };
+            let Some(token) = identity.refresh_token.clone() else {
+                return Err(nobody_here(&errand, "nothing renews the sign-in there"));
+            };
             errand.rest_on(&identity);
-            return Ok(keys::keep(errand, identity, Subject::RefreshToken(token), Left::SigningIn));
+            return Ok(keys::keep(errand, identity, Then::Show(Subject::RefreshToken(token), Left::SigningIn)));
         };
-        let (refresh_token, before) = (tokens.refresh_token, Some(identity));
-        keys::ask(errand, keys::Unchecked { id_token, refresh_token, nonce: None, before })
+        let before = Some(Box::new(identity.clone()));
+        let unchecked = keys::Unchecked { id_token, refresh_token: None, nonce: None, before };
+        if rotated {
+            // The old one is spent, whatever comes of the ID token.
+            return Ok(keys::keep(errand, identity, Then::Check(unchecked)));
+        }
+        keys::ask(errand, unchecked)
+    }
+}
+
+/// What a refusal means for the sign-in: only some say that it is over.
+///
+/// Source: RFC 6749 section 5.2, OpenID Connect Core section 3.1.2.6.
+fn refused(
+    errand: Errand,
+    identity: StoredIdentity,
+    endpoint: &Url,
+    error: &ErrorResponse,
+    fresh: &mut Fresh<'_>,
+) -> Result<(State, Step), Failed> {
+    let why = format!("{} answered {}", place(endpoint), words(error));
+    match error.error.as_str() {
+        "invalid_client" | "unauthorized_client" => Err(exchange::refused(Code::ClientUnknown, endpoint, error)),
+        // The token is good for nothing any more, and is not shown again.
+        "invalid_grant" => {
+            let ended = StoredIdentity { refresh_token: None, ..identity };
+            Ok(keys::keep(errand, ended, Then::SignIn(why)))
+        }
+        "interaction_required" | "login_required" => sign_in::start(errand, &why, false, fresh),
+        _ => Err(Failed::new(
+            Code::ProviderRefused,
+            "the identity provider did not renew the sign-in",
+            why,
+            "try again; else ask whoever runs the identity provider, or sign in anew after: doorward logout --all",
+        )),
     }
 }
 

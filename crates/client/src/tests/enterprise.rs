@@ -249,6 +249,72 @@ fn what_has_ended_is_renewed_and_what_cannot_be_renewed_is_asked_for_once() {
     assert_eq!(world.renew(first).unwrap_err().exit() as u8, 4);
 }
 
+/// Somebody who signed in long ago at a provider that gives another refresh token each time.
+fn grown_old() -> (World, Shared, crate::StoredTokens) {
+    let (mut world, idp) = world();
+    let tokens = world.run().unwrap().tokens;
+    world.now = NOW.plus(Duration::from_secs(700));
+    idp.borrow_mut().now = world.now.as_unix();
+    idp.borrow_mut().refresh_token = Some("idp-rt-2");
+    (world, idp, tokens)
+}
+
+fn kept(world: &World) -> Option<&str> {
+    world.identity.as_ref().unwrap().refresh_token.as_ref().map(|token| token.expose())
+}
+
+#[test]
+fn a_new_refresh_token_is_kept_whatever_comes_of_the_id_token_beside_it() {
+    // proves: EXT-EMA-017
+    let (mut world, idp, tokens) = grown_old();
+    world.route(&format!("GET {IDP}/keys"), |_| Err(FetchFailed::Timeout(Duration::from_secs(10))));
+    assert_eq!(world.renew(tokens.clone()).unwrap_err().exit() as u8, 4);
+    assert_eq!(kept(&world), Some("idp-rt-2"));
+    let keys = json!({ "keys": [idp.borrow().key.public_jwk()] });
+    world.document(&format!("{IDP}/keys"), keys);
+    world.renew(tokens).unwrap();
+    let refreshes = world.sent_to("https://idp.example/token").into_iter().map(|sent| sent.form());
+    let shown: Vec<_> = refreshes.filter_map(|form| form.get("refresh_token").map(str::to_owned)).collect();
+    assert_eq!(shown, ["idp-rt", "idp-rt-2"]);
+    // Nor does one that says that it is somebody else undo it.
+    let (mut world, idp, tokens) = grown_old();
+    idp.borrow_mut().spoilt = json!({ "sub": "bob" });
+    assert_eq!(world.renew(tokens).unwrap_err().code(), Code::BadIdToken);
+    assert_eq!((kept(&world), world.identity.as_ref().unwrap().subject.as_str()), (Some("idp-rt-2"), "ada"));
+}
+
+#[test]
+fn only_the_providers_word_that_it_is_over_ends_a_sign_in() {
+    // proves: EXT-EMA-017
+    for (error, code, refresh_token) in [
+        ("invalid_grant", Code::LoginNeeded, None),
+        ("login_required", Code::LoginNeeded, Some("idp-rt")),
+        ("interaction_required", Code::LoginNeeded, Some("idp-rt")),
+        ("temporarily_unavailable", Code::ProviderRefused, Some("idp-rt")),
+        ("invalid_request", Code::ProviderRefused, Some("idp-rt")),
+        ("invalid_client", Code::ClientUnknown, Some("idp-rt")),
+    ] {
+        let (mut world, idp, tokens) = grown_old();
+        idp.borrow_mut().refresh = Some((400, json!({ "error": error })));
+        assert_eq!(world.renew(tokens).unwrap_err().code(), code, "{error}");
+        assert_eq!(kept(&world), refresh_token, "{error}");
+        // A person is sent to the page for the same reasons.
+        let outcome = world.run();
+        assert_eq!((outcome.is_ok(), world.opened.len() == 2), (code == Code::LoginNeeded, code == Code::LoginNeeded));
+    }
+}
+
+#[test]
+fn a_refresh_token_that_the_provider_has_ended_is_shown_once() {
+    let (mut world, idp, tokens) = grown_old();
+    idp.borrow_mut().refresh = Some((400, json!({ "error": "invalid_grant" })));
+    for _ in 0..2 {
+        assert_eq!(world.renew(tokens.clone()).unwrap_err().code(), Code::LoginNeeded);
+    }
+    assert_eq!(idp.borrow().seen.iter().filter(|grant| *grant == "refresh_token").count(), 1);
+    assert!(!world.identity.as_ref().unwrap().can_be_renewed());
+}
+
 #[test]
 fn another_persons_sign_in_renews_nothing() {
     let (mut world, _) = world();
