@@ -184,8 +184,7 @@ impl Call {
         let reply = match (&self.message, reply) {
             (Message::Request(request), Reply::Result(result)) if request.method == "tools/list" => {
                 let modern = self.speech.era() == Era::Modern;
-                let result = if modern { link.tools.take(result) } else { result };
-                Reply::Result(link.settings.hidden_tools.without(&result).unwrap_or(result))
+                Reply::Result(if modern { link.tools.take(result) } else { result })
             }
             (_, reply) => reply,
         };

@@ -86,8 +86,17 @@ impl Routes {
         }
     }
 
-    /// What the server makes of a request.
+    /// What the server makes of a request, without what the host is not to have.
     pub(super) async fn outcome(&self, call: &Call, request: &Request) -> Result<Reply, NoReply> {
+        Ok(match self.came_to(call, request).await? {
+            Reply::Result(result) if request.method == "tools/list" => {
+                Reply::Result(self.link.settings.hidden_tools.without(&result).unwrap_or(result))
+            }
+            reply => reply,
+        })
+    }
+
+    async fn came_to(&self, call: &Call, request: &Request) -> Result<Reply, NoReply> {
         if request.method == "tools/call"
             && let Some(name) = request.params.text("name")
             && self.link.settings.hidden_tools.hides(&name)

@@ -198,7 +198,8 @@ impl Wire {
                 }
                 StatusCode::UNAUTHORIZED => return Err(NoAnswer::NotAuthorized(self.still_refused())),
                 _ => {
-                    self.let_in.store(true, Relaxed);
+                    // A fault may be that of a proxy, which the server has not heard of.
+                    self.let_in.fetch_or(!status.is_server_error(), Relaxed);
                     return Ok(answer);
                 }
             };

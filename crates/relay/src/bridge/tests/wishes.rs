@@ -108,3 +108,26 @@ async fn a_hidden_tool_is_neither_offered_nor_called() {
         host.end().await.0.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_hidden_tool_is_not_offered_by_a_server_of_the_older_era_to_a_host_of_the_newer() {
+    let server = Server::start(|got, mut caller| async move {
+        if got.method == "GET" {
+            caller.status("405 Method Not Allowed", &[], "").await;
+        } else if !super::modern_host::legacy_server(&got, &mut caller).await {
+            let tool = |name: &str| json!({"name": name, "inputSchema": {"type": "object"}});
+            caller.json(&got.result(&json!({"tools": [tool("read"), tool("deleteAll")]}))).await;
+        }
+    })
+    .await;
+    let settings = BridgeSettings { hidden_tools: HiddenTools::new(["delete*"]), ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::only_one(&server.url()), settings);
+    for id in 1..3 {
+        let listed = host.ask(&modern(id, "tools/list", "x")).await;
+        let tools = listed["result"]["tools"].as_array().unwrap_or_else(|| panic!("{listed}"));
+        assert_eq!(tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect::<Vec<_>>(), ["read"]);
+    }
+    let answer = host.ask(&modern(3, "tools/call", "deleteAll")).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    host.end().await.0.unwrap();
+}

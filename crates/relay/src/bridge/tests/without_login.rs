@@ -121,6 +121,67 @@ async fn a_login_elsewhere_is_noticed_without_a_call() {
 }
 
 #[tokio::test]
+async fn no_call_overtakes_the_confirmation_of_a_session_that_is_caught_up_with() {
+    let (confirms, mut confirmed) = tokio::sync::mpsc::unbounded_channel();
+    let go = Arc::new(tokio::sync::Notify::new());
+    let goes = Arc::clone(&go);
+    let server = Server::start(move |got, mut caller| {
+        let (confirms, goes) = (confirms.clone(), Arc::clone(&goes));
+        async move {
+            if got.rpc() == "notifications/initialized" {
+                confirms.send(()).unwrap();
+                goes.notified().await;
+                return caller.accepted().await;
+            }
+            guarded(got, caller).await;
+        }
+    })
+    .await;
+    let tokens = Tokens::never(&server.url());
+    let mut host = Host::start(&server, &tokens);
+    host.ask(&initialize()).await;
+    host.initialized().await;
+    tokens.log_in();
+    host.send(&legacy("a", "tools/call")).await;
+    tokio::time::timeout(PATIENCE, confirmed.recv()).await.expect("the session is confirmed");
+    host.send(&legacy("b", "tools/call")).await;
+    // Time enough for a call that waits for nothing.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!server.methods().contains(&"tools/call".to_owned()), "{:?}", server.methods());
+    go.notify_one();
+    let mut answered = 0;
+    while answered < 2 {
+        let said = host.receive().await;
+        if said.get("method").is_none() {
+            assert!(said["result"]["echo"].is_object(), "{said}");
+            answered += 1;
+        }
+    }
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_on_the_way_is_no_sign_that_the_server_lets_anybody_in() {
+    // proves: FCL-02
+    let faults = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let server = Server::start(move |got, mut caller| {
+        let faulty = faults.swap(false, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            if faulty {
+                return caller.status("502 Bad Gateway", &[], "").await;
+            }
+            guarded_modern(got, caller).await;
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::never(&server.url()));
+    assert!(host.ask(&modern(0, "server/discover", "")).await["error"].is_object());
+    let tools = host.ask(&modern(1, "tools/list", "")).await;
+    assert_eq!(tools["result"]["tools"][0]["name"], "doorward_login", "{tools}");
+    host.end().await.0.unwrap_err();
+}
+
+#[tokio::test]
 async fn a_host_of_the_newer_era_is_told_as_well_and_goes_on_after_a_login_elsewhere() {
     // proves: FCL-02
     let server = Server::start(guarded_modern).await;

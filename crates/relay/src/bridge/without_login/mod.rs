@@ -173,9 +173,10 @@ impl Routes {
             Call::new(Speech::Initialized, Message::Notification { method, params: Members::default() })
         };
         let initialized = begun.initialized.clone().unwrap_or_else(confirmed);
+        self.tell_server(initialized).await;
+        // Not before: a call that finds nobody waiting goes out at once, and must not overtake the confirmation.
         *waiting = None;
         without.waits.store(false, Relaxed);
-        self.tell_server(initialized).await;
         tracing::info!("there is a login now: the host's session goes on at the server");
         for what in ["tools", "prompts", "resources"] {
             let method = format!("notifications/{what}/list_changed");
