@@ -93,6 +93,12 @@ impl Connect {
         next.map(Self::with)
     }
 
+    /// Whether the step just given shows the identity provider the refresh token of the sign-in that is kept: that must
+    /// not be done by two at once.
+    pub fn renews_identity(&self) -> bool {
+        matches!(self.0, State::Renewed(_))
+    }
+
     /// What is waited for.
     pub fn stage(&self) -> Stage {
         Stage::from(&self.0)

@@ -125,16 +125,27 @@ fn identify(errand: Errand, who: &Who, fresh: &mut Fresh<'_>) -> Result<(State, 
 }
 
 /// Goes on with what is kept.
-fn with(mut errand: Errand, stored: Option<StoredIdentity>, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+fn with(errand: Errand, stored: Option<StoredIdentity>, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
     // A store that answers with somebody else's sign-in changes nothing.
-    match stored.filter(|identity| identity.key() == errand.key()) {
-        Some(identity) if identity.is_good(fresh.now) => {
-            let subject = errand.rest_on(&identity);
-            exchange::ask(errand, &subject, Left::Renewing(Box::new(identity)), fresh)
-        }
-        Some(identity) => renew::or_sign_in(errand, identity, "the sign-in there has expired", false, fresh),
-        None => sign_in::start(errand, "nobody has signed in there yet", false, fresh),
+    let Some(identity) = stored.filter(|identity| identity.key() == errand.key()) else {
+        return sign_in::start(errand, "nobody has signed in there yet", false, fresh);
+    };
+    let now = identity.clone().at(&errand.provider.server, &errand.provider.client);
+    if now.is_stored_like(&identity) {
+        return with_present(errand, identity, fresh);
     }
+    // A renewal knows the provider and this program's secret there by what is kept alone.
+    let then = keys::Then::Use(Box::new(now.clone()));
+    Ok(keys::keep(errand, now, then))
+}
+
+/// The same once it is kept as it is at present.
+fn with_present(mut errand: Errand, identity: StoredIdentity, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+    if !identity.is_good(fresh.now) {
+        return renew::or_sign_in(errand, identity, "the sign-in there has expired", false, fresh);
+    }
+    let subject = errand.rest_on(&identity);
+    exchange::ask(errand, &subject, Left::Renewing(Box::new(identity)), fresh)
 }
 
 /// Nobody can sign in now.

@@ -92,6 +92,18 @@ impl StoredIdentity {
         PreRegistered::again(&self.client)
     }
 
+    /// The same, with what the identity provider and the user say now of the provider and of this program there.
+    pub(crate) fn at(self, provider: &ValidatedMetadata, client: &RegisteredClient) -> Self {
+        Self { provider: provider.clone(), client: client.clone(), ..self }
+    }
+
+    /// Whether the stored forms say the same of the identity provider and of this program there.
+    pub(crate) fn is_stored_like(&self, other: &Self) -> bool {
+        let (own, other) = (self.to_stored(), other.to_stored());
+        let client = |record: &IdentityRecord| serde_json::to_value(&record.client).ok();
+        own.provider == other.provider && client(&own) == client(&other)
+    }
+
     /// The same with a newer ID token of the same person.
     pub(crate) fn renewed(self, checked: CheckedIdToken) -> StoredIdentity {
         Self { id_token: checked.token, until: checked.until, email: checked.email.or(self.email), ..self }

@@ -310,7 +310,7 @@ impl Target {
 }
 
 /// Anywhere when the URL says by itself that the server is in a private network: loopback, or a private address literal.
-fn reach_of(url: &url::Url) -> Reach {
+pub fn reach_of(url: &url::Url) -> Reach {
     let is_private = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_private() || ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),

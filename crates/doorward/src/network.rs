@@ -1,6 +1,6 @@
 //! What sends the requests of a person's commands, and how far they may reach.
 
-use doorward_client::Target;
+use doorward_client::{Target, target::reach_of};
 use doorward_fetch::{Fetcher, Options, Reach};
 use url::{Host, Url};
 
@@ -45,12 +45,34 @@ pub(crate) async fn locate(target: &mut Target) {
 
 /// How far what belongs to a server that a person named may reach; at least as far as given.
 pub(crate) async fn reach(url: &Url, at_least: Reach) -> Reach {
+    if at_least == Reach::Anywhere || reach_of(url) == Reach::Anywhere {
+        return Reach::Anywhere;
+    }
     if let Some(Host::Domain(name)) = url.host()
-        && at_least == Reach::Public
         && doorward_fetch::is_private_name(name).await
     {
         tracing::info!(name, "the server is in a private network; so may be what belongs to it");
         return Reach::Anywhere;
     }
-    at_least
+    Reach::Public
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_named_by_a_private_address_may_be_reached_there() {
+        for (url, expected) in [
+            ("https://10.0.0.7/", Reach::Anywhere),
+            ("https://192.168.1.2:8443/realm", Reach::Anywhere),
+            ("https://127.0.0.1/", Reach::Anywhere),
+            ("https://[fd00::7]/", Reach::Anywhere),
+            ("https://8.8.8.8/", Reach::Public),
+            ("https://169.254.169.254/", Reach::Public),
+        ] {
+            assert_eq!(reach(&Url::parse(url).unwrap(), Reach::Public).await, expected, "{url}");
+        }
+        assert_eq!(reach(&Url::parse("https://8.8.8.8/").unwrap(), Reach::Anywhere).await, Reach::Anywhere);
+    }
 }

@@ -90,7 +90,11 @@ impl AwaitExchange {
                 return match (left, is_about_subject(&error.error)) {
                     (Left::Renewing(identity), true) => renew::or_sign_in(errand, *identity, &why, true, fresh),
                     (Left::SigningIn, true) => sign_in::start(errand, &why, true, fresh),
-                    _ => Err(Failed::new(Code::ProviderRefused, what, why, hint(&error.error, &errand))),
+                    _ => {
+                        let of_client = error.error == "invalid_client";
+                        let code = if of_client { Code::ClientUnknown } else { Code::ProviderRefused };
+                        Err(Failed::new(code, what, why, hint(&error.error, &errand)))
+                    }
                 };
             }
         };

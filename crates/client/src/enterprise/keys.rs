@@ -8,7 +8,7 @@ use doorward_types::{
 };
 use url::Url;
 
-use super::{Errand, Left, Subject, exchange, sign_in};
+use super::{Errand, Left, Subject, exchange, sign_in, with_present};
 use crate::{
     Code, Failed, IdTokenRefusal, Step, StoredIdentity,
     connect::State,
@@ -135,6 +135,8 @@ pub(super) enum Then {
     Show(Subject, Left),
     /// What came with its new refresh token is still to be checked.
     Check(Unchecked),
+    /// What has changed of it is neither the person nor what they said, and it is used.
+    Use(Box<StoredIdentity>),
     /// The identity provider has ended it, and why: somebody has to sign in.
     SignIn(String),
 }
@@ -151,6 +153,7 @@ impl AwaitKept {
         match self.then {
             Then::Show(subject, left) => exchange::ask(self.errand, &subject, left, fresh),
             Then::Check(unchecked) => ask(self.errand, unchecked),
+            Then::Use(identity) => with_present(self.errand, *identity, fresh),
             Then::SignIn(why) => sign_in::start(self.errand, &why, false, fresh),
         }
     }

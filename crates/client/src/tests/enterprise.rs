@@ -316,6 +316,34 @@ fn a_refresh_token_that_the_provider_has_ended_is_shown_once() {
 }
 
 #[test]
+fn a_new_secret_and_new_metadata_reach_the_sign_in_that_is_kept() {
+    let (mut world, idp) = world();
+    let tokens = world.run().unwrap().tokens;
+    let keeps = |world: &World| world.order.iter().filter(|step| **step == "keep").count();
+    world.run().unwrap();
+    assert_eq!(keeps(&world), 1, "what is kept already is not kept again");
+    let Grant::Enterprise(enterprise) = &mut world.target.grant else { panic!() };
+    enterprise.client.secret = Secret::parse("new-s3cret").ok();
+    world.document(CONFIGURATION, with(metadata(), json!({ "token_endpoint": format!("{IDP}/new") })));
+    let at_token = Rc::clone(&idp);
+    world.route("POST https://idp.example/new", move |sent| {
+        let (status, body) = at_token.borrow_mut().answer(&sent.form());
+        Ok(answer(status, &body))
+    });
+    world.run().unwrap();
+    assert_eq!((world.opened.len(), keeps(&world)), (1, 2));
+    let before = world.sent.len();
+    world.renew(tokens).unwrap();
+    let sent = world.sent[before..].iter().find(|sent| sent.url.starts_with(IDP)).unwrap();
+    let basic = format!("Basic {}", base64ct::Base64::encode_string(b"at-idp:new-s3cret"));
+    let shown = sent.headers[http::header::AUTHORIZATION].to_str().unwrap();
+    assert_eq!((sent.url.as_str(), shown), ("https://idp.example/new", basic.as_str()));
+    // One that the provider does not know is no refusal of the person.
+    idp.borrow_mut().exchanges = vec![(401, json!({ "error": "invalid_client" }))];
+    assert_eq!(world.run().unwrap_err().code(), Code::ClientUnknown);
+}
+
+#[test]
 fn another_persons_sign_in_renews_nothing() {
     let (mut world, _) = world();
     let tokens = world.run().unwrap().tokens;

@@ -149,6 +149,9 @@ impl Visit<'_> {
             {
                 return Ok(None);
             }
+            if connect.renews_identity() {
+                self.sitting.alone(self.place).await?;
+            }
             let input = match step {
                 Step::Done(connected) => return Ok(Some(*connected)),
                 step => self.take(step).await?,

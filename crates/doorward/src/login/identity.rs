@@ -5,13 +5,13 @@ mod shown;
 use std::time::Duration;
 
 use doorward_client::{
-    Connect, CredentialStore as _, Failed, IdentityKey, Input, SaveFailed, Step, StoredIdentity, StoredTokens, Target,
-    target::Grant,
+    Code, Connect, CredentialStore as _, Failed, IdentityKey, Input, SaveFailed, Step, StoredIdentity, StoredTokens,
+    Target, target::Grant,
 };
 use doorward_fetch::Reach;
 use doorward_store::{Attempt, Held};
 
-use super::{fail, place::Place};
+use super::{fail, place::Place, refresh::SAVE_AGAIN};
 pub(super) use shown::{describe, describe_end, end_all, words, words_of_end};
 
 use crate::{clock::now, entropy::SystemEntropy, network, output};
@@ -26,6 +26,8 @@ const RENEWAL: Duration = Duration::from_secs(60);
 pub(super) struct Sitting {
     lock: Option<Held>,
     generation: u64,
+    /// What was loaded while another process had the lock: good enough to be used, and not to be renewed.
+    unlocked: Option<IdentityKey>,
     /// Whether another process was signing in when this one wanted to.
     pub(super) waited: bool,
 }
@@ -43,6 +45,11 @@ impl Sitting {
             let (lock, lease) = (place.store.identity_lock(key), patience + MARGIN);
             let attempt = match lock.try_acquire(lease).await.map_err(store_failed)? {
                 Attempt::Busy(holder) => {
+                    let stored = self.read(place, key).await?;
+                    if stored.as_ref().is_some_and(|identity| identity.is_good(now())) {
+                        self.unlocked = Some(key.clone());
+                        return Ok(stored);
+                    }
                     let issuer = &key.issuer;
                     output::tell(&format!("Another doorward (process {}) is at {issuer}; waiting for it.", holder.pid));
                     self.waited = true;
@@ -55,20 +62,60 @@ impl Sitting {
                 self.lock = Some(held);
             }
         }
-        let stored = place.store.load_identity(key).await.map_err(store_failed)?;
+        self.read(place, key).await
+    }
+
+    async fn read(&mut self, place: &Place, key: &IdentityKey) -> Result<Option<StoredIdentity>, Failed> {
+        let stored = place.store.load_identity(key).await.map_err(|fault| fail::store(&fault))?;
         self.generation = stored.as_ref().map_or(0, |identity| identity.generation);
         Ok(stored)
     }
 
-    /// Keeps it in the place of what was loaded. What another process has put there meanwhile is as good.
-    pub(super) async fn save(&mut self, place: &Place, identity: &StoredIdentity) -> Result<(), Failed> {
-        match place.store.save_identity(identity, self.generation).await {
-            Ok(generation) => self.generation = generation,
-            Err(SaveFailed::Conflict) => tracing::info!("another process has signed in meanwhile"),
-            Err(SaveFailed::Fault(fault)) => return Err(fail::store(&fault)),
+    /// Before a renewal of what was loaded: two processes that show one refresh token may end the sign-in for both.
+    ///
+    /// # Errors
+    /// When it is another process that renews it.
+    pub(super) async fn alone(&mut self, place: &Place) -> Result<(), Failed> {
+        let Some(key) = self.unlocked.take() else { return Ok(()) };
+        let attempt = place.store.identity_lock(&key).try_acquire(RENEWAL + MARGIN).await;
+        let before = self.generation;
+        match attempt.map_err(|fault| fail::store(&fault))? {
+            Attempt::Held(held) if self.read(place, &key).await?.is_some() && self.generation == before => {
+                self.lock = Some(held);
+                Ok(())
+            }
+            _ => Err(busy(&key)),
         }
-        Ok(())
     }
+
+    /// Keeps it in the place of what was loaded. What another process has put there meanwhile is as good. It is tried
+    /// again when the store fails: what renews the sign-in from now on may be nowhere else.
+    pub(super) async fn save(&mut self, place: &Place, identity: &StoredIdentity) -> Result<(), Failed> {
+        let mut pauses = SAVE_AGAIN.into_iter();
+        loop {
+            match place.store.save_identity(identity, self.generation).await {
+                Ok(generation) => self.generation = generation,
+                Err(SaveFailed::Conflict) => tracing::info!("another process has signed in meanwhile"),
+                Err(SaveFailed::Fault(fault)) => match pauses.next() {
+                    Some(pause) => {
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    None => return Err(fail::store(&fault)),
+                },
+            }
+            return Ok(());
+        }
+    }
+}
+
+fn busy(key: &IdentityKey) -> Failed {
+    Failed::new(
+        Code::Store,
+        "the sign-in was not renewed",
+        format!("another process is at {} for its sake", key.issuer),
+        "try again",
+    )
 }
 
 /// Asks as before where the person does not say how: a login that rested on an identity provider's word does so again.
@@ -109,7 +156,13 @@ pub(super) async fn asks(place: &Place, target: &Target) -> Result<bool, Failed>
 pub(super) async fn renew(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<StoredTokens, Failed> {
     let mut sitting = Sitting::default();
     let stored = match &tokens.identity {
-        Some(rests_on) => sitting.load(place, &rests_on.key, RENEWAL).await?,
+        Some(rests_on) => {
+            let stored = sitting.load(place, &rests_on.key, RENEWAL).await?;
+            if sitting.lock.is_none() && sitting.unlocked.is_none() {
+                return Err(busy(&rests_on.key));
+            }
+            stored
+        }
         None => None,
     };
     let provider_reach = match &stored {
@@ -119,6 +172,9 @@ pub(super) async fn renew(place: &Place, tokens: StoredTokens, reach: Reach) -> 
     let reaches = (reach, provider_reach);
     let (mut connect, mut step) = Connect::renew(tokens, stored, reaches, now(), &mut SystemEntropy)?;
     loop {
+        if connect.renews_identity() {
+            sitting.alone(place).await?;
+        }
         let input = match step {
             Step::Send(request) => Input::Answer(place.send(request).await),
             Step::SaveIdentity(identity) => {

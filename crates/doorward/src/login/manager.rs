@@ -314,6 +314,12 @@ impl Shared {
         self.manner.way == Way::Nobody && target.grant.needs_a_person()
     }
 
+    /// Notes a login that nobody here can make.
+    fn want(&self, target: Target, headers: &HeaderMap) {
+        let wanted = Wanted { target, challenge: headers.clone() };
+        *self.wanted.lock().expect("nobody panics with it in hand") = Some(wanted);
+    }
+
     /// Logs in, or uses what another process has made of its login meanwhile. `refused` is what did not suffice.
     async fn log_in(
         &self,
@@ -326,8 +332,7 @@ impl Shared {
         let person_needed = |but: &str| fail::person_needed(resource, &format!("{}; {but}", asks.why), &asks.command);
         identity::as_before(&self.place, &mut target).await?;
         if self.manner.way == Way::Nobody && identity::asks(&self.place, &target).await? {
-            let wanted = Wanted { target, challenge: headers.clone() };
-            *self.wanted.lock().expect("nobody panics with it in hand") = Some(wanted);
+            self.want(target, headers);
             return Err(person_needed("nobody can look at a browser here"));
         }
         let mut turn = turn::take(&self.place, resource, &self.manner).await?;
@@ -362,8 +367,15 @@ impl Shared {
         }
         let place = self.place.tracing(Kind::Login, resource, target.account.as_deref());
         place.trace.challenged(headers);
-        let outcome = flow::log_in(&place, target, Some(headers), &self.manner).await;
+        let outcome = flow::log_in(&place, target.clone(), Some(headers), &self.manner).await;
         place.trace.end(outcome.as_ref().err());
+        // What was kept turned out to be good for nothing.
+        if self.manner.way == Way::Nobody
+            && outcome.as_ref().is_err_and(|failed| failed.code() == Code::LoginNeeded)
+            && target.grant.may_ask()
+        {
+            self.want(target, headers);
+        }
         Ok(self.in_hand.take(outcome?, None))
     }
 }

@@ -181,13 +181,19 @@ async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>,
         return Ok(None);
     }
     let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());
-    let Some(credential) = manager.bearer(Why::ToSend).await? else { return Ok(None) };
+    let credential = match manager.bearer(Why::ToSend).await {
+        Ok(Some(credential)) => credential,
+        Ok(None) => return Ok(None),
+        Err(failed) if failed.code() == Code::ClientUnknown => return Ok(None),
+        Err(failed) => return Err(failed),
+    };
     let answer = probe::send(place, target, Some(&credential.bearer)).await?;
     if answer.asks_for_login() {
         let rejected = Why::Rejected { serial: Some(credential.serial), headers: &answer.headers };
         match manager.bearer(rejected).await {
             Ok(_) => {}
-            Err(failed) if failed.code() == Code::LoginNeeded => return Ok(None),
+            // Where the client has another secret now, the login that is to come may bring it.
+            Err(failed) if matches!(failed.code(), Code::LoginNeeded | Code::ClientUnknown) => return Ok(None),
             Err(failed) => return Err(failed),
         }
     }

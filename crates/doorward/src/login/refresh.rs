@@ -23,7 +23,8 @@ const QUICKLY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// How long to wait before saving is tried again.
-const SAVE_AGAIN: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
+pub(super) const SAVE_AGAIN: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// Tokens that a refresh came to.
 pub(super) struct Renewed {
