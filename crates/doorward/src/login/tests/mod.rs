@@ -1,6 +1,7 @@
 //! Logins and refreshes against a small authorization server that does what a test tells it, with a real credential
 //! store and with curl as the browser.
 
+mod enterprise;
 mod late;
 mod logging_in;
 mod renewing;

@@ -13,14 +13,19 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use doorward_client::{CredentialStore as _, StoredTokens, Target};
+use doorward_client::{
+    CredentialStore as _, Got, RegisteredClient, Registration, RestsOn, StoredIdentity, StoredTokens, Target,
+};
 use doorward_types::{CodeVerifier, ResourceId, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use super::super::{browser::Way, flow::Manner, manager::TokenManager, place::Place};
-use crate::cli::{self, ClientDir};
+use crate::{
+    cli::{self, ClientDir},
+    clock::now,
+};
 
 /// What the token endpoint does with a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,10 @@ pub(super) struct Seen {
     pub(super) mcp_challenge: &'static str,
     /// Clients that are not known any more.
     pub(super) forgotten: Vec<String>,
+    /// How the exchange of a sign-in for an assertion is refused.
+    pub(super) exchanges: &'static str,
+    /// Whether codes for another device are given.
+    pub(super) device: bool,
     /// Whether the person says no.
     pub(super) denies: bool,
     challenge: String,
@@ -79,6 +88,8 @@ impl World {
             mcp: StatusCode::OK,
             mcp_challenge: "",
             forgotten: Vec::new(),
+            exchanges: "invalid_target",
+            device: false,
             denies: false,
             challenge: String::new(),
             issued: 0,
@@ -95,6 +106,7 @@ impl World {
             .route("/authorize", get(authorize))
             .route("/token", post(token))
             .route("/revoke", post(revoke))
+            .route("/device", post(device))
             .route("/mcp", post(mcp))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(socket, app).await });
@@ -191,6 +203,26 @@ impl World {
         self.place().await.newest(&Target::new(&self.url(), "tests").unwrap()).await.unwrap()
     }
 
+    /// Lets the stored tokens rest on a sign-in at this same server, whose ID token is good.
+    pub(super) async fn sign_in(&self) -> StoredIdentity {
+        let (store, base) = (self.place().await.store, &self.server.base);
+        let mut tokens = self.stored().await.expect("stored tokens");
+        let mut client = serde_json::to_value(tokens.client.to_stored()).unwrap();
+        client["registration"] = serde_json::to_value(Registration::PreRegistered).unwrap();
+        tokens.client = RegisteredClient::from_stored(serde_json::from_value(client.clone()).unwrap()).unwrap();
+        let record = json!({
+            "provider": {"issuer": base, "token_endpoint": format!("{base}/token"), "jwks_uri": format!("{base}/keys")},
+            "client": client, "subject": "ada", "id_token": "e30.e30.c2ln", "refresh_token": "idp-1",
+            "until": now().plus(Duration::from_secs(600)), "signed_in_at": now(), "generation": 0,
+        });
+        let identity = StoredIdentity::from_stored(serde_json::from_value(record).unwrap()).unwrap();
+        tokens.identity = Some(RestsOn { key: identity.key(), subject: "ada".into() });
+        (tokens.refresh_token, tokens.got) = (None, Got::Assertion);
+        store.save(&tokens, tokens.generation).await.unwrap();
+        store.save_identity(&identity, 0).await.unwrap();
+        store.load_identity(&identity.key()).await.unwrap().unwrap()
+    }
+
     /// Lets the stored access token be as if it had been issued `ago` seconds ago.
     pub(super) async fn age(&self, ago: i64) {
         let store = self.place().await.store;
@@ -218,7 +250,7 @@ async fn resource_metadata(State(server): State<Server>) -> Response {
 
 async fn server_metadata(State(server): State<Server>) -> Response {
     let at = |path: &str| format!("{}/{path}", server.base);
-    let document = json!({
+    let mut document = json!({
         "issuer": server.base,
         "authorization_endpoint": at("authorize"),
         "token_endpoint": at("token"),
@@ -229,6 +261,9 @@ async fn server_metadata(State(server): State<Server>) -> Response {
         "token_endpoint_auth_methods_supported": ["none"],
         "authorization_response_iss_parameter_supported": true,
     });
+    if server.seen().device {
+        document["device_authorization_endpoint"] = json!(at("device"));
+    }
     answer(StatusCode::OK, &document)
 }
 
@@ -259,8 +294,15 @@ async fn authorize(State(server): State<Server>, uri: Uri) -> Response {
 
 async fn token(State(server): State<Server>, body: Bytes) -> Response {
     let form = fields(&body);
-    assert_eq!(form["resource"], format!("{}/mcp", server.base));
+    // That of a sign-in is for no server.
+    let of_sign_in = form.get("refresh_token").is_some_and(|token| token.starts_with("idp"));
+    assert!(of_sign_in || form["resource"] == format!("{}/mcp", server.base));
     let refused = |error: &str| answer(StatusCode::BAD_REQUEST, &json!({"error": error}));
+    if form["grant_type"].ends_with(":token-exchange") {
+        server.note("exchange");
+        let error = server.seen().exchanges;
+        return refused(error);
+    }
     if form["grant_type"] == "refresh_token" {
         server.note(format!("refresh {}", form["refresh_token"]));
         server.gate.acquire().await.unwrap().forget();
@@ -291,6 +333,13 @@ async fn token(State(server): State<Server>, body: Bytes) -> Response {
         "token_type": "Bearer", "expires_in": life, "scope": scope,
     });
     answer(StatusCode::OK, &tokens)
+}
+
+async fn device(State(server): State<Server>) -> Response {
+    server.note("device");
+    let page = format!("{}/type", server.base);
+    let code = json!({"device_code": "d", "user_code": "WDJB-MJHT", "verification_uri": page, "expires_in": 900});
+    answer(StatusCode::OK, &code)
 }
 
 /// Revokes refresh tokens and no others.
