@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_client::Target;
+use doorward_client::{Code, Failed, Target, step::ShowDeviceCode};
 use doorward_relay::bridge::LoginPage;
 use doorward_store::Attempt;
 use http::HeaderMap;
@@ -29,20 +29,33 @@ pub(super) async fn begin(
     let (told, mut codes) = mpsc::channel(1);
     let manner = Manner { device: true, patience, told: Some(told), ..Manner::nobody() };
     let ended = CancellationToken::new();
-    let (place, ends) = (place.clone(), ended.clone().drop_guard());
+    let (place, ends) = (place.tracing_login(&target), ended.clone().drop_guard());
+    let trace = place.trace.clone();
+    trace.challenged(&challenge);
     let login = tokio::spawn(async move {
         let _ends = ends;
-        match flow::log_in(&place, target, Some(&challenge), &manner).await {
+        let outcome = flow::log_in(&place, target, Some(&challenge), &manner).await;
+        place.trace.end(outcome.as_ref().err());
+        match outcome {
             Ok(tokens) => tracing::info!(resource = %tokens.resource, "the login on another device is complete"),
             Err(failed) => tracing::info!(code = failed.code().as_str(), "{}: {}", failed.what(), failed.why()),
         }
     });
-    let code = tokio::time::timeout(A_CODE, codes.recv()).await.ok().flatten();
-    let Some(code) = code.filter(|code| browser::may_open(&code.verification_uri)) else {
-        login.abort();
-        return None;
+    let why = match tokio::time::timeout(A_CODE, codes.recv()).await {
+        Ok(Some(code)) if browser::may_open(&code.verification_uri) => return Some(page(code, ended)),
+        // The login has ended, and said why.
+        Ok(None) => return None,
+        Ok(Some(_)) => "the page for the code has no address that may be opened",
+        Err(_) => "the servers gave no code in time",
     };
+    login.abort();
+    trace.end(Some(&Failed::new(Code::LoginTimedOut, "nobody can sign in on another device", why, "doorward login")));
+    None
+}
+
+/// Where a person goes, and what they are told.
+fn page(code: ShowDeviceCode, ended: CancellationToken) -> LoginPage {
     // The code is typed by hand: whoever opens an address that holds it may not know whose login it is.
     let message = format!("Open the page, sign in, and type the code {} there", output::harmless(&code.user_code));
-    Some(LoginPage { url: code.verification_uri, message, ended })
+    LoginPage { url: code.verification_uri, message, ended }
 }

@@ -24,7 +24,7 @@ use super::{
     refresh::{self, Renewed, is_ending},
     turn, wishes,
 };
-use crate::{cli, clock::now, trace::Kind};
+use crate::{cli, clock::now};
 
 /// A token that is refused this soon after a refresh is not helped by another one.
 const FRESH: Duration = Duration::from_secs(10);
@@ -365,7 +365,7 @@ impl Shared {
             target.grant = wishes::grant(grants)?;
             identity::as_before(&self.place, &mut target).await?;
         }
-        let place = self.place.tracing(Kind::Login, resource, target.account.as_deref());
+        let place = self.place.tracing_login(&target);
         place.trace.challenged(headers);
         let outcome = flow::log_in(&place, target.clone(), Some(headers), &self.manner).await;
         place.trace.end(outcome.as_ref().err());

@@ -61,7 +61,6 @@ use crate::{
     failure::{Exit, Failure},
     mcp_remote::{self, Asked, Store},
     output,
-    trace::Kind,
 };
 use browser::Way;
 use ladder::Paste;
@@ -102,7 +101,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         let why = "no browser can be opened here and nobody reads the address: this is no terminal, BROWSER is not set";
         return Err(fail::log_in_as(&target, why).into());
     }
-    let place = place.tracing(Kind::Login, &target.resource, target.account.as_deref());
+    let place = place.tracing_login(&target);
     let outcome = get(&place, target, &manner, flags.force).await;
     place.trace.end(outcome.as_ref().err());
     let (tokens, already) = outcome?;

@@ -64,6 +64,13 @@ impl Place {
         Self { trace: Trace::begin(&self.folder, kind, resource, account), ..self.clone() }
     }
 
+    /// The same, where a login begins.
+    pub(super) fn tracing_login(&self, target: &Target) -> Self {
+        let place = self.tracing(Kind::Login, &target.resource, target.account.as_deref());
+        place.trace.wanted_besides(target.authorize.iter().map(|own| (own.name(), own.value())));
+        place
+    }
+
     /// Sends a request, and tells of it.
     pub(super) async fn send(&self, request: Outbound) -> Result<Inbound, FetchFailed> {
         let sent = self.trace.sending(&request);

@@ -1,6 +1,7 @@
 //! What of a request and its answer may be shown. A name that is not known to be harmless hides its value, and a value that
 //! was hidden once is hidden wherever else it comes up.
 
+use base64ct::{Base64, Encoding as _};
 use doorward_types::challenge;
 use http::{HeaderMap, HeaderName, header};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde_json::Value;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+use super::secrets::Secrets;
 use crate::output;
 
 /// What stands in the place of a secret.
@@ -17,10 +19,6 @@ const MOST_VALUE: usize = 400;
 const MOST_NAME: usize = 60;
 /// The most values of one request or answer.
 const MOST_PAIRS: usize = 40;
-/// What is shorter stands in every other text by chance.
-const LEAST_SECRET: usize = 8;
-/// The most secrets that are looked for.
-const MOST_SECRETS: usize = 200;
 /// The longest body that is looked into.
 const MOST_BODY: usize = 256 << 10;
 
@@ -127,7 +125,7 @@ pub(crate) struct Pair {
 /// Hides secrets, and remembers them so that they can be hidden again.
 #[derive(Default)]
 pub(super) struct Mask {
-    secrets: Vec<Zeroizing<String>>,
+    secrets: Secrets,
 }
 
 impl Mask {
@@ -137,13 +135,7 @@ impl Mask {
     }
 
     fn bounded(&self, text: &str, most: usize) -> Shown {
-        let mut text = text.to_owned();
-        for secret in &self.secrets {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), HIDDEN);
-            }
-        }
-        let mut text = output::harmless(&text);
+        let mut text = output::harmless(&self.secrets.hide(text));
         if let Some((end, _)) = text.char_indices().nth(most) {
             text.truncate(end);
             text.push('…');
@@ -164,7 +156,7 @@ impl Mask {
         let mut text = format!("{}://", url.scheme());
         if !url.username().is_empty() || url.password().is_some() {
             for part in [url.username(), url.password().unwrap_or_default()] {
-                self.learn(part);
+                self.secrets.learn(part);
             }
             text.push_str("***@");
         }
@@ -174,8 +166,13 @@ impl Mask {
         }
         text.push_str(url.path());
         let mut separator = '?';
-        for pair in self.pairs(url.query_pairs()) {
-            text.push_str(&format!("{separator}{}={}", pair.name.as_str(), pair.value.as_str()).replace(' ', "+"));
+        for pair in self.query(url.query().unwrap_or_default()) {
+            let piece = match (pair.name.as_str(), pair.value.as_str()) {
+                (HIDDEN, HIDDEN) => HIDDEN.to_owned(),
+                (name, value) => format!("{name}={value}").replace(' ', "+"),
+            };
+            text.push(separator);
+            text.push_str(&piece);
             separator = '&';
         }
         if url.fragment().is_some() {
@@ -188,7 +185,7 @@ impl Mask {
     pub(super) fn return_address(&mut self, text: &str) -> Shown {
         let Ok(url) = Url::parse(text) else { return Shown::hidden() };
         let hidden = url.path().rsplit_once('/').filter(|(_, last)| last.len() >= 20).map(|(start, last)| {
-            self.learn(last);
+            self.secrets.learn(last);
             format!("{start}/{HIDDEN}")
         });
         let mut shown = url.clone();
@@ -200,7 +197,45 @@ impl Mask {
 
     /// The query with which a browser came back.
     pub(super) fn query(&mut self, query: &str) -> Vec<Pair> {
-        self.pairs(form_urlencoded::parse(query.as_bytes()))
+        let mut pairs = Vec::new();
+        let pieces: Vec<_> = query.split('&').filter(|piece| !piece.is_empty()).take(MOST_PAIRS).collect();
+        for piece in &pieces {
+            self.learn_piece(piece);
+        }
+        for piece in pieces {
+            let Some((name, value)) = form_urlencoded::parse(piece.as_bytes()).next() else { continue };
+            if is_bare(&name, &value) {
+                pairs.push(Pair { name: Shown::hidden(), value: Shown::hidden() });
+            } else {
+                let value = self.value(&name, &value, is_harmless(&name));
+                pairs.push(self.pair(&name, value.as_deref()));
+            }
+        }
+        pairs
+    }
+
+    /// Remembers a name and its value, both as they stand and as they are meant, unless they are harmless.
+    fn learn_piece(&mut self, piece: &str) {
+        let Some((name, value)) = form_urlencoded::parse(piece.as_bytes()).next() else { return };
+        let (raw_name, raw_value) = piece.split_once('=').unwrap_or((piece, ""));
+        if is_bare(&name, &value) {
+            // The secret is what looks like a name.
+            for text in [&name, raw_name, piece] {
+                self.secrets.learn(text);
+            }
+        } else if !is_harmless(&name) {
+            self.parameter(&name, &value);
+            self.learn_of(&name, raw_value);
+            self.secrets.learn_piece(raw_name, raw_value);
+        }
+    }
+
+    /// Remembers a parameter that a person wants sent besides, which messages may hold as they were given it.
+    pub(super) fn parameter(&mut self, name: &str, value: &str) {
+        if !is_harmless(name) {
+            self.learn_of(name, value);
+            self.secrets.learn_piece(name, value);
+        }
     }
 
     /// What a request says, by its headers and its body.
@@ -211,14 +246,17 @@ impl Mask {
                 Ok(_) if value.is_sensitive() && name != header::AUTHORIZATION => None,
                 Ok(text) if *name == header::AUTHORIZATION => {
                     let (scheme, secret) = text.split_once(' ').unwrap_or(("", text));
-                    self.learn(secret);
+                    self.secrets.learn(secret);
+                    if scheme.eq_ignore_ascii_case("basic") {
+                        self.learn_basic(secret);
+                    }
                     Some(format!("{scheme} {HIDDEN}").trim().to_owned())
                 }
                 Ok(text) if is_harmless_header(name) => Some(text.to_owned()),
                 _ => None,
             };
             if let (None, Ok(text)) = (&shown, value.to_str()) {
-                self.learn(text);
+                self.secrets.learn(text);
             }
             pairs.push(self.pair(name.as_str(), shown.as_deref()));
         }
@@ -264,14 +302,16 @@ impl Mask {
             return Vec::new();
         }
         if kind == "application/x-www-form-urlencoded" {
-            return self.pairs(form_urlencoded::parse(body));
+            return self.query(&String::from_utf8_lossy(body));
         }
         // What is no JSON is a page or nonsense: nothing in it has a name that could be known.
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return Vec::new() };
         // Secrets first, so that they are known wherever else they stand.
-        for (name, value) in members.iter().filter(|(name, _)| !is_harmless(name) && is_secret(name)) {
-            if let Value::String(text) = value {
-                self.learn_of(name, text);
+        for (name, value) in members.iter().filter(|(name, _)| !is_harmless(name)) {
+            match value {
+                // Sentences are no secrets.
+                Value::String(text) if is_secret(name) || !text.contains(' ') => self.learn_of(name, text),
+                _ => {}
             }
         }
         let text = |value: &Value| match value {
@@ -294,23 +334,6 @@ impl Mask {
             pairs.push(self.pair(name, shown.map(|each| each.join(" ")).as_deref()));
         }
         pairs
-    }
-
-    fn pairs<'a>(
-        &mut self,
-        pairs: impl Iterator<Item = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>,
-    ) -> Vec<Pair> {
-        let pairs: Vec<_> = pairs.take(MOST_PAIRS).collect();
-        for (name, value) in pairs.iter().filter(|(name, _)| !is_harmless(name)) {
-            self.learn_of(name, value);
-        }
-        pairs
-            .iter()
-            .map(|(name, value)| {
-                let value = self.value(name, value, is_harmless(name));
-                self.pair(name, value.as_deref())
-            })
-            .collect()
     }
 
     fn pair(&self, name: &str, value: Option<&str>) -> Pair {
@@ -338,24 +361,36 @@ impl Mask {
 
     /// Remembers the value of a name that is not harmless.
     fn learn_of(&mut self, name: &str, value: &str) {
-        if is_secret(name) {
-            self.learn(value);
+        match is_secret(name) {
+            true => self.secrets.learn(value),
+            false => self.secrets.learn_maybe(value),
         }
         // The page for a code has the code in it.
         if let Ok(url) = Url::parse(value) {
-            let inner: Vec<_> = url.query_pairs().filter(|(name, _)| is_secret(name)).collect();
-            inner.iter().for_each(|(_, value)| self.learn(value));
+            for (name, value) in url.query_pairs().filter(|(name, _)| !is_harmless(name)) {
+                match is_secret(&name) {
+                    true => self.secrets.learn(&value),
+                    false => self.secrets.learn_maybe(&value),
+                }
+            }
         }
     }
 
-    fn learn(&mut self, secret: &str) {
-        let is_new = !self.secrets.iter().any(|known| known.as_str() == secret);
-        if secret.chars().count() >= LEAST_SECRET && self.secrets.len() < MOST_SECRETS && is_new {
-            self.secrets.push(Zeroizing::new(secret.to_owned()));
-            // A secret that holds another goes first.
-            self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    /// Remembers the secret of a client that authenticates so, which is form-encoded in there.
+    fn learn_basic(&mut self, encoded: &str) {
+        let decoded = Base64::decode_vec(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(decoded) = decoded.map(Zeroizing::new) else { return };
+        let Some((_, secret)) = decoded.split_once(':') else { return };
+        self.secrets.learn(secret);
+        if let Some((plain, _)) = form_urlencoded::parse(secret.as_bytes()).next() {
+            self.secrets.learn(&plain);
         }
     }
+}
+
+/// A name without a value, which is a value without a name: the equals signs may be the padding of its encoding.
+fn is_bare(name: &str, value: &str) -> bool {
+    !is_harmless(name) && value.chars().all(|c| c == '=')
 }
 
 fn is_harmless(name: &str) -> bool {
@@ -413,6 +448,8 @@ mod tests {
                 "https://as.example/a?resource=https://mcp.example/mcp?key=***",
             ),
             ("data:text/plain,secret", "data:***"),
+            ("https://mcp.example/mcp?0123456789abcdef", "https://mcp.example/mcp?***"),
+            ("https://mcp.example/mcp?MDEyMzQ1Njc4OWFiY2Q==&scope=a", "https://mcp.example/mcp?***&scope=a"),
         ] {
             assert_eq!(mask.url(&Url::parse(address).unwrap()).as_str(), shown);
         }
@@ -458,6 +495,44 @@ mod tests {
         for secret in [CODE, "dBjftJeZ4CVP", "aXQ6", "eyJ", "k3yk", "at-01", "rt-01", "s-01", "sid=", "12345", "t-01"] {
             assert!(!shown.contains(secret), "{secret} is shown in {shown}");
         }
+    }
+
+    #[test]
+    fn what_is_hidden_in_an_address_is_hidden_in_every_message_with_it() {
+        // proves: LEAK-02, LEAK-08
+        for (query, shown) in [
+            ("auth=0123456789abcdef", "auth=***"),
+            ("sig=a1", "sig=***"),
+            ("pat=Abc-45678&pwd=hunter", "pat=***&pwd=***"),
+            ("token=ab%2Fcd%2Bef012345", "token=***"),
+            ("0123456789abcdef", "***"),
+            ("MDEyMzQ1Njc4OWFiY2Q==", "***"),
+            ("my+key=s3cr3t%20s3cr3t", "my+key=***"),
+            ("mode=readonly&scope=read", "mode=***&scope=read"),
+        ] {
+            let url = Url::parse(&format!("https://mcp.example/mcp?{query}")).unwrap();
+            let mut mask = Mask::default();
+            assert_eq!(mask.url(&url).as_str(), format!("https://mcp.example/mcp?{shown}"));
+            let told = mask.text(&format!("no answer from {url}; doorward login '{url}'"));
+            let plain = format!("https://mcp.example/mcp?{shown}");
+            assert_eq!(told.as_str(), format!("no answer from {plain}; doorward login '{plain}'"));
+            for (name, value) in url.query_pairs().filter(|(name, _)| matches!(&**name, "auth" | "pat" | "token")) {
+                assert_eq!(mask.text(&format!("{name} {value} is wrong")).as_str(), format!("{name} *** is wrong"));
+            }
+        }
+        // Words that are common stay: they are hidden only where they stand as that value.
+        let mut mask = Mask::default();
+        mask.url(&Url::parse("https://mcp.example/mcp?mode=readonly&host=mcp.example&v=1&n=Ab123456").unwrap());
+        let words = "readonly is no scope of mcp.example; v=12, 1 and xAb1234567 are";
+        assert_eq!(mask.text(words).as_str(), words);
+        assert_eq!(mask.text("v=1, Ab123456").as_str(), "v=***, ***");
+        // What a person wants sent besides, and the secret that a client shows.
+        mask.parameter("organization", "acme");
+        mask.parameter("audience", "https://api.example");
+        let hint = mask.text("doorward login --authorize-param organization=acme --authorize-param audience=a");
+        assert_eq!(hint.as_str(), "doorward login --authorize-param organization=*** --authorize-param audience=a");
+        mask.sent(&headers(&[("authorization", "Basic aXQ6czNjciUyRjN0czNjcjN0")]), b"");
+        assert_eq!(mask.text("it: s3cr%2F3ts3cr3t, s3cr/3ts3cr3t").as_str(), "it: ***, ***");
     }
 
     #[test]

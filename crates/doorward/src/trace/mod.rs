@@ -4,6 +4,7 @@
 mod event;
 mod mask;
 mod ring;
+mod secrets;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -139,6 +140,12 @@ impl Trace {
         let mut recorder = self.recorder();
         let said = recorder.mask.got(headers, &[]);
         recorder.did(Did::Challenged { said });
+    }
+
+    /// What is sent to the sign-in page besides, which commands in hints repeat.
+    pub(crate) fn wanted_besides<'a>(&self, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut recorder = self.recorder();
+        parameters.into_iter().for_each(|(name, value)| recorder.mask.parameter(name, value));
     }
 
     /// A client of an earlier login was looked for.

@@ -110,3 +110,28 @@ fn a_folder_that_is_not_private_holds_no_trace() {
     std::fs::write(elsewhere.path().join("000.json"), "{").unwrap();
     assert!(ring::read(folder.path()).is_empty());
 }
+
+#[test]
+fn a_server_that_is_away_is_named_without_what_its_address_hides() {
+    // proves: LEAK-02, LEAK-08
+    for (query, secret) in [
+        ("auth=0123456789abcdef", "0123456789abcdef"),
+        ("pwd=hunter2", "hunter2"),
+        ("token=ab%2Fcd%2Bef012345", "ab%2Fcd"),
+        ("0123456789abcdef", "0123456789abcdef"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let resource = ResourceId::parse(format!("https://mcp.example/mcp?{query}")).unwrap();
+        let trace = Trace::begin(folder.path(), Kind::Login, &resource, None);
+        trace.wanted_besides([("organization", "acme")]);
+        let why = format!("{resource} does not answer");
+        let hint = format!("doorward login --authorize-param organization=acme '{resource}'");
+        trace.end(Some(&Failed::new(Code::Unreachable, "no answer", &why, &hint)));
+        let mut told = text(folder.path()).join("\n");
+        for file in std::fs::read_dir(folder.path().join("trace")).unwrap() {
+            told += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+        }
+        assert!(!told.contains(secret) && !told.contains("acme"), "{told}");
+        assert!(told.contains("organization=***") && told.contains("does not answer"), "{told}");
+    }
+}

@@ -160,6 +160,9 @@ fn one_sign_in_serves_several_servers_and_renews_their_tokens_unseen() {
     assert_eq!(code, Some(0), "{errors}");
     assert!(errors.contains("Signed out of") && errors.contains("it confirmed"), "{errors}");
     assert!(all.identities().is_empty());
+    let (_, output, errors) = all.person.run(&["trace", "--last=16"]);
+    let (told, at) = (output + errors.as_str(), format!("Logout at {}", all.provider.issuer.trim_end_matches('/')));
+    assert!(told.contains(&at), "{at} is missing in {told}");
     all.sign_in(&one);
     all.log_in_unseen(&other);
     let grants = ["authorization_code", "token-exchange", "refresh_token", "token-exchange"];

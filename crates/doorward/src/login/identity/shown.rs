@@ -2,7 +2,7 @@
 
 use doorward_client::{CredentialStore as _, Failed, IdentityKey, Revoke, StoredIdentity};
 use doorward_fetch::Reach;
-use doorward_types::Timestamp;
+use doorward_types::{ResourceId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     entropy::SystemEntropy,
     login::{fail, list, logout::Told, place::Place},
     network, output,
+    trace::Kind,
 };
 
 /// A sign-in for programs, without its secrets.
@@ -47,7 +48,13 @@ pub(in crate::login) async fn end_all(place: &Place) -> Result<Vec<(IdentityKey,
         let key = identity.key();
         // A renewal that is under way would bring it to life again.
         let Some(identity) = sitting.load(place, &key, super::RENEWAL).await? else { continue };
+        // The flow is one at the provider, which has an address as a server has one.
+        let place = match ResourceId::parse(identity.provider.issuer().as_str()) {
+            Ok(provider) => &place.tracing(Kind::Logout, &provider, identity.account.as_deref()),
+            Err(_) => place,
+        };
         let outcome = tell_provider(place, &identity).await;
+        place.trace.end(if let Told::Not(failed) = &outcome { Some(failed) } else { None });
         place.store.remove_identity(&key).await.map_err(store_failed)?;
         told.push((key, outcome));
     }
