@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
@@ -147,6 +148,15 @@ impl BearerSource for TokenManager {
             let why = "getting a token stopped in the middle, which is a defect of the program";
             Err(Failed::new(Code::OutOfOrder, "there is no access token", why, "try again and report it"))
         })
+    }
+
+    async fn stored(&self) -> Option<u64> {
+        let stored = self.0.place.newest(&self.0.target).await;
+        self.0.place.warn();
+        let tokens = stored.ok()??;
+        let mut which = DefaultHasher::new();
+        (tokens.key(), tokens.generation, tokens.issued_at).hash(&mut which);
+        Some(which.finish())
     }
 
     async fn login_page(&self) -> Option<LoginPage> {

@@ -61,6 +61,12 @@ pub trait BearerSource: Send + Sync {
     /// When there is no token and will be none.
     async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed>;
 
+    /// Which login there is now: differs from login to login, and from renewal to renewal; `None` when there is none. It is asked
+    /// often, so nothing is renewed for it and no server hears of it.
+    async fn stored(&self) -> Option<u64> {
+        None
+    }
+
     /// Where a person can make the login for want of which [`bearer`](Self::bearer) failed last, on whichever device; `None`
     /// when there is no such page. While one can be used, the same one.
     async fn login_page(&self) -> Option<LoginPage> {

@@ -296,9 +296,9 @@ impl Wire {
         self.let_in.load(Relaxed)
     }
 
-    /// Which token would be sent next.
-    pub(super) async fn serial(&self) -> Option<u64> {
-        self.bearer(Why::ToSend).await.ok().flatten().map(|credential| credential.serial)
+    /// Which login there is now, wherever it was made.
+    pub(super) async fn stored(&self) -> Option<u64> {
+        self.source.stored().await
     }
 
     /// Where a person can log in, wherever they are.

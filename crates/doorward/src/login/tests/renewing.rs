@@ -32,6 +32,22 @@ async fn many_processes_refresh_once() {
 }
 
 #[tokio::test]
+async fn looking_for_a_login_renews_nothing() {
+    // proves: FCL-02
+    let world = ended().await;
+    let manager = world.manager(Way::Nobody).await;
+    let before = manager.stored().await;
+    assert!(before.is_some());
+    assert_eq!(manager.stored().await, before, "it is the same one");
+    assert_eq!(world.count("refresh"), 0);
+    // Another process renews it.
+    world.manager(Way::Nobody).await.bearer(Why::ToSend).await.unwrap().unwrap();
+    let renewed = manager.stored().await;
+    assert!(renewed.is_some() && renewed != before);
+    assert_eq!(World::new().await.manager(Way::Nobody).await.stored().await, None);
+}
+
+#[tokio::test]
 async fn a_token_is_renewed_ahead_of_its_end() {
     // proves: KEY-13
     let world = World::new().await;

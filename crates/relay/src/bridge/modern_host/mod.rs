@@ -18,7 +18,7 @@ use tokio::sync::mpsc::Receiver;
 use self::{
     parked::{Parked, Question, identity},
     running::{Running, respond},
-    unasked::{Said, sort},
+    unasked::{Carrier, Said, sort},
 };
 pub(super) use self::{state::State, unasked::take};
 use super::{
@@ -105,8 +105,8 @@ impl Translator<'_> {
                 return Ok(self.park(asked, questions, None).await);
             }
         }
-        let (_carrier, mut elsewhere) = self.kept.carry();
-        self.run(asked, &mut Some(&mut elsewhere)).await
+        let mut carrier = Carrier::new(self.link, self.kept);
+        self.run(asked, &mut Some(&mut carrier.questions)).await
     }
 
     /// Goes on with a call that waited for the host's answers.
@@ -122,15 +122,16 @@ impl Translator<'_> {
             let why = "the server needs something done on a page first, and that was declined";
             return Err(RpcError::new(INTERNAL_ERROR, why).into());
         }
-        let (_carrier, mut elsewhere) = self.kept.carry();
+        let mut carrier = Carrier::new(self.link, self.kept);
+        carrier.take_waiting().await;
         match parked.open {
             Some(mut running) => {
                 // While it waited nobody heard what the server said.
                 let wait = self.link.settings.answer_timeout;
                 running.answer = running.answer.take().map(|answer| answer.silent_for(wait));
-                self.follow(asked, running, &mut Some(&mut elsewhere)).await
+                self.follow(asked, running, &mut Some(&mut carrier.questions)).await
             }
-            None => self.run(asked, &mut Some(&mut elsewhere)).await,
+            None => self.run(asked, &mut Some(&mut carrier.questions)).await,
         }
     }
 

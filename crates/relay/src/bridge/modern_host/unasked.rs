@@ -2,9 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
-use super::{Kept, listening::watch, parked::Question, refuse_all, running::respond};
+use super::{
+    Kept,
+    listening::watch,
+    parked::Question,
+    refuse_all,
+    running::{Running, respond},
+    state::Guard,
+};
 use crate::{
     bridge::{
         call::Speech,
@@ -75,6 +82,39 @@ pub(in crate::bridge) async fn take(link: Arc<Link>, kept: Arc<Kept>, mut unaske
                     watch(&link, &uri, true).await;
                 }
             }
+        }
+    }
+}
+
+/// A call for as long as it can put questions to the host. What it has not put at its end goes to another call.
+pub(super) struct Carrier<'a> {
+    link: &'a Arc<Link>,
+    kept: &'a Arc<Kept>,
+    noted: Guard<Running>,
+    pub(super) questions: Receiver<Question>,
+}
+
+impl<'a> Carrier<'a> {
+    pub(super) fn new(link: &'a Arc<Link>, kept: &'a Arc<Kept>) -> Self {
+        let (noted, questions) = kept.carry();
+        Self { link, kept, noted, questions }
+    }
+
+    /// Takes on the questions that wait for a call.
+    pub(super) async fn take_waiting(&self) {
+        for question in self.kept.waiting() {
+            put(self.link, self.kept, question).await;
+        }
+    }
+}
+
+impl Drop for Carrier<'_> {
+    fn drop(&mut self) {
+        // From here on it is handed none.
+        self.noted.end();
+        while let Ok(question) = self.questions.try_recv() {
+            let (link, kept) = (Arc::clone(self.link), Arc::clone(self.kept));
+            tokio::spawn(async move { put(&link, &kept, question).await });
         }
     }
 }

@@ -244,6 +244,54 @@ async fn what_belongs_to_no_call_waits_for_the_next_one() {
 }
 
 #[tokio::test]
+async fn of_many_questions_none_is_lost_when_the_call_waits_for_the_first() {
+    // proves: MCP-PX-10
+    let (answered, answers) = mpsc::unbounded_channel::<Value>();
+    let answers = Arc::new(tokio::sync::Mutex::new(answers));
+    let runs = Arc::new(Notify::new());
+    let server = Server::start(move |got, mut caller| {
+        let (answered, answers, runs) = (answered.clone(), Arc::clone(&answers), Arc::clone(&runs));
+        async move {
+            if got.method == "GET" {
+                caller.stream().await;
+                runs.notified().await;
+                let question =
+                    |id: u8| format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"roots/list\"}}\n\n");
+                caller.raw([question(71), question(72), question(73)].concat()).await;
+                caller.closed().await;
+            } else if got.method == "POST" && got.rpc().is_empty() {
+                answered.send(got.body.clone()).unwrap();
+                caller.accepted().await;
+            } else if !legacy_server(&got, &mut caller).await {
+                caller.stream().await;
+                runs.notify_one();
+                let mut answers = answers.lock().await;
+                let mut heard = Vec::new();
+                while heard.len() < 3 {
+                    heard.push(answers.recv().await.unwrap()["id"].clone());
+                }
+                caller.event(&got.result(&json!({"heard": heard}))).await;
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.ask(&ask("d", "server/discover", json!({}))).await;
+    let mut answer = host.ask(&ask(1, "tools/call", json!({"name": "t"}))).await;
+    for id in 2..5 {
+        assert_eq!(answer["result"]["inputRequests"]["question-1"]["method"], "roots/list", "{answer}");
+        let responses = json!({"question-1": {"roots": []}});
+        let state = &answer["result"]["requestState"];
+        let call = json!({"name": "t", "requestState": state, "inputResponses": responses});
+        answer = host.ask(&ask(id, "tools/call", call)).await;
+    }
+    let mut heard: Vec<_> = answer["result"]["heard"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
+    heard.sort_by_key(Value::as_u64);
+    assert_eq!(heard, [71, 72, 73]);
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
 async fn what_it_takes_back_the_server_is_told() {
     // proves: MCP-PX-10
     let (told, mut was_told) = mpsc::unbounded_channel();

@@ -1,6 +1,6 @@
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use async_trait::async_trait;
@@ -23,6 +23,8 @@ pub(super) struct Tokens {
     more: bool,
     /// Whether somebody has logged in elsewhere.
     elsewhere: AtomicBool,
+    sent: AtomicUsize,
+    looked: AtomicUsize,
     /// Where a person can log in, when there is such a page.
     page: Option<LoginPage>,
     /// What they are bound to.
@@ -62,6 +64,8 @@ impl Tokens {
             first,
             more,
             elsewhere: AtomicBool::new(false),
+            sent: AtomicUsize::new(0),
+            looked: AtomicUsize::new(0),
             page: None,
             key: None,
         }
@@ -79,11 +83,21 @@ impl Tokens {
 
     /// Somebody logs in elsewhere: from now on there is `t1`.
     pub(super) fn log_in(&self) {
-        self.present.store(1, Relaxed);
-        self.elsewhere.store(true, Relaxed);
+        self.log_in_beside_the_page();
         if let Some(page) = &self.page {
             page.ended.cancel();
         }
+    }
+
+    /// The same with nothing to do with the page.
+    pub(super) fn log_in_beside_the_page(&self) {
+        self.present.store(1, Relaxed);
+        self.elsewhere.store(true, Relaxed);
+    }
+
+    /// How often a token was asked for to be sent, and how often it was looked which one there is.
+    pub(super) fn sent_and_looked(&self) -> (usize, usize) {
+        (self.sent.load(Relaxed), self.looked.load(Relaxed))
     }
 
     pub(super) fn asked(&self) -> Vec<String> {
@@ -96,6 +110,7 @@ impl BearerSource for Tokens {
     async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
         let mut asked = self.asked.lock().unwrap();
         let present = self.present.load(Relaxed);
+        self.sent.fetch_add(usize::from(matches!(why, Why::ToSend)), Relaxed);
         match why {
             Why::ToSend if present == 0 && !self.first => return Ok(None),
             Why::ToSend => {}
@@ -116,6 +131,12 @@ impl BearerSource for Tokens {
         }
         let serial = self.present.load(Relaxed);
         Ok(Some(Credential { bearer: stored(&self.resource, &format!("t{serial}"), self.key.as_ref()), serial }))
+    }
+
+    async fn stored(&self) -> Option<u64> {
+        self.looked.fetch_add(1, Relaxed);
+        let present = self.present.load(Relaxed);
+        (present > 0 || self.first).then_some(present)
     }
 
     async fn login_page(&self) -> Option<LoginPage> {

@@ -307,3 +307,75 @@ async fn what_no_login_elsewhere_would_help_ends_the_bridge() {
     assert!(host.ask(&initialize()).await["error"].is_object());
     assert!(matches!(host.ended().await, (Err(BridgeError::NotAuthorized(_)), _)));
 }
+
+#[tokio::test]
+async fn a_login_elsewhere_before_the_page_is_answered_counts() {
+    for is_modern in [false, true] {
+        let server = match is_modern {
+            true => Server::start(guarded_modern).await,
+            false => Server::start(guarded).await,
+        };
+        let tokens = Tokens::with_page(&server.url());
+        let mut host = Host::start(&server, &tokens);
+        let answer = if is_modern {
+            let mut call = modern(1, "tools/call", "real");
+            call["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {"url": {}}});
+            let asked = host.ask(&call).await;
+            let key = asked["result"]["inputRequests"].as_object().unwrap().keys().next().unwrap();
+            tokens.log_in_beside_the_page();
+            call["params"]["requestState"] = asked["result"]["requestState"].clone();
+            call["params"]["inputResponses"] = json!({key.as_str(): {"action": "accept"}});
+            host.ask(&call).await
+        } else {
+            host.ask(&begin(&json!({"elicitation": {"url": {}}}))).await;
+            host.initialized().await;
+            host.send(&legacy("c", "tools/call")).await;
+            let question = host.receive().await;
+            tokens.log_in_beside_the_page();
+            host.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept"}})).await;
+            host.until(&json!("c")).await.1
+        };
+        assert!(answer["result"]["echo"].is_object(), "{answer}");
+        host.end().await.0.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_fault_that_passes_does_not_hide_a_login_elsewhere() {
+    let faults = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let server = Server::start(move |got, mut caller| {
+        let faults = Arc::clone(&faults);
+        async move {
+            if got.token() == Some("t1") && faults.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                return caller.status("503 Service Unavailable", &[], "").await;
+            }
+            guarded(got, caller).await;
+        }
+    })
+    .await;
+    let tokens = Tokens::never(&server.url());
+    let mut host = Host::start(&server, &tokens);
+    host.ask(&initialize()).await;
+    host.initialized().await;
+    tokens.log_in();
+    assert_eq!(host.receive().await["method"], "notifications/tools/list_changed");
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn while_there_is_no_login_it_is_only_looked_for_one() {
+    let server = Server::start(guarded).await;
+    let tokens = Tokens::never(&server.url());
+    let mut host = Host::start(&server, &tokens);
+    host.ask(&initialize()).await;
+    host.initialized().await;
+    let (sent, looked) = tokens.sent_and_looked();
+    let looks = async {
+        while tokens.sent_and_looked().1 < looked + 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looks).await.expect("it is looked for now and then");
+    assert_eq!(tokens.sent_and_looked().0, sent, "no token is got for that");
+    let _ = host.end().await;
+}

@@ -19,10 +19,9 @@ use std::{
 use doorward_client::{Exit, Failed};
 use serde_json::json;
 
-use self::pages::Pages;
+use self::pages::{Pages, Visit};
 use super::{
     answer::NoReply,
-    bearer::LoginPage,
     call::{Call, Speech, not_authorized},
     eras,
     route::Routes,
@@ -34,6 +33,8 @@ use crate::{
 
 /// How often it is looked whether a login was made elsewhere.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long it is waited at most between attempts to begin the session at a server that is in trouble.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is known while a login is missing.
 #[derive(Default)]
@@ -93,9 +94,9 @@ impl Routes {
             without.shows_pages.store(words::shows_pages(&capabilities), Relaxed);
             (*without.begun.lock().await, _) = (None, without.waits.swap(false, Relaxed));
         }
-        if let Some((page, went)) = without.pages.back(request) {
+        if let Some((visit, went)) = without.pages.back(request) {
             if went {
-                self.login_ended(&page).await;
+                self.login_ended(&visit).await;
             } else {
                 without.pages.declined();
             }
@@ -233,26 +234,31 @@ impl Routes {
     fn look_out(self: &Arc<Self>) {
         let routes = Arc::downgrade(self);
         tokio::spawn(async move {
-            let mut seen = None;
+            let (mut seen, mut pause) = (None, LOOK);
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(pause).await;
                 let Some(routes) = routes.upgrade().filter(|routes| routes.without_login.waits()) else { return };
-                let serial = routes.link.serial().await;
-                if serial.is_some() && serial != seen {
-                    let _ = routes.catch_up().await;
-                    seen = routes.link.serial().await;
+                let stored = routes.link.stored().await;
+                if stored.is_none() || stored == seen {
+                    (seen, pause) = (stored, LOOK);
+                    continue;
                 }
+                (seen, pause) = match routes.catch_up().await {
+                    // It may pass, and says nothing of this login.
+                    Err(NoReply { not_let_in: None, .. }) => (seen, (pause * 2).min(LONGEST_PAUSE)),
+                    Ok(()) | Err(_) => (stored, LOOK),
+                };
             }
         });
     }
 
     /// Waits until a login has been made or has come to nothing, at this page or elsewhere; says whether it has.
-    async fn login_ended(&self, page: &LoginPage) -> bool {
-        let before = self.link.serial().await;
+    async fn login_ended(&self, Visit { page, before }: &Visit) -> bool {
         let ended = async {
-            while tokio::time::timeout(LOOK, page.ended.cancelled()).await.is_err() {
-                let now = self.link.serial().await;
-                if now.is_some() && now != before {
+            loop {
+                let now = self.link.stored().await;
+                let elsewhere = now.is_some() && now != *before;
+                if elsewhere || tokio::time::timeout(LOOK, page.ended.cancelled()).await.is_ok() {
                     return;
                 }
             }
@@ -272,11 +278,14 @@ impl Routes {
         if request.method != "tools/call" || !shows_pages || without.pages.were_declined() {
             return Sent::No;
         }
+        // A person may log in elsewhere before they answer.
+        let before = self.link.stored().await;
         let Some(page) = self.link.login_page().await else { return Sent::No };
+        let visit = Visit { page, before };
         if call.speech.era() == Era::Modern {
-            return Sent::Later(Reply::Result(raw(&without.pages.ask(page, failed.what()))));
+            return Sent::Later(Reply::Result(raw(&without.pages.ask(visit, failed.what()))));
         }
-        let mut question = pages::question(&page, failed.what());
+        let mut question = pages::question(&visit.page, failed.what());
         let name = self.link.own_id().key();
         question["elicitationId"] = json!(name.trim_matches('"'));
         let Some(params) = Members::parse(&question.to_string()) else { return Sent::No };
@@ -290,7 +299,7 @@ impl Routes {
             without.pages.declined();
             return Sent::No;
         }
-        if self.login_ended(&page).await {
+        if self.login_ended(&visit).await {
             let params = Members::parse(&json!({ "elicitationId": question["elicitationId"] }).to_string());
             let method = "notifications/elicitation/complete";
             self.link.host.say(&envelope::notification(method, &params.unwrap_or_default())).await;

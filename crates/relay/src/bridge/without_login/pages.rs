@@ -23,16 +23,22 @@ const MOST: usize = 64;
 /// What the question is called in the answer to a call.
 const KEY: &str = "doorward-login";
 
+/// A page that a person is sent to, and which login there was before.
+pub(super) struct Visit {
+    pub(super) page: LoginPage,
+    pub(super) before: Option<u64>,
+}
+
 /// What is known of them.
 #[derive(Default)]
 pub(super) struct Pages {
     declined: Mutex<Option<Instant>>,
     /// The pages that a host of the newer era was told of, by the name of the state that it comes back with.
-    told: Mutex<HashMap<String, LoginPage>>,
+    told: Mutex<HashMap<String, Visit>>,
 }
 
 impl Pages {
-    fn told(&self) -> MutexGuard<'_, HashMap<String, LoginPage>> {
+    fn told(&self) -> MutexGuard<'_, HashMap<String, Visit>> {
         self.told.lock().expect("nobody panics with it in hand")
     }
 
@@ -52,26 +58,26 @@ impl Pages {
     }
 
     /// The answer to a call of a host of the newer era, with which it comes back.
-    pub(super) fn ask(&self, page: LoginPage, what: &str) -> Value {
+    pub(super) fn ask(&self, visit: Visit, what: &str) -> Value {
         let mut bytes = [0; 16];
         aws_lc_rs::rand::fill(&mut bytes).expect("the system's generator works");
         let name = format!("{KEY}-{:032x}", u128::from_be_bytes(bytes));
-        let params = question(&page, what);
+        let params = question(&visit.page, what);
         let mut told = self.told();
         if told.len() >= MOST {
             // Their hosts are told of a page anew.
             told.clear();
         }
-        told.insert(name.clone(), page);
+        told.insert(name.clone(), visit);
         let question = json!({ "method": "elicitation/create", "params": params });
         json!({ "resultType": "input_required", "inputRequests": { KEY: question }, "requestState": name })
     }
 
     /// The page that this call comes back from, and whether the person went there.
-    pub(super) fn back(&self, request: &Request) -> Option<(LoginPage, bool)> {
-        let page = self.told().remove(&request.params.text("requestState")?)?;
+    pub(super) fn back(&self, request: &Request) -> Option<(Visit, bool)> {
+        let visit = self.told().remove(&request.params.text("requestState")?)?;
         let answer = request.params.object("inputResponses").and_then(|answers| answers.object(KEY));
-        Some((page, answer.is_some_and(|answer| went(&answer))))
+        Some((visit, answer.is_some_and(|answer| went(&answer))))
     }
 }
 
@@ -96,12 +102,15 @@ mod tests {
     fn a_page_is_come_back_from_once_and_a_refusal_is_remembered_for_a_while() {
         // proves: STEP-04, MCP-ADJ-010, MCP-ADJ-018
         let pages = Pages::default();
-        let page = || LoginPage {
-            url: "https://as.example/device".parse().unwrap(),
-            message: "Type the code A there".to_owned(),
-            ended: CancellationToken::new(),
+        let visit = || {
+            let page = LoginPage {
+                url: "https://as.example/device".parse().unwrap(),
+                message: "Type the code A there".to_owned(),
+                ended: CancellationToken::new(),
+            };
+            Visit { page, before: None }
         };
-        let asked = pages.ask(page(), "X needs a login");
+        let asked = pages.ask(visit(), "X needs a login");
         let url = &asked["inputRequests"][KEY]["params"]["url"];
         assert_eq!((url, &asked["resultType"]), (&json!("https://as.example/device"), &json!("input_required")));
         let back = |state: &Value, action: &str| {
@@ -112,10 +121,10 @@ mod tests {
         assert!(pages.back(&back(&json!("another"), "accept")).is_none());
         assert!(pages.back(&back(&asked["requestState"], "accept")).is_some_and(|(_, went)| went));
         assert!(pages.back(&back(&asked["requestState"], "accept")).is_none(), "a name is good once");
-        let asked = pages.ask(page(), "X needs a login");
+        let asked = pages.ask(visit(), "X needs a login");
         assert!(pages.back(&back(&asked["requestState"], "decline")).is_some_and(|(_, went)| !went));
         for _ in 0..3 * MOST {
-            pages.ask(page(), "X needs a login");
+            pages.ask(visit(), "X needs a login");
         }
         assert!(pages.told().len() <= MOST);
         assert!(!pages.were_declined());
