@@ -244,8 +244,7 @@ impl Routes {
                     continue;
                 }
                 (seen, pause) = match routes.catch_up().await {
-                    // It may pass, and says nothing of this login.
-                    Err(NoReply { not_let_in: None, .. }) => (seen, (pause * 2).min(LONGEST_PAUSE)),
+                    Err(error) if may_pass(&error) => (seen, (pause * 2).min(LONGEST_PAUSE)),
                     Ok(()) | Err(_) => (stored, LOOK),
                 };
             }
@@ -313,5 +312,32 @@ fn let_in(answered: Result<Reply, NoReply>) -> Result<Result<Reply, NoReply>, Bo
     match answered {
         Err(NoReply { not_let_in: Some(failed), .. }) => Err(failed),
         answered => Ok(answered),
+    }
+}
+
+/// Whether what went wrong says nothing of the login that there is.
+fn may_pass(error: &NoReply) -> bool {
+    error.not_let_in.as_ref().is_none_or(|failed| matches!(failed.exit(), Exit::Unreachable | Exit::Error))
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_client::Code;
+
+    use super::*;
+    use crate::envelope::{INTERNAL_ERROR, RpcError};
+
+    #[test]
+    fn trouble_on_the_way_says_nothing_of_a_login() {
+        let without = |code| not_authorized(Failed::new(code, "there is no token", "why", "try again"));
+        for (error, passes) in [
+            (RpcError::new(INTERNAL_ERROR, "503").into(), true),
+            (without(Code::Unreachable), true),
+            (without(Code::Store), true),
+            (without(Code::LoginNeeded), false),
+            (without(Code::TokenRefused), false),
+        ] {
+            assert_eq!(may_pass(&error), passes, "{:?}", error.not_let_in);
+        }
     }
 }
