@@ -155,7 +155,7 @@ pub(crate) fn open(
     let Some(page) = pending.found.server.authorization_endpoint() else { return Err(no_page(&pending.found)) };
     let url = url(&pending, page);
     if pending.found.server.document().require_pushed_authorization_requests {
-        return push::push(pending, url, fresh);
+        return push::push(pending, &url, fresh);
     }
     Ok(show(pending, url))
 }
@@ -173,7 +173,7 @@ pub(crate) fn show(mut pending: Pending, url: Url) -> (State, Step) {
 }
 
 /// The page was checked when the metadata was read for a login with a code.
-fn no_page(found: &Found) -> Failed {
+pub(crate) fn no_page(found: &Found) -> Failed {
     Failed::new(
         Code::BadServerMetadata,
         "the authorization server has no sign-in page that is protected with PKCE (S256)",

@@ -16,6 +16,7 @@ use crate::{
     Code, Failed, IdentityKey, RegisteredClient, RestsOn, Step, StoredIdentity,
     connect::State,
     discovery::Found,
+    failed::log_in,
     target::{By, Who},
     token_request::Fresh,
 };
@@ -43,6 +44,8 @@ pub(crate) struct Provider {
     /// This program as it is known there.
     client: RegisteredClient,
     reach: Reach,
+    /// Whether its metadata does not list PKCE's method, and the user tolerates that.
+    unlisted_pkce: bool,
     /// How a person can sign in there now, if one can.
     by: Option<By>,
 }
@@ -154,6 +157,6 @@ fn nobody_here(errand: &Errand, why: &str) -> Failed {
         Code::LoginNeeded,
         "you have to sign in at your organisation's identity provider again",
         format!("{}: {why}", errand.provider.server.issuer()),
-        format!("doorward login {}", errand.found.flow.target.resource),
+        log_in(&errand.found.flow.target.resource, errand.found.flow.target.account.as_deref()),
     )
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use doorward_types::outbound::FetchFailed;
+use doorward_types::{ResourceId, outbound::FetchFailed};
 
 /// What the process should exit with when nothing else can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +182,21 @@ pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Fai
         }
     };
     Failed::new(code, what, format!("{}: {failed}", place(url)), hint)
+}
+
+/// The command with which a person logs in at an MCP server as one of their accounts.
+pub(crate) fn log_in(resource: &ResourceId, account: Option<&str>) -> String {
+    let account = account.map(|name| format!("--account {} ", word(name))).unwrap_or_default();
+    format!("doorward login {account}{}", word(resource.as_str()))
+}
+
+/// A text as one word of a shell's command.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// A URL without its query, which can hold what is nobody's business.

@@ -66,7 +66,7 @@ pub use bound::{
 };
 pub use callback::CheckedCallback;
 pub use connect::Connect;
-pub use failed::{Code, Exit, Failed};
+pub use failed::{Code, Exit, Failed, word};
 pub use id_token::{CheckedIdToken, IdTokenRefusal};
 pub use identity::{IdentityKey, IdentityRecord, RestsOn, StoredIdentity};
 pub use proof::{Occasion, ProofKey};

@@ -27,7 +27,7 @@ const MOST_NAME: usize = 2048;
 pub(crate) struct AwaitPushed {
     pending: Pending,
     endpoint: Url,
-    /// The page with all parameters, as it would have been opened.
+    /// The page, as the metadata has it.
     page: Url,
 }
 
@@ -39,7 +39,7 @@ struct Answer {
 /// Pushes what would have stood in the page's address, with the client's proof of itself.
 ///
 /// Source: RFC 9126 section 2.1.
-pub(crate) fn push(pending: Pending, page: Url, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+pub(crate) fn push(pending: Pending, whole: &Url, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
     let server = &pending.found.server;
     let Some(endpoint) = server.pushed_authorization_request_endpoint().cloned() else {
         return Err(Failed::new(
@@ -49,12 +49,15 @@ pub(crate) fn push(pending: Pending, page: Url, fresh: &mut Fresh<'_>) -> Result
             "ask the operator of the server",
         ));
     };
+    let Some(page) = server.authorization_endpoint().cloned() else {
+        return Err(authorization::no_page(&pending.found));
+    };
     let (none, reach) = (Parameters::new(&[]), pending.found.flow.target.reach);
     let mut request = token_request::authenticated(&endpoint, server, &pending.client, &none, reach, fresh)?;
     let proof = String::from_utf8(std::mem::take(&mut request.body)).unwrap_or_default();
     let named = form_urlencoded::parse(proof.as_bytes()).any(|(name, _)| name == "client_id");
     let mut form = form_urlencoded::Serializer::new(proof);
-    form.extend_pairs(page.query_pairs().filter(|(name, _)| !(named && name == "client_id")));
+    form.extend_pairs(whole.query_pairs().filter(|(name, _)| !(named && name == "client_id")));
     request.body = form.finish().into_bytes();
     Ok((State::Pushed(AwaitPushed { pending, endpoint, page }), Step::Send(request)))
 }
@@ -64,7 +67,7 @@ impl AwaitPushed {
     ///
     /// Source: RFC 9126 sections 2.2, 2.3 and 4.
     pub(crate) fn on(self, answer: Result<Inbound, FetchFailed>) -> Result<(State, Step), Failed> {
-        let Self { pending, endpoint, mut page } = self;
+        let Self { pending, endpoint, page } = self;
         let answer = answer.map_err(|failed| no_answer(WHAT, &endpoint, &failed))?;
         if let Some(error) = token_request::refusal(WHAT, &endpoint, &answer)? {
             if error.error == "invalid_client" && may_register_again(pending.stored, &pending.client) {
@@ -80,7 +83,8 @@ impl AwaitPushed {
             return Err(Failed::new(Code::AuthorizationRefused, WHAT, why, "ask the operator of the server"));
         };
         let id = pending.client.client_id().as_str().to_owned();
-        page.query_pairs_mut().clear().append_pair("client_id", &id).append_pair("request_uri", &name);
+        let mut page = page;
+        page.query_pairs_mut().append_pair("client_id", &id).append_pair("request_uri", &name);
         Ok(authorization::show(pending, page))
     }
 }

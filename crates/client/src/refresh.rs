@@ -8,7 +8,7 @@ use doorward_types::{
 
 use crate::{
     Code, Failed, Registration, StoredTokens, authorization, client_credentials,
-    failed::place,
+    failed::{log_in, place},
     provider,
     store::Got,
     token_request::{Fresh, Parameters, TokenRequest, Told, expiry},
@@ -125,7 +125,7 @@ fn refused(tokens: &StoredTokens, error: &ErrorResponse) -> Refreshed {
             Code::TokenRefused,
             "the authorization server refused to renew the token",
             why,
-            format!("log in again with: doorward login {}", tokens.resource),
+            format!("log in again with: {}", log_in(&tokens.resource, tokens.account.as_deref())),
         )),
     }
 }
@@ -135,6 +135,6 @@ fn login_needed(tokens: &StoredTokens, why: &str) -> Failed {
         Code::LoginNeeded,
         "the login at this server has ended",
         why,
-        format!("doorward login {}", tokens.resource),
+        log_in(&tokens.resource, tokens.account.as_deref()),
     )
 }

@@ -4,7 +4,7 @@ use doorward_types::{ClientId, ScopeSet, Secret, Timestamp, redirect::RedirectUr
 
 use crate::{
     AuthMethod, ClientCredentials, Code, Connected, Failed, IssuerBound, RegisteredClient, Registration, Step,
-    StoredTokens, assertion, connect::State, discovery::Found, registration, store::Got, target::Dpop,
+    StoredTokens, assertion, connect::State, discovery::Found, failed, registration, store::Got, target::Dpop,
 };
 
 /// What another program holds of a login at the MCP server.
@@ -83,11 +83,12 @@ pub(crate) fn take(found: Found, theirs: TakenOver, now: Timestamp) -> Result<(S
 }
 
 fn log_in(found: &Found) -> String {
-    format!("log in anew: doorward login {}", found.flow.target.resource)
+    let target = &found.flow.target;
+    format!("log in anew: {}", failed::log_in(&target.resource, target.account.as_deref()))
 }
 
-/// A program that did not note who gave a token may hold one whose text says it; else only the MCP server's own origin
-/// is above doubt.
+/// A program that did not note who gave a token may hold one whose text says it. Where nothing says it, the refresh token
+/// and the secret are shown to nobody.
 fn check_issuer(found: &Found, theirs: &TakenOver) -> Result<(), Failed> {
     let (issuer, resource) = (found.server.issuer(), &found.flow.target.resource);
     let noted = theirs.issuer.clone().or_else(|| {
@@ -102,7 +103,6 @@ fn check_issuer(found: &Found, theirs: &TakenOver) -> Result<(), Failed> {
             "the login that was to be taken over is of another authorization server",
             format!("{noted:.200?} gave it, and {resource} now names {issuer}"),
         ),
-        None if issuer.url().origin() == resource.url().origin() => return Ok(()),
         None => (
             Code::IssuerChanged,
             "it is not known which authorization server gave the login that was to be taken over",

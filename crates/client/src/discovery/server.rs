@@ -133,12 +133,13 @@ impl AwaitServer {
         let other = document.issuer != self.issuer.as_str();
         let unlisted = document.code_challenge_methods_supported.is_none();
         let named = document.issuer.clone();
-        let server = match self.flow.target.grant {
-            Grant::Code | Grant::TakenOver(_) => document.validate_tolerating(&self.issuer, tolerated)?,
-            _ => document.validate_for_tokens(&self.issuer)?,
+        let with_code = matches!(self.flow.target.grant, Grant::Code | Grant::TakenOver(_));
+        let server = match with_code {
+            true => document.validate_tolerating(&self.issuer, tolerated)?,
+            false => document.validate_for_tokens(&self.issuer)?,
         };
         self.flow.notes.extend((other).then_some(Note::OtherIssuer { named }));
-        self.flow.notes.extend((unlisted && lenient.unlisted_pkce).then_some(Note::UnlistedPkce));
+        self.flow.notes.extend((with_code && unlisted && lenient.unlisted_pkce).then_some(Note::UnlistedPkce));
         Ok(server)
     }
 

@@ -36,6 +36,7 @@ pub(crate) struct AwaitProvider {
     url: Url,
     rest: VecDeque<Url>,
     absent: Vec<String>,
+    unlisted_pkce: bool,
 }
 
 /// Looks for the identity provider.
@@ -79,7 +80,7 @@ pub(crate) fn look(found: Box<Found>, client: RegisteredClient) -> Result<(State
     candidates.sort_by_key(|url| !url.path().contains("openid-configuration"));
     let mut rest = VecDeque::from(candidates);
     let url = rest.pop_front().expect("an issuer has at least two places for its metadata");
-    Ok(AwaitProvider { found, client, enterprise, url, rest, absent: Vec::new() }.ask())
+    Ok(AwaitProvider { found, client, enterprise, url, rest, absent: Vec::new(), unlisted_pkce: false }.ask())
 }
 
 impl AwaitProvider {
@@ -124,9 +125,11 @@ impl AwaitProvider {
     }
 
     /// Its sign-in page is used only where it is protected with PKCE; all else needs none.
-    fn check(&self, document: AuthorizationServerMetadata) -> Result<ValidatedMetadata, MetadataRefusal> {
+    fn check(&mut self, document: AuthorizationServerMetadata) -> Result<ValidatedMetadata, MetadataRefusal> {
         let unlisted_pkce = self.found.flow.target.lenient.unlisted_pkce;
         let tolerated = Tolerated { unlisted_pkce, ..Tolerated::default() };
+        // Of what was validated it cannot be told any more.
+        self.unlisted_pkce = unlisted_pkce && document.code_challenge_methods_supported.is_none();
         match document.clone().validate_tolerating(&self.enterprise.issuer, tolerated) {
             Err(MetadataRefusal::NoS256(_) | MetadataRefusal::Missing("authorization_endpoint")) => {
                 document.validate_for_tokens(&self.enterprise.issuer)
@@ -136,14 +139,14 @@ impl AwaitProvider {
     }
 
     fn found(self, server: ValidatedMetadata, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
-        let reach = self.reach();
+        let (reach, unlisted_pkce) = (self.reach(), self.unlisted_pkce);
         let Self { found, client, enterprise, .. } = self;
         let own = IssuerBound::new(server.issuer().clone(), registration::given(&enterprise.client, &server)?);
         let by = match enterprise.who {
             Who::Given(_) => None,
             Who::SignsIn(by) => Some(by),
         };
-        let provider = Provider { server, client: own, reach, by };
+        let provider = Provider { server, client: own, reach, unlisted_pkce, by };
         identify(Errand { found, client, provider }, &enterprise.who, fresh)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     connect::State,
     discovery::Found,
     exchange,
-    failed::place,
+    failed::{log_in, place},
     start::Flow,
     target::Dpop,
     token_request::{Fresh, Parameters, TokenRequest, Told},
@@ -36,7 +36,7 @@ pub(crate) fn start(
     fresh: &mut Fresh<'_>,
 ) -> Result<(State, Step), Failed> {
     let ended = |why: &str| {
-        let next = format!("doorward login {}", tokens.resource);
+        let next = log_in(&tokens.resource, tokens.account.as_deref());
         Failed::new(Code::LoginNeeded, "the login at this server has ended", why, next)
     };
     let Some(identity) = identity else {
@@ -67,7 +67,7 @@ pub(crate) fn start(
         sign_in: None,
     });
     let (server, client) = (identity.provider.clone(), identity.client.clone());
-    let provider = Provider { server, client, reach: provider_reach, by: None };
+    let provider = Provider { server, client, reach: provider_reach, unlisted_pkce: false, by: None };
     with(Errand { found, client: tokens.client, provider }, Some(identity), fresh)
 }
 

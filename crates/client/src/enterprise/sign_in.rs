@@ -63,7 +63,7 @@ pub(super) fn start(errand: Errand, why: &str, anew: bool, fresh: &mut Fresh<'_>
     // What the user says of the server's own page is not for this one.
     target.authorize.clear();
     target.redirect_uri = None;
-    let unlisted = server.document().code_challenge_methods_supported.is_none() && target.lenient.unlisted_pkce;
+    let unlisted = errand.provider.unlisted_pkce;
     let flow = Flow {
         target,
         challenged: None,

@@ -123,7 +123,9 @@ fn a_server_that_takes_pushed_requests_only_gets_one() {
         json!({ "require_pushed_authorization_requests": true, "pushed_authorization_request_endpoint": push });
     for secret in [false, true] {
         let mut world = World::usual();
-        world.document(SERVER, with(server(ISSUER), demands.clone()));
+        // What the page's address says of itself stays there.
+        let page = json!({ "authorization_endpoint": "https://as.example/authorize?p=one" });
+        world.document(SERVER, with(with(server(ISSUER), demands.clone()), page));
         if secret {
             let method = "client_secret_basic";
             world.register(json!({ "client_id": "c", "client_secret": "s", "token_endpoint_auth_method": method }));
@@ -135,7 +137,7 @@ fn a_server_that_takes_pushed_requests_only_gets_one() {
         // The page's address holds no state, so the answer takes it from what was pushed.
         let (connect, page) = world.run_to_browser(&mut Counting(7));
         let all: Vec<_> = page.url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        assert_eq!(all, ["client_id", "request_uri"]);
+        assert_eq!(all, ["p", "client_id", "request_uri"]);
         assert_eq!(parameter(&page.url, "request_uri").as_deref(), Some("urn:x:1"));
         let sent = world.sent_to(push)[0];
         assert_eq!((sent.method.as_str(), sent.headers.contains_key("authorization")), ("POST", secret));

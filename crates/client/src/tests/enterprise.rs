@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    Code, Got, StoredIdentity,
+    Code, Got, Note, StoredIdentity,
     scripted::{ISSUER, MCP, NOW, World, answer, parameter, query, server, with},
     step::NotTaken,
     target::{By, Enterprise, Grant, PreRegistered, Who},
@@ -445,7 +445,7 @@ fn nobody_is_sent_to_a_page_in_vain() {
     assert!(world.opened.is_empty());
     world.target.lenient.unlisted_pkce = true;
     world.run().unwrap();
-    assert_eq!(world.notes.len(), 1);
+    assert_eq!(world.notes, [Note::UnlistedPkce]);
     // The keys lie where nobody may be led.
     let (mut world, idp) = self::world();
     for bad in [json!("https://localhost/keys"), json!("http://idp.example/keys"), json!(null)] {

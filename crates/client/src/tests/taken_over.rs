@@ -5,7 +5,7 @@ use serde_json::json;
 use super::registration::given;
 use crate::{
     AuthMethod, Code, Registration,
-    scripted::{ISSUER, NOW, World},
+    scripted::{ISSUER, MCP, NOW, World, resource, server},
     target::{Dpop, Grant, PreRegistered, TakenOver, TheirClient},
 };
 
@@ -74,6 +74,17 @@ fn what_another_authorization_server_gave_is_not_taken_over() {
             Err(failed) => assert!(!taken && failed.code() == Code::IssuerChanged, "{came}: {failed}"),
         }
     }
+}
+
+#[test]
+fn a_login_of_which_nothing_says_who_gave_it_is_shown_to_nobody() {
+    // proves: MCP-AUTH-064
+    // Nor to the MCP server itself: it may name another authorization server today than it did then.
+    let own = "https://mcp.example";
+    let mut world = world(TakenOver { issuer: None, ..theirs() });
+    world.document("https://mcp.example/.well-known/oauth-protected-resource/mcp", resource(MCP, &[own]));
+    world.document("https://mcp.example/.well-known/oauth-authorization-server", server(own));
+    assert_eq!(world.run().unwrap_err().code(), Code::IssuerChanged);
 }
 
 #[test]

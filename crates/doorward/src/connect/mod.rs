@@ -20,7 +20,7 @@ const LAST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Runs the bridge until the host is done.
 pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
-    login::input_is_the_hosts(&flags.own_client)?;
+    login::input_is_the_hosts(&flags.own_client, &flags.grants)?;
     let wanted = login::Wanted {
         url: &flags.url,
         scope: flags.scope.as_deref(),

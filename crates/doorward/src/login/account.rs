@@ -1,6 +1,6 @@
 //! Which of several accounts at a server is meant, and what to say when there is none of that name.
 
-use doorward_client::{CredentialStore as _, Failed, Target};
+use doorward_client::{CredentialStore as _, Failed, Target, target::Grant, word};
 
 use super::{
     fail,
@@ -40,17 +40,18 @@ pub(super) fn login_command(target: &Target) -> String {
             say("--client-secret-file", "FILE");
         }
     }
+    if let Grant::Enterprise(enterprise) = &target.grant {
+        say("--enterprise-idp", enterprise.issuer.as_str());
+        say("--enterprise-client-id", enterprise.client.client_id.as_str());
+        if let Some(redirect) = &enterprise.client.redirect_uri {
+            say("--enterprise-redirect-uri", redirect.as_str());
+        }
+        if enterprise.client.secret.is_some() {
+            say("--enterprise-client-secret-file", "FILE");
+        }
+    }
     words.push(word(target.resource.as_str()));
     words.join(" ")
-}
-
-/// A text as one word of a shell's command.
-pub(super) fn word(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }
 
 /// There is no login as this account. Where there are others, their names are told.
@@ -76,8 +77,8 @@ pub(super) async fn missing(place: &Place, target: &Target, why: &str) -> Failed
 
 #[cfg(test)]
 mod tests {
-    use doorward_client::target::{Audience, AuthorizeParameter, PreRegistered};
-    use doorward_types::{ClientId, Secret};
+    use doorward_client::target::{Audience, AuthorizeParameter, Enterprise, PreRegistered};
+    use doorward_types::{ClientId, Issuer, Secret};
 
     use super::*;
 
@@ -100,6 +101,15 @@ mod tests {
             login_command(&target),
             "doorward login --account tenant1 --resource https://tenant1.example.net/ --authorize-param \
              'audience=it'\\''s $(id)' --client-id mine --client-secret-file FILE https://mcp.example.com/mcp"
+        );
+        let client = target.clients.remove(0);
+        let issuer = Issuer::parse("https://idp.example").unwrap();
+        target = Target::new("https://mcp.example.com/mcp", "t").unwrap();
+        target.grant = Grant::Enterprise(Box::new(Enterprise::new(issuer, client)));
+        assert_eq!(
+            login_command(&target),
+            "doorward login --enterprise-idp https://idp.example --enterprise-client-id mine \
+             --enterprise-client-secret-file FILE https://mcp.example.com/mcp"
         );
     }
 }

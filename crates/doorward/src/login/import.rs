@@ -1,9 +1,9 @@
 //! `doorward login URL --import`: the login that mcp-remote holds becomes one of ours.
 
-use doorward_client::{CredentialStore as _, Failed, Registration, StoredTokens, Target, target::Grant};
+use doorward_client::{CredentialStore as _, Failed, Registration, StoredTokens, Target, target::Grant, word};
 
 use super::{
-    account, fail,
+    fail,
     place::Place,
     refresh::{self, is_ending},
 };
@@ -44,5 +44,5 @@ pub(super) fn tell(found: &Found, tokens: &StoredTokens) {
     output::tell(&format!("Taken over from mcp-remote: the tokens, and the client {}", tokens.client.client_id()));
     output::tell(&format!("  with the redirect URI {}", tokens.client.redirect_uri()));
     output::tell("mcp-remote's own files still lie there. Both of you renewing one login may end it, so remove them:");
-    output::tell(&format!("  rm {}/{}_*", account::word(&found.folder.display().to_string()), found.digest));
+    output::tell(&format!("  rm {}/{}_*", word(&found.folder.display().to_string()), found.digest));
 }

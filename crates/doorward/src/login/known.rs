@@ -62,13 +62,24 @@ pub(super) fn apply(target: &mut Target, flags: &cli::OwnClient) -> Result<(), F
 ///
 /// # Errors
 /// When a flag asks for that.
-pub(crate) fn input_is_the_hosts(flags: &cli::OwnClient) -> Result<(), Failed> {
-    let stdin = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
-    if stdin(&flags.client_secret_file) || stdin(&flags.client_key_file) {
-        let why = "the standard input of doorward connect is what the host writes; name a file or a variable instead";
-        return Err(refuse("--client-secret-file -", &why));
+pub(crate) fn input_is_the_hosts(client: &cli::OwnClient, grants: &cli::Grants) -> Result<(), Failed> {
+    let files = [
+        ("--client-secret-file -", &client.client_secret_file),
+        ("--client-key-file -", &client.client_key_file),
+        ("--enterprise-client-secret-file -", &grants.enterprise_client_secret_file),
+        ("--enterprise-client-key-file -", &grants.enterprise_client_key_file),
+        ("--id-token-file -", &grants.id_token_file),
+    ];
+    let files = files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_deref()?)));
+    let assertions = grants.assertion_file.iter().map(|file| ("--assertion-file -", file.as_path()));
+    match files.chain(assertions).find(|(_, file)| *file == Path::new("-")) {
+        Some((flag, _)) => {
+            let why =
+                "the standard input of doorward connect is what the host writes; name a file or a variable instead";
+            Err(refuse(flag, &why))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn redirect(flag: &str, text: &str) -> Result<RedirectUri, Failed> {
@@ -224,7 +235,16 @@ mod tests {
 
     #[test]
     fn a_hosts_words_are_never_taken_for_a_secret() {
-        let flags = cli::OwnClient { client_secret_file: Some("-".into()), ..flags() };
-        assert!(input_is_the_hosts(&flags).is_err() && input_is_the_hosts(&self::flags()).is_ok());
+        let client = cli::OwnClient { client_secret_file: Some("-".into()), ..flags() };
+        let none = cli::Grants::default();
+        assert!(input_is_the_hosts(&client, &none).is_err() && input_is_the_hosts(&flags(), &none).is_ok());
+        for grants in [
+            cli::Grants { enterprise_client_secret_file: Some("-".into()), ..none.clone() },
+            cli::Grants { enterprise_client_key_file: Some("-".into()), ..none.clone() },
+            cli::Grants { id_token_file: Some("-".into()), ..none.clone() },
+            cli::Grants { assertion_file: vec!["a".into(), "-".into()], ..none.clone() },
+        ] {
+            assert!(input_is_the_hosts(&flags(), &grants).is_err(), "{grants:?}");
+        }
     }
 }

@@ -188,9 +188,10 @@ async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>,
     };
     let answer = probe::send(place, target, Some(&credential.bearer)).await?;
     if answer.asks_for_login() {
-        let rejected = Why::Rejected { serial: Some(credential.serial), headers: &answer.headers };
-        match manager.bearer(rejected).await {
-            Ok(_) => {}
+        // Renewed and no more than that: a new login is made by whoever asks this, in its turn.
+        match manager.bearer(Why::RejectedUnasked { serial: Some(credential.serial) }).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(None),
             // Where the client has another secret now, the login that is to come may bring it.
             Err(failed) if matches!(failed.code(), Code::LoginNeeded | Code::ClientUnknown) => return Ok(None),
             Err(failed) => return Err(failed),
