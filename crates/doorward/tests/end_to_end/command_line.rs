@@ -169,9 +169,12 @@ async fn each_step_is_told_without_its_secrets() {
     let (status, _, logout) = person.run(&["-vv", "logout", url]);
     assert_eq!(status, Some(0), "{logout}");
     let all = [login.errors(), refresh, logout].join("\n");
-    assert!(all.contains("/oauth/token"), "the steps are told: {all}");
+    assert!(all.contains("/oauth/token") && all.contains("/oauth/revoke"), "the steps are told: {all}");
     for (name, secret) in [("code", &code), ("first token", &first), ("second token", &second)] {
         assert!(!all.contains(secret.as_str()), "the {name} is in {all}");
     }
-    assert!(!all.contains("refresh_token=") && !all.contains("code_verifier="), "{all}");
+    for name in ["refresh_token=", "code_verifier=", "access_token=", " token="] {
+        let shown: Vec<_> = all.split(name).skip(1).map(|rest| &rest[..3]).collect();
+        assert!(!shown.is_empty() && shown.iter().all(|shown| *shown == "***"), "{name}: {shown:?} in {all}");
+    }
 }
