@@ -305,15 +305,20 @@ async fn another_or_a_lost_key_is_noticed() {
 
 #[tokio::test]
 async fn a_newer_file_is_left_alone() {
-    // proves: KEY-05
+    // proves: KEY-05, FCL-13
     let (_keep, path) = place();
     let store = SealedFile::open(&path, Custody::Plain).await.unwrap();
     let sealed = path.join("credentials.sealed");
     fs::write(&sealed, "doorward credentials v3\nxyz").unwrap();
     set_mode(&sealed, 0o600);
-    let error = store.save(&Login::new("one").tokens(), 0).await.unwrap_err().to_string();
-    assert!(error.contains("newer version"), "{error}");
-    assert_eq!(fs::read(&sealed).unwrap(), b"doorward credentials v3\nxyz");
+    let login = Login::new("one");
+    let saved = store.save(&login.tokens(), 0).await.unwrap_err().to_string();
+    let read = store.load(&login.key()).await.unwrap_err().to_string();
+    for error in [saved, read] {
+        assert!(error.contains("newer version"), "{error}");
+        assert_eq!(fs::read(&sealed).unwrap(), b"doorward credentials v3\nxyz");
+    }
+    assert!(aside(&path).is_empty(), "nothing is put aside as if it were damaged");
 }
 
 #[tokio::test]

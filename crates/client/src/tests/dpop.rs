@@ -88,6 +88,7 @@ fn a_server_that_wants_one_nonce_after_the_other_is_given_up() {
 
 #[test]
 fn a_key_is_used_where_the_server_asks_for_it_or_the_user_wants_it_and_the_server_can() {
+    // proves: MCP-EXT-002
     // wish, does the authorization server list ES256, does the MCP server ask, what comes of it
     for (wish, can, asks, used) in [
         (Dpop::WhenAsked, true, false, Ok(false)),

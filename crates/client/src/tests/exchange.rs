@@ -36,6 +36,16 @@ fn a_login_ends_with_tokens_for_this_server() {
 }
 
 #[test]
+fn a_panic_with_tokens_in_hand_prints_none_of_them() {
+    // proves: LEAK-03
+    let tokens = World::usual().run().unwrap().tokens;
+    assert_eq!(shown(&tokens), "Bearer at-1");
+    let panic = std::panic::catch_unwind(move || panic!("{tokens:?}")).unwrap_err();
+    let printed = panic.downcast_ref::<String>().unwrap();
+    assert!(printed.contains("StoredTokens") && !printed.contains("at-1") && !printed.contains("rt-1"), "{printed}");
+}
+
+#[test]
 fn no_announced_life_makes_a_token_end_at_once_or_the_program_stop() {
     // proves: KEY-13
     for (said, end) in [

@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_document_is_named_by_an_https_url_with_a_path() {
-        // proves: MCP-AUTH-036, MCP-AUTH-037
+        // proves: MCP-AUTH-037
         for good in ["https://example.com/client.json", "https://g.example/.well-known/doorward-client.json"] {
             let mut target = target();
             let flags = cli::OwnClient { client_metadata_url: Some(good.into()), ..flags() };

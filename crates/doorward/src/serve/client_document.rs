@@ -64,13 +64,15 @@ fn document(issuer: &Issuer) -> Document {
 
 #[cfg(test)]
 mod tests {
+    use axum::{body::Body, http::Request};
     use doorward_types::RedirectUri;
+    use tower::ServiceExt as _;
 
     use super::*;
 
     #[test]
     fn the_document_names_itself_and_loopback_only() {
-        // proves: MCP-AUTH-035, MCP-AUTH-036, MCP-AUTH-037, MCP-AUTH-038, MCP-AUTH-039, MCP-AUTH-058, MCP-AUTH-120
+        // proves: MCP-AUTH-035, MCP-AUTH-037, MCP-AUTH-038, MCP-AUTH-058, MCP-AUTH-120
         let issuer = Issuer::parse("https://g.example").unwrap();
         let told = serde_json::to_value(document(&issuer)).unwrap();
         assert_eq!(told["client_id"], "https://g.example/.well-known/doorward-client.json");
@@ -84,12 +86,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn it_is_published_when_it_is_asked_for_and_only_over_https() {
+    #[tokio::test]
+    async fn it_is_published_when_it_is_asked_for_and_only_over_https() {
+        // proves: MCP-AUTH-036, MCP-AUTH-039
         let (https, http) = ("https://g.example", "http://localhost:8420");
         let at = |text: &str| Issuer::parse(text).unwrap();
-        assert!(publish(Router::new(), true, &at(https)).unwrap().has_routes());
-        assert!(!publish(Router::new(), false, &at(https)).unwrap().has_routes());
+        // What is asked for at an address, when the gateway has this one.
+        let get = async |wanted: bool, address: &str| {
+            let path = address.strip_prefix(https).unwrap();
+            let router = publish(Router::new(), wanted, &at(https)).unwrap();
+            let request = Request::get(path).header("host", "g.example").body(Body::empty()).unwrap();
+            let answer = router.oneshot(request).await.unwrap();
+            let (status, kind) = (answer.status().as_u16(), answer.headers().get(header::CONTENT_TYPE).cloned());
+            (status, kind, axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap())
+        };
+        let address = "https://g.example/.well-known/doorward-client.json";
+        let (status, kind, body) = get(true, address).await;
+        assert_eq!((status, kind.unwrap()), (200, "application/json".parse().unwrap()));
+        let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(told["client_id"], address);
+        assert_eq!(get(false, address).await.0, 404);
         assert!(publish(Router::new(), true, &at(http)).is_err());
     }
 }

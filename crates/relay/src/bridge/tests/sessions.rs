@@ -64,6 +64,31 @@ async fn a_session_is_kept_listened_to_and_ended() {
 }
 
 #[tokio::test]
+async fn the_name_of_a_session_goes_to_its_own_server_only() {
+    // proves: MCP-HTTP-022
+    let other = Server::start(|got, mut caller| async move { caller.json(&got.result(&json!({}))).await }).await;
+    let there = other.url();
+    let server = Server::start(move |got, mut caller| {
+        let there = there.to_string();
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                (_, "initialize") => begin(&got, &mut caller, "session-1").await,
+                (_, "notifications/initialized") => caller.accepted().await,
+                _ => caller.status("307 Temporary Redirect", &[("location", &there)], "").await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    assert!(host.ask(&legacy(1, "tools/list")).await["error"].is_object());
+    host.end().await.0.unwrap();
+    let named: Vec<_> = server.got().iter().map(|got| got.header("mcp-session-id").map(str::to_owned)).collect();
+    assert!(named.len() >= 3 && named[1..].iter().all(|name| name.as_deref() == Some("session-1")), "{named:?}");
+    assert!(other.got().is_empty());
+}
+
+#[tokio::test]
 async fn without_a_session_nothing_is_listened_to_or_ended() {
     let server = Server::start(|got, mut caller| async move {
         match got.rpc() {
