@@ -36,10 +36,6 @@ pub(super) async fn begin(
         let _ends = ends;
         let outcome = flow::log_in(&place, target, Some(&challenge), &manner).await;
         place.trace.end(outcome.as_ref().err());
-        match outcome {
-            Ok(tokens) => tracing::info!(resource = %tokens.resource, "the login on another device is complete"),
-            Err(failed) => tracing::info!(code = failed.code().as_str(), "{}: {}", failed.what(), failed.why()),
-        }
     });
     let why = match tokio::time::timeout(A_CODE, codes.recv()).await {
         Ok(Some(code)) if browser::may_open(&code.verification_uri) => return Some(page(code, ended)),
