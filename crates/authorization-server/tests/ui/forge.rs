@@ -30,7 +30,7 @@ fn verified(account: AccountId) -> PasswordVerified {
 }
 
 fn owner(account: AccountId, session: Digest<SessionToken>) -> ResourceOwner {
-    ResourceOwner { account, name: "root".into(), administrator: true, session }
+    ResourceOwner { account, name: "root".into(), session }
 }
 
 fn link(token: Digest<SetupToken>) -> SetUpLink {
