@@ -64,7 +64,9 @@ impl World {
         let mut front = Front::new();
         let spy = repository().join("tests/servers/spy.mjs");
         let options = GatewayOptions::new(DOORWARD, &["node", spy.to_str().unwrap()]);
-        let gateway = Gateway::start(options.environment("DOORWARD_PUBLIC_URL", &front.url));
+        // Each round is one more registration from the same address.
+        let options = options.flags(&["--limit", "strangers=1000000"]).environment("DOORWARD_PUBLIC_URL", &front.url);
+        let gateway = Gateway::start(options);
         gateway.add_user(NAME, PASSWORD);
         // One whose address is known.
         let node = gateway.node();
