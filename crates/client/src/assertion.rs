@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use crate::{
     Code, Failed, RegisteredClient, Step,
-    connect::State,
-    discovery::Found,
-    exchange::{AwaitToken, Login},
+    found::{Found, Login},
+    state::{AwaitToken, Next, State},
     store::Got,
     target::Grant,
     token_request::{Fresh, Parameters, TokenRequest},
@@ -19,7 +18,7 @@ use crate::{
 /// # Errors
 /// When there is none. Nothing is sent then: an assertion for another server is not shown to this one.
 /// Source: RFC 7523 section 2.1.
-pub(crate) fn ask(found: Box<Found>, client: RegisteredClient, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+pub(crate) fn ask(found: Box<Found>, client: RegisteredClient, fresh: &mut Fresh<'_>) -> Next {
     let Grant::Assertion(all) = &found.flow.target.grant else { unreachable!("the grant is looked at by the caller") };
     let assertion = choose(all, &found.server, fresh.now)?;
     show(found, client, &assertion, fresh)
@@ -31,7 +30,7 @@ pub(crate) fn show(
     client: RegisteredClient,
     assertion: &Secret<secret::Assertion>,
     fresh: &mut Fresh<'_>,
-) -> Result<(State, Step), Failed> {
+) -> Next {
     let scope = found.scope.as_ref().map(ToString::to_string);
     let parameters = Parameters::new(&[
         ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
@@ -41,7 +40,8 @@ pub(crate) fn show(
     .and("scope", scope.as_deref());
     let request = TokenRequest::of(&found, client, parameters);
     let step = Step::Send(request.outbound(fresh)?);
-    Ok((State::Token(AwaitToken::new(Login::unattended(found, Got::Assertion), request)), step))
+    let login = Login::unattended(found, Got::Assertion);
+    Ok((State::Token(AwaitToken { login, request }), step))
 }
 
 /// The assertion for this server that is good the longest.

@@ -193,6 +193,40 @@ impl RegisteredClient {
     }
 }
 
+/// A client that the user got from the provider.
+#[derive(Clone, Debug)]
+pub struct PreRegistered {
+    /// The authorization server that it is for. `None` binds it to the one that the MCP server names now; when that
+    /// changes later the connection is refused (see [`Target::known_issuer`](crate::Target::known_issuer)).
+    pub issuer: Option<Issuer>,
+    /// The identifier.
+    pub client_id: ClientId,
+    /// The secret, if it has one.
+    pub secret: Option<Secret<secret::ClientSecret>>,
+    /// The key that it signs its assertions with, if it has one.
+    pub key: Option<ClientKey>,
+    /// How it proves itself; chosen from what the server lists when `None`.
+    pub auth_method: Option<AuthMethod>,
+    /// Its registered redirect URI, on loopback. With a port in it, exactly that port is used. `None` means
+    /// `http://127.0.0.1/callback` with any port.
+    pub redirect_uri: Option<RedirectUri>,
+}
+
+impl PreRegistered {
+    /// A client that was used before, for its own server and no other.
+    pub(crate) fn again(client: &RegisteredClient) -> Self {
+        let credentials = client.credentials();
+        Self {
+            issuer: Some(client.issuer().clone()),
+            client_id: credentials.client_id.clone(),
+            secret: credentials.secret.clone(),
+            key: credentials.key.clone(),
+            auth_method: Some(credentials.auth_method),
+            redirect_uri: Some(credentials.redirect_uri.clone()),
+        }
+    }
+}
+
 /// A registered client as it is stored. Secret and key are plain text in it, so it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ClientRecord {

@@ -2,9 +2,8 @@
 
 use crate::{
     AuthMethod, Code, Failed, RegisteredClient, Step,
-    connect::State,
-    discovery::Found,
-    exchange::{AwaitToken, Login},
+    found::{Found, Login},
+    state::{AwaitToken, Next, State},
     store::Got,
     token_request::{Fresh, Parameters, TokenRequest},
 };
@@ -14,7 +13,7 @@ use crate::{
 /// # Errors
 /// When the client has nothing to prove itself with.
 /// Source: OAuth 2.1 section 4.2, RFC 8707 section 2.2, MCP extension io.modelcontextprotocol/oauth-client-credentials.
-pub(crate) fn ask(found: Box<Found>, client: RegisteredClient, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+pub(crate) fn ask(found: Box<Found>, client: RegisteredClient, fresh: &mut Fresh<'_>) -> Next {
     if client.at(&found.server).is_ok_and(|credentials| credentials.auth_method == AuthMethod::None) {
         return Err(Failed::new(
             Code::NoRegistration,
@@ -27,7 +26,8 @@ pub(crate) fn ask(found: Box<Found>, client: RegisteredClient, fresh: &mut Fresh
     let parameters = parameters(&found.audience, scope.as_deref());
     let request = TokenRequest::of(&found, client, parameters);
     let step = Step::Send(request.outbound(fresh)?);
-    Ok((State::Token(AwaitToken::new(Login::unattended(found, Got::ClientCredentials), request)), step))
+    let login = Login::unattended(found, Got::ClientCredentials);
+    Ok((State::Token(AwaitToken { login, request }), step))
 }
 
 /// What is sent, the first time and whenever the token is about to end.

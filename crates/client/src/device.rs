@@ -9,16 +9,16 @@ use doorward_types::{
     secret, web_url,
 };
 use serde::Deserialize;
-use url::Url;
 
 use crate::{
     Code, Failed, RegisteredClient, Step,
     bearer::next_nonce,
-    connect::State,
-    discovery::Found,
-    exchange::{self, Login, may_register_again},
+    brought,
+    exchange::{self, may_register_again},
     failed::{no_answer, place},
+    found::{Found, Login},
     registration,
+    state::{AwaitDeviceCode, Next, Polling, State},
     step::ShowDeviceCode,
     store::Got,
     token_request::{self, Fresh, Parameters, TokenRequest, Told},
@@ -38,12 +38,7 @@ const MOST_CODE: usize = 40;
 /// Asks for a code to show to the person.
 ///
 /// Source: RFC 8628 section 3.1, RFC 8707 section 2.
-pub(crate) fn ask(
-    found: Box<Found>,
-    client: RegisteredClient,
-    stored: bool,
-    fresh: &mut Fresh<'_>,
-) -> Result<(State, Step), Failed> {
+pub(crate) fn ask(found: Box<Found>, client: RegisteredClient, stored: bool, fresh: &mut Fresh<'_>) -> Next {
     let Some(endpoint) = found.server.device_authorization_endpoint().cloned() else {
         return Err(Failed::new(
             Code::NoDeviceFlow,
@@ -59,15 +54,6 @@ pub(crate) fn ask(
     Ok((State::DeviceCode(AwaitDeviceCode { found, client, stored, endpoint }), Step::Send(request)))
 }
 
-/// Waits for the code.
-#[derive(Debug)]
-pub(crate) struct AwaitDeviceCode {
-    found: Box<Found>,
-    client: RegisteredClient,
-    stored: bool,
-    endpoint: Url,
-}
-
 #[derive(Deserialize)]
 struct Answer {
     device_code: String,
@@ -79,35 +65,34 @@ struct Answer {
     interval: Option<f64>,
 }
 
-impl AwaitDeviceCode {
-    pub(crate) fn on(self, answer: Result<Inbound, FetchFailed>, now: Timestamp) -> Result<(State, Step), Failed> {
-        let what = "the authorization server gave no code for another device";
-        let Self { found, client, stored, endpoint } = self;
-        let answer = answer.map_err(|failed| no_answer(what, &endpoint, &failed))?;
-        if let Some(error) = token_request::refusal(what, &endpoint, &answer)? {
-            let forgotten = matches!(error.error.as_str(), "invalid_client" | "unauthorized_client");
-            if forgotten && may_register_again(stored, &client) {
-                return registration::register_again(found, registration::usual_redirect());
-            }
-            let code = if error.error == "invalid_client" { Code::ClientUnknown } else { Code::AuthorizationRefused };
-            return Err(exchange::refused(code, &endpoint, &error));
+/// Has the code shown to the person.
+pub(crate) fn given(waiting: AwaitDeviceCode, answer: Result<Inbound, FetchFailed>, now: Timestamp) -> Next {
+    let what = "the authorization server gave no code for another device";
+    let AwaitDeviceCode { found, client, stored, endpoint } = waiting;
+    let answer = answer.map_err(|failed| no_answer(what, &endpoint, &failed))?;
+    if let Some(error) = token_request::refusal(what, &endpoint, &answer)? {
+        let forgotten = matches!(error.error.as_str(), "invalid_client" | "unauthorized_client");
+        if forgotten && may_register_again(stored, &client) {
+            return registration::register_again(found, brought::usual_redirect());
         }
-        let (shown, device_code, interval) = read(&found.server, &answer.body, now).map_err(|why| {
-            let why = format!("{}: {why}", place(&endpoint));
-            Failed::new(Code::BadTokenAnswer, what, why, "ask the operator of the server")
-        })?;
-        let parameters = Parameters::new(&[
-            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
-            ("device_code", device_code.expose()),
-            ("resource", &found.audience),
-        ]);
-        let shown = ShowDeviceCode { wait: interval, ..shown };
-        let expires = shown.expires;
-        let request = TokenRequest::of(&found, client, parameters);
-        let login = Login { found, again: None, got: Got::Device };
-        let waiting = Polling { login, request, interval, pause: interval, expires };
-        Ok((State::DevicePause(AwaitPause(waiting)), Step::ShowDeviceCode(Box::new(shown))))
+        let code = if error.error == "invalid_client" { Code::ClientUnknown } else { Code::AuthorizationRefused };
+        return Err(exchange::refused(code, &endpoint, &error));
     }
+    let (shown, device_code, interval) = read(&found.server, &answer.body, now).map_err(|why| {
+        let why = format!("{}: {why}", place(&endpoint));
+        Failed::new(Code::BadTokenAnswer, what, why, "ask the operator of the server")
+    })?;
+    let parameters = Parameters::new(&[
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("device_code", device_code.expose()),
+        ("resource", &found.audience),
+    ]);
+    let shown = ShowDeviceCode { wait: interval, ..shown };
+    let expires = shown.expires;
+    let request = TokenRequest::of(&found, client, parameters);
+    let login = Login { found, again: None, got: Got::Device };
+    let waiting = Polling { login, request, interval, pause: interval, expires };
+    Ok((State::DevicePause(waiting), Step::ShowDeviceCode(Box::new(shown))))
 }
 
 /// Reads the answer; what a person is shown is what they could type, and only a web page is opened.
@@ -151,102 +136,70 @@ fn read(
     Ok((shown, device_code, interval))
 }
 
-/// What is kept while the person is waited for.
-#[derive(Debug)]
-pub(crate) struct Polling {
-    login: Login,
-    request: TokenRequest,
-    /// The least time between two questions.
-    interval: Duration,
-    /// How long to wait now: longer than the interval after questions that were not answered.
-    pause: Duration,
-    expires: Timestamp,
+/// Asks the server again.
+pub(crate) fn ask_again(waiting: Polling, fresh: &mut Fresh<'_>) -> Next {
+    if waiting.expires <= fresh.now {
+        return Err(time_up(&waiting));
+    }
+    let step = Step::Send(waiting.request.outbound(fresh)?);
+    Ok((State::DeviceAnswer(waiting), step))
 }
 
-/// Waits until the server may be asked again.
-#[derive(Debug)]
-pub(crate) struct AwaitPause(Polling);
-
-/// Waits for the server's answer.
-#[derive(Debug)]
-pub(crate) struct AwaitAnswer(Polling);
-
-impl AwaitPause {
-    pub(crate) fn on(self, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
-        let Self(waiting) = self;
-        if waiting.expires <= fresh.now {
-            return Err(waiting.time_up());
-        }
-        let step = Step::Send(waiting.request.outbound(fresh)?);
-        Ok((State::DeviceAnswer(AwaitAnswer(waiting)), step))
+/// Goes on with the server's answer.
+///
+/// Source: RFC 8628 section 3.5.
+pub(crate) fn answered(mut waiting: Polling, answer: Result<Inbound, FetchFailed>, fresh: &mut Fresh<'_>) -> Next {
+    let (client, endpoint) = (waiting.request.client.clone(), waiting.request.server.token_endpoint().clone());
+    let no_answer = answer.is_err() || answer.as_ref().is_ok_and(|answer| is_fault(answer.status));
+    if no_answer {
+        // What the question came to is unknown, and the code is still good.
+        waiting.pause = (waiting.pause * 2).min(LONGEST.max(waiting.interval));
+        return Ok(wait(waiting));
     }
-
-    pub(crate) fn time_up(self) -> Failed {
-        self.0.time_up()
-    }
-}
-
-impl AwaitAnswer {
-    /// Source: RFC 8628 section 3.5.
-    pub(crate) fn on(
-        self,
-        answer: Result<Inbound, FetchFailed>,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<(State, Step), Failed> {
-        let Self(mut waiting) = self;
-        let (client, endpoint) = (waiting.request.client.clone(), waiting.request.server.token_endpoint().clone());
-        let no_answer = answer.is_err() || answer.as_ref().is_ok_and(|answer| is_fault(answer.status));
-        if no_answer {
-            // What the question came to is unknown, and the code is still good.
-            waiting.pause = (waiting.pause * 2).min(LONGEST.max(waiting.interval));
-            return Ok(waiting.wait());
+    let nonce = answer.as_ref().ok().and_then(|answer| next_nonce(&answer.headers)).map(str::to_owned);
+    let error = match waiting.request.clone().on(answer, fresh)? {
+        Told::Tokens(tokens, key) => return exchange::finish(waiting.login, client, tokens, key, fresh.now),
+        Told::Again(request, outbound) => {
+            waiting.request = *request;
+            return Ok((State::DeviceAnswer(waiting), Step::Send(outbound)));
         }
-        let nonce = answer.as_ref().ok().and_then(|answer| next_nonce(&answer.headers)).map(str::to_owned);
-        let error = match waiting.request.clone().on(answer, fresh)? {
-            Told::Tokens(tokens, key) => return waiting.login.finished(client, tokens, key, fresh.now),
-            Told::Again(request, outbound) => {
-                waiting.request = *request;
-                return Ok((State::DeviceAnswer(Self(waiting)), Step::Send(outbound)));
-            }
-            Told::Refused(error) => error,
-        };
-        match error.error.as_str() {
-            "authorization_pending" => {}
-            "slow_down" => waiting.interval += SLOWER,
-            "expired_token" => return Err(waiting.time_up()),
-            "access_denied" => {
-                return Err(Failed::new(
-                    Code::Denied,
-                    "access was denied in the browser",
-                    format!("{} answered access_denied", place(&endpoint)),
-                    "log in again to allow it",
-                ));
-            }
-            "invalid_client" => return Err(exchange::refused(Code::ClientUnknown, &endpoint, &error)),
-            _ => return Err(exchange::refused(Code::TokenRefused, &endpoint, &error)),
+        Told::Refused(error) => error,
+    };
+    match error.error.as_str() {
+        "authorization_pending" => {}
+        "slow_down" => waiting.interval += SLOWER,
+        "expired_token" => return Err(time_up(&waiting)),
+        "access_denied" => {
+            return Err(Failed::new(
+                Code::Denied,
+                "access was denied in the browser",
+                format!("{} answered access_denied", place(&endpoint)),
+                "log in again to allow it",
+            ));
         }
-        waiting.pause = waiting.interval;
-        waiting.request = waiting.request.anew(nonce);
-        Ok(waiting.wait())
+        "invalid_client" => return Err(exchange::refused(Code::ClientUnknown, &endpoint, &error)),
+        _ => return Err(exchange::refused(Code::TokenRefused, &endpoint, &error)),
     }
+    waiting.pause = waiting.interval;
+    waiting.request = waiting.request.anew(nonce);
+    Ok(wait(waiting))
 }
 
 fn is_fault(status: http::StatusCode) -> bool {
     status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS
 }
 
-impl Polling {
-    fn wait(self) -> (State, Step) {
-        let step = Step::Wait(self.pause);
-        (State::DevicePause(AwaitPause(self)), step)
-    }
+fn wait(waiting: Polling) -> (State, Step) {
+    let step = Step::Wait(waiting.pause);
+    (State::DevicePause(waiting), step)
+}
 
-    fn time_up(&self) -> Failed {
-        Failed::new(
-            Code::LoginTimedOut,
-            "nobody finished the login in the browser in time",
-            format!("the code of {} has expired", self.request.server.issuer()),
-            "try again, and finish the login in the browser",
-        )
-    }
+/// Nobody typed the code in time.
+pub(crate) fn time_up(waiting: &Polling) -> Failed {
+    Failed::new(
+        Code::LoginTimedOut,
+        "nobody finished the login in the browser in time",
+        format!("the code of {} has expired", waiting.request.server.issuer()),
+        "try again, and finish the login in the browser",
+    )
 }

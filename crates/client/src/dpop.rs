@@ -2,7 +2,7 @@
 
 use doorward_types::metadata::ValidatedMetadata;
 
-use crate::{Code, Failed, ProofKey, proof::ALGORITHM, start::Flow, target::Dpop};
+use crate::{Code, Failed, ProofKey, found::Flow, proof::ALGORITHM, target::Dpop};
 
 /// A new key, when tokens are to be bound to one.
 ///

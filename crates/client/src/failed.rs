@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use doorward_types::{ResourceId, outbound::FetchFailed};
+use doorward_types::{ResourceId, messages::ErrorResponse, outbound::FetchFailed};
 
 /// What the process should exit with when nothing else can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +202,15 @@ pub fn word(text: &str) -> String {
 /// A URL without its query, which can hold what is nobody's business.
 pub(crate) fn place(url: &url::Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+/// A server's error in its own words, cut to what fits in a line.
+pub(crate) fn words(error: &ErrorResponse) -> String {
+    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    match error.error_description.as_deref().filter(|text| !text.is_empty()) {
+        Some(description) => format!("{} ({})", clean(&error.error), clean(description)),
+        None => clean(&error.error),
+    }
 }
 
 /// Words from elsewhere, cut and freed of what a terminal would act on.

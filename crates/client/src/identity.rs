@@ -9,7 +9,7 @@ use doorward_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckedIdToken, ClientRecord, RegisteredClient, target::PreRegistered};
+use crate::{CheckedIdToken, ClientRecord, RegisteredClient, bound::PreRegistered};
 
 /// An ID token that ends this soon is not shown any more: it has to outlive the way there.
 const AHEAD: Duration = Duration::from_secs(30);

@@ -7,8 +7,8 @@ use doorward_types::{
 };
 
 use crate::{
-    Code, Failed, Registration, StoredTokens, authorization, client_credentials,
-    failed::{log_in, place},
+    Code, Failed, Registration, StoredTokens, client_credentials,
+    failed::{log_in, place, words},
     provider,
     store::Got,
     token_request::{Fresh, Parameters, TokenRequest, Told, expiry},
@@ -68,17 +68,10 @@ impl Refresh {
             .and("scope", narrower.as_ref().or(wanted).map(ToString::to_string).as_deref()),
             (None, _) => return Err(login_needed(&tokens, "the server gave no refresh token")),
         };
-        let request = TokenRequest {
-            server: tokens.server.clone(),
-            client: tokens.client.clone(),
-            key: tokens.proof_key.clone(),
-            // What was bound once stays bound.
-            only_bound: tokens.proof_key.is_some(),
-            reach,
-            parameters,
-            nonce: None,
-            is_again: false,
-        };
+        let request = TokenRequest::new(tokens.server.clone(), tokens.client.clone(), parameters, reach);
+        // What was bound once stays bound.
+        let (key, only_bound) = (tokens.proof_key.clone(), tokens.proof_key.is_some());
+        let request = TokenRequest { key, only_bound, ..request };
         let outbound = request.outbound(&mut Fresh { now, entropy })?;
         Ok((Self { tokens, request, scope: narrower }, outbound))
     }
@@ -109,7 +102,7 @@ impl Refresh {
 
 fn refused(tokens: &StoredTokens, error: &ErrorResponse) -> Refreshed {
     let endpoint = tokens.server.token_endpoint();
-    let why = format!("{} answered {}", place(endpoint), authorization::words(error));
+    let why = format!("{} answered {}", place(endpoint), words(error));
     match error.error.as_str() {
         "invalid_grant" => Refreshed::Ended(login_needed(tokens, &why)),
         "invalid_client" if tokens.client.registration() == Registration::Dynamic => {

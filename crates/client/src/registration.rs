@@ -1,4 +1,4 @@
-//! How this client comes to an identifier at the authorization server.
+//! Dynamic registration at the authorization server, and what a person does where there is none.
 
 use doorward_types::{
     ClientId, Issuer, Secret, Timestamp, json,
@@ -10,165 +10,16 @@ use doorward_types::{
 };
 
 use crate::{
-    AuthMethod, ClientCredentials, Code, Failed, IssuerBound, Note, RegisteredClient, Registration, Step,
-    authorization,
-    connect::State,
-    discovery::Found,
-    failed::{no_answer, place},
-    grant, taken_over,
-    target::{Grant, PreRegistered, Target},
-    token_request::Fresh,
+    AuthMethod, ClientCredentials, Code, Failed, IssuerBound, Note, Registration, Step,
+    brought::{USUAL_REDIRECT, with_secret},
+    failed::{no_answer, place, words},
+    found::Found,
+    state::{AwaitRegistration, AwaitSaved, Next, State},
+    target::Target,
 };
 
-/// The redirect URI of a client that was registered without saying one.
-const USUAL_REDIRECT: &str = "http://127.0.0.1/callback";
-
-/// Chooses the way to an identifier: what the user brought; else what is stored for this issuer; else the client ID
-/// metadata document; else dynamic registration.
-///
-/// Source: MCP 2026-07-28 authorization, "Client Registration Approaches".
-pub(crate) fn choose(mut found: Found, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
-    match std::mem::take(&mut found.flow.target.grant) {
-        Grant::TakenOver(theirs) => return taken_over::take(found, *theirs, fresh.now),
-        grant => found.flow.target.grant = grant,
-    }
-    if let Some(client) = pre_registered(&found)? {
-        return grant::with(Box::new(found), client, false, fresh);
-    }
-    if matches!(found.flow.target.grant, Grant::ClientCredentials) {
-        return Err(grant::client_missing(&found));
-    }
-    let issuer = found.server.issuer().clone();
-    Ok((State::StoredClient(AwaitStoredClient { found: Box::new(found) }), Step::LoadClient { issuer }))
-}
-
-/// The client that the user brought for this authorization server. One that was brought for another server is never
-/// tried here, and nothing else is tried silently in its place.
-///
-/// Source: MCP 2026-07-28 authorization, "Authorization Server Binding".
-fn pre_registered(found: &Found) -> Result<Option<RegisteredClient>, Failed> {
-    let (target, issuer) = (&found.flow.target, found.server.issuer());
-    let changed = |from: String| {
-        Failed::new(
-            Code::IssuerChanged,
-            "the client identifier that was given belongs to another authorization server",
-            format!("it is for {from}, and {} now names {issuer}", target.resource),
-            format!("if the change is right, get a client identifier from {issuer} and give that one"),
-        )
-    };
-    let exact = target.clients.iter().find(|client| client.issuer.as_ref() == Some(issuer));
-    let Some(client) = exact.or_else(|| target.clients.iter().find(|client| client.issuer.is_none())) else {
-        let bound = target.clients.iter().find_map(|client| client.issuer.as_ref());
-        return bound.map_or(Ok(None), |from| Err(changed(from.to_string())));
-    };
-    if let (None, Some(known)) = (&client.issuer, &target.known_issuer)
-        && known != issuer
-    {
-        return Err(changed(known.to_string()));
-    }
-    Ok(Some(IssuerBound::new(issuer.clone(), given(client, &found.server)?)))
-}
-
-pub(crate) fn given(client: &PreRegistered, server: &ValidatedMetadata) -> Result<ClientCredentials, Failed> {
-    let auth_method = match (client.auth_method, &client.key, &client.secret) {
-        (Some(method), ..) => method,
-        (None, Some(_), _) => AuthMethod::PrivateKeyJwt,
-        (None, None, Some(_)) => with_secret(server),
-        (None, None, None) => AuthMethod::None,
-    };
-    if auth_method == AuthMethod::PrivateKeyJwt && client.key.is_none() {
-        return Err(Failed::new(
-            Code::NoRegistration,
-            "the client identifier that was given needs its private key",
-            format!("its authentication method is {}", auth_method.as_str()),
-            "give the key too",
-        ));
-    }
-    if auth_method.needs_secret() && client.secret.is_none() {
-        return Err(Failed::new(
-            Code::NoRegistration,
-            "the client identifier that was given needs its secret",
-            format!("its authentication method is {}", auth_method.as_str()),
-            "give the secret too",
-        ));
-    }
-    Ok(ClientCredentials {
-        client_id: client.client_id.clone(),
-        secret: client.secret.clone().filter(|_| auth_method.needs_secret()),
-        secret_expires_at: None,
-        key: client.key.clone().filter(|_| auth_method == AuthMethod::PrivateKeyJwt),
-        auth_method,
-        registration: Registration::PreRegistered,
-        redirect_uri: client.redirect_uri.clone().unwrap_or_else(usual_redirect),
-    })
-}
-
-pub(crate) fn usual_redirect() -> RedirectUri {
-    RedirectUri::parse(USUAL_REDIRECT).expect("the usual redirect URI is one")
-}
-
-/// How a client with a secret proves itself here: the header unless the server lists only the form.
-///
-/// Source: RFC 8414 section 2 (the default is `client_secret_basic`).
-pub(crate) fn with_secret(server: &ValidatedMetadata) -> AuthMethod {
-    let listed = server.document().token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
-    let has = |method: AuthMethod| listed.iter().any(|name| name == method.as_str());
-    if has(AuthMethod::ClientSecretPost) && !has(AuthMethod::ClientSecretBasic) {
-        AuthMethod::ClientSecretPost
-    } else {
-        AuthMethod::ClientSecretBasic
-    }
-}
-
-/// The client that stands in the document that the user names, where the server takes such documents.
-fn documented(found: &Found) -> Option<RegisteredClient> {
-    let document = found.flow.target.metadata_document.as_ref();
-    let document = document.filter(|_| found.server.document().client_id_metadata_document_supported)?;
-    let credentials = ClientCredentials {
-        client_id: document.url.clone(),
-        secret: None,
-        secret_expires_at: None,
-        key: None,
-        auth_method: AuthMethod::None,
-        registration: Registration::MetadataDocument,
-        redirect_uri: document.redirect_uri.clone(),
-    };
-    Some(IssuerBound::new(found.server.issuer().clone(), credentials))
-}
-
-/// The client that the user names for this authorization server, in whichever way.
-pub(crate) fn named(found: &Found) -> Result<Option<RegisteredClient>, Failed> {
-    Ok(pre_registered(found)?.or_else(|| documented(found)))
-}
-
-/// Waits for the client that an earlier login registered.
-#[derive(Debug)]
-pub(crate) struct AwaitStoredClient {
-    found: Box<Found>,
-}
-
-impl AwaitStoredClient {
-    pub(crate) fn on(self, stored: Option<RegisteredClient>, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
-        let Self { found } = self;
-        // A store that answers with another server's client changes nothing: that client is not for here.
-        let usable = |client: &RegisteredClient| {
-            let here = client.at(&found.server).is_ok() && !client.is_expired(fresh.now);
-            here && authorization::comes_back_as_wished(&found.flow.target, client)
-        };
-        if let Some(client) = stored.filter(usable) {
-            return grant::with(found, client, true, fresh);
-        }
-        if let Some(client) = documented(&found) {
-            return grant::with(found, client, false, fresh);
-        }
-        if found.server.registration_endpoint().is_some() {
-            return grant::unregistered(found, fresh);
-        }
-        Err(no_registration(&found))
-    }
-}
-
-fn no_registration(found: &Found) -> Failed {
+/// Why there is no identifier, and what a person does about it.
+pub(crate) fn no_registration(found: &Found) -> Failed {
     let document = found.server.document();
     let why = match (document.client_id_metadata_document_supported, &found.flow.target.metadata_document) {
         (true, None) => {
@@ -212,7 +63,7 @@ fn by_hand(issuer: &Issuer, target: &Target) -> String {
 /// Asks for an identifier with the redirect URI that is held.
 ///
 /// Source: RFC 7591 section 3.1, MCP 2026-07-28 authorization, "Application Type".
-pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Result<(State, Step), Failed> {
+pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Next {
     let Some(endpoint) = found.server.registration_endpoint().cloned() else { return Err(no_registration(&found)) };
     let scope = found.scope.as_ref().map_or_else(|| found.listed.clone(), |scope| scope.union(&found.listed));
     let metadata = ClientMetadata {
@@ -259,45 +110,33 @@ fn wanted_method(server: &ValidatedMetadata) -> Result<AuthMethod, Failed> {
     })
 }
 
-/// Waits for the answer to a registration.
-#[derive(Debug)]
-pub(crate) struct AwaitRegistration {
-    found: Box<Found>,
-    redirect_uri: RedirectUri,
-}
-
-impl AwaitRegistration {
-    pub(crate) fn on(self, answer: Result<Inbound, FetchFailed>) -> Result<(State, Step), Failed> {
-        let server = &self.found.server;
-        let endpoint = server.registration_endpoint().expect("a registration was sent there");
-        let what = "this client could not be registered";
-        let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
-        let status = answer.status;
-        if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
-            let why = format!("{} answered {status}", place(endpoint));
-            return Err(Failed::new(
-                Code::ServerFault,
-                what,
-                why,
-                "the server has a problem of its own; try again later",
-            ));
-        }
-        if !status.is_success() {
-            return Err(refused(&self.found, &self.redirect_uri, endpoint, &answer));
-        }
-        let client = read(server, &self.redirect_uri, &answer.body).map_err(|why| {
-            let why = format!("{}: {why}", place(endpoint));
-            Failed::new(
-                Code::BadRegistration,
-                "the answer to the registration cannot be used",
-                why,
-                "ask the operator of the server",
-            )
-        })?;
-        let client = IssuerBound::new(server.issuer().clone(), client);
-        let step = Step::SaveClient(client.clone());
-        Ok((State::Saved(AwaitSaved { found: self.found, client, redirect_uri: self.redirect_uri }), step))
+/// Has the new client kept.
+pub(crate) fn answered(waiting: AwaitRegistration, answer: Result<Inbound, FetchFailed>) -> Next {
+    let AwaitRegistration { found, redirect_uri } = waiting;
+    let server = &found.server;
+    let endpoint = server.registration_endpoint().expect("a registration was sent there");
+    let what = "this client could not be registered";
+    let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
+    let status = answer.status;
+    if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
+        let why = format!("{} answered {status}", place(endpoint));
+        return Err(Failed::new(Code::ServerFault, what, why, "the server has a problem of its own; try again later"));
     }
+    if !status.is_success() {
+        return Err(refused(&found, &redirect_uri, endpoint, &answer));
+    }
+    let client = read(server, &redirect_uri, &answer.body).map_err(|why| {
+        let why = format!("{}: {why}", place(endpoint));
+        Failed::new(
+            Code::BadRegistration,
+            "the answer to the registration cannot be used",
+            why,
+            "ask the operator of the server",
+        )
+    })?;
+    let client = IssuerBound::new(server.issuer().clone(), client);
+    let step = Step::SaveClient(client.clone());
+    Ok((State::Saved(AwaitSaved { found, client, redirect_uri }), step))
 }
 
 /// What was registered, which need not be what was asked for.
@@ -352,9 +191,9 @@ fn refused(found: &Found, redirect_uri: &RedirectUri, endpoint: &url::Url, answe
     }
     let why = match &error {
         Ok(error) if error.error == "invalid_redirect_uri" => {
-            format!("it does not take the redirect URI {redirect_uri}: {}", authorization::words(error))
+            format!("it does not take the redirect URI {redirect_uri}: {}", words(error))
         }
-        Ok(error) => authorization::words(error),
+        Ok(error) => words(error),
         Err(_) => "it gave no reason".to_owned(),
     };
     let what = "the authorization server refused to register this client";
@@ -366,22 +205,8 @@ fn refused(found: &Found, redirect_uri: &RedirectUri, endpoint: &url::Url, answe
     )
 }
 
-/// Waits until the new client is kept.
-#[derive(Debug)]
-pub(crate) struct AwaitSaved {
-    found: Box<Found>,
-    client: RegisteredClient,
-    redirect_uri: RedirectUri,
-}
-
-impl AwaitSaved {
-    pub(crate) fn on(self, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
-        grant::registered(self.found, self.client, self.redirect_uri, fresh)
-    }
-}
-
 /// Registers anew, once, because the server does not know the stored client any more.
-pub(crate) fn register_again(mut found: Box<Found>, redirect_uri: RedirectUri) -> Result<(State, Step), Failed> {
+pub(crate) fn register_again(mut found: Box<Found>, redirect_uri: RedirectUri) -> Next {
     found.flow.notes.push(Note::RegisteredAgain);
     register(found, redirect_uri)
 }

@@ -8,8 +8,8 @@ use doorward_types::{
 };
 
 use crate::{
-    Code, Failed, StoredIdentity, StoredTokens, authorization,
-    failed::no_answer,
+    Code, Failed, StoredIdentity, StoredTokens,
+    failed::{no_answer, words},
     token_request::{Fresh, Parameters, authenticated},
 };
 
@@ -92,7 +92,7 @@ fn confirmed(server: &ValidatedMetadata, answer: Result<Inbound, FetchFailed>) -
         return Ok(());
     }
     let reason = match json::parse_as::<ErrorResponse>(&answer.body) {
-        Ok(error) => authorization::words(&error),
+        Ok(error) => words(&error),
         Err(_) => "no reason".to_owned(),
     };
     Err(Failed::new(

@@ -1,6 +1,6 @@
 //! Where a login stands, for those who tell a person about it.
 
-use crate::connect::State;
+use crate::state::State;
 
 /// What a login waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

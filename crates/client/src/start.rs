@@ -1,24 +1,12 @@
 //! What a login begins with: the target, and what the challenge says.
 
-use doorward_types::{ScopeSet, challenge};
+use doorward_types::challenge;
 use http::HeaderMap;
 use url::Url;
 
-use crate::{Code, Failed, Note, Step, Target, connect::State, discovery::AwaitResource, scope};
+use crate::{Code, Failed, Note, Target, discovery::resource, found::Flow, scope, state::Next};
 
-/// What is known from the start on and stays with the login until its end.
-#[derive(Debug)]
-pub(crate) struct Flow {
-    pub(crate) target: Target,
-    pub(crate) challenged: Option<ScopeSet>,
-    /// Whether the MCP server was seen to ask for a login.
-    pub(crate) asked: bool,
-    /// Whether the MCP server says that it takes only tokens that are bound to a key.
-    pub(crate) wants_bound: bool,
-    pub(crate) notes: Vec<Note>,
-}
-
-pub(crate) fn start(target: Target, headers: Option<&HeaderMap>) -> Result<(State, Step), Failed> {
+pub(crate) fn start(target: Target, headers: Option<&HeaderMap>) -> Next {
     let named = headers.and_then(challenge::bearer).and_then(|c| c.get("resource_metadata").map(str::to_owned));
     let challenged = headers.and_then(scope::of_challenge);
     let wants_bound = headers.is_some_and(challenge::wants_bound);
@@ -27,9 +15,9 @@ pub(crate) fn start(target: Target, headers: Option<&HeaderMap>) -> Result<(Stat
     match named.and_then(|text| Url::parse(&text).ok()) {
         Some(url) => {
             check_place(&url, &mut flow)?;
-            Ok(AwaitResource::named(flow, url))
+            Ok(resource::named(flow, url))
         }
-        None => Ok(AwaitResource::well_known(flow)),
+        None => Ok(resource::well_known(flow)),
     }
 }
 

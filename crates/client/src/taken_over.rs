@@ -1,51 +1,21 @@
 //! A login that another program made at this MCP server becomes one of this program.
 
-use doorward_types::{ClientId, ScopeSet, Secret, Timestamp, redirect::RedirectUri, secret};
+use doorward_types::Timestamp;
 
 use crate::{
     AuthMethod, ClientCredentials, Code, Connected, Failed, IssuerBound, RegisteredClient, Registration, Step,
-    StoredTokens, assertion, connect::State, discovery::Found, failed, registration, store::Got, target::Dpop,
+    StoredTokens, assertion, brought, failed,
+    found::Found,
+    state::{Next, State},
+    store::Got,
+    target::{Dpop, TakenOver, TheirClient},
 };
-
-/// What another program holds of a login at the MCP server.
-#[derive(Clone, Debug)]
-pub struct TakenOver {
-    /// The authorization server that gave it, as far as that program noted it.
-    pub issuer: Option<String>,
-    /// The client that program registered. Without one it is the client that the user names.
-    pub client: Option<TheirClient>,
-    /// The access token, of type Bearer.
-    pub access_token: Secret<secret::AccessToken>,
-    /// When it expires, if that is known.
-    pub expires_at: Option<Timestamp>,
-    /// The refresh token, if there is one.
-    pub refresh_token: Option<Secret<secret::RefreshToken>>,
-    /// What was asked for, if that is known.
-    pub requested: Option<ScopeSet>,
-    /// What was granted, if that is known.
-    pub granted: Option<ScopeSet>,
-}
-
-/// A client that another program registered.
-#[derive(Clone, Debug)]
-pub struct TheirClient {
-    /// The identifier.
-    pub client_id: ClientId,
-    /// The secret, if it got one.
-    pub secret: Option<Secret<secret::ClientSecret>>,
-    /// When the secret ends, if it does.
-    pub secret_expires_at: Option<Timestamp>,
-    /// How it proves itself, if that is known.
-    pub auth_method: Option<AuthMethod>,
-    /// The redirect URI that was registered, on loopback.
-    pub redirect_uri: RedirectUri,
-}
 
 /// Files the tokens under the authorization server that discovery found, if that is the one that gave them: what one
 /// server gave is never sent to another.
 ///
 /// Source: MCP 2026-07-28 authorization, "Authorization Server Binding".
-pub(crate) fn take(found: Found, theirs: TakenOver, now: Timestamp) -> Result<(State, Step), Failed> {
+pub(crate) fn take(found: Found, theirs: TakenOver, now: Timestamp) -> Next {
     let target = &found.flow.target;
     check_issuer(&found, &theirs)?;
     if target.dpop == Dpop::Always {
@@ -114,7 +84,7 @@ fn check_issuer(found: &Found, theirs: &TakenOver) -> Result<(), Failed> {
 
 fn client(found: &Found, theirs: Option<TheirClient>) -> Result<RegisteredClient, Failed> {
     let Some(theirs) = theirs else {
-        return registration::named(found)?.ok_or_else(|| {
+        return brought::named(found)?.ok_or_else(|| {
             Failed::new(
                 Code::NoRegistration,
                 "the login that was to be taken over has no client",
@@ -125,7 +95,7 @@ fn client(found: &Found, theirs: Option<TheirClient>) -> Result<RegisteredClient
     };
     let auth_method = match (theirs.auth_method, &theirs.secret) {
         (Some(method), _) => method,
-        (None, Some(_)) => registration::with_secret(&found.server),
+        (None, Some(_)) => brought::with_secret(&found.server),
         (None, None) => AuthMethod::None,
     };
     if auth_method == AuthMethod::PrivateKeyJwt || (auth_method.needs_secret() && theirs.secret.is_none()) {

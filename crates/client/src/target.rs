@@ -1,15 +1,14 @@
 //! What the user wants to connect to, and how.
 
 use doorward_types::{
-    ClientId, Issuer, ResourceId, ScopeSet, Secret, jose::ClientKey, outbound::Reach, redirect::RedirectUri, secret,
-    web_url,
+    ClientId, Issuer, ResourceId, ScopeSet, Secret, Timestamp, outbound::Reach, redirect::RedirectUri, secret, web_url,
 };
 
-use crate::{AuthMethod, Code, Failed, RegisteredClient, Registration, StoredIdentity, StoredTokens, store::Got};
+use crate::{AuthMethod, Code, Failed, Registration, StoredIdentity, StoredTokens, store::Got};
 
 pub use crate::{
+    bound::PreRegistered,
     extra::{Audience, AuthorizeParameter, InvalidAudience, InvalidParameter},
-    taken_over::{TakenOver, TheirClient},
 };
 
 /// The MCP server to connect to, and the user's wishes. [`Target::new`] gives the usual ones.
@@ -145,6 +144,40 @@ impl Grant {
     }
 }
 
+/// What another program holds of a login at the MCP server.
+#[derive(Clone, Debug)]
+pub struct TakenOver {
+    /// The authorization server that gave it, as far as that program noted it.
+    pub issuer: Option<String>,
+    /// The client that program registered. Without one it is the client that the user names.
+    pub client: Option<TheirClient>,
+    /// The access token, of type Bearer.
+    pub access_token: Secret<secret::AccessToken>,
+    /// When it expires, if that is known.
+    pub expires_at: Option<Timestamp>,
+    /// The refresh token, if there is one.
+    pub refresh_token: Option<Secret<secret::RefreshToken>>,
+    /// What was asked for, if that is known.
+    pub requested: Option<ScopeSet>,
+    /// What was granted, if that is known.
+    pub granted: Option<ScopeSet>,
+}
+
+/// A client that another program registered.
+#[derive(Clone, Debug)]
+pub struct TheirClient {
+    /// The identifier.
+    pub client_id: ClientId,
+    /// The secret, if it got one.
+    pub secret: Option<Secret<secret::ClientSecret>>,
+    /// When the secret ends, if it does.
+    pub secret_expires_at: Option<Timestamp>,
+    /// How it proves itself, if that is known.
+    pub auth_method: Option<AuthMethod>,
+    /// The redirect URI that was registered, on loopback.
+    pub redirect_uri: RedirectUri,
+}
+
 /// Whether tokens are bound to a key, so that a copy of them is good for nothing.
 ///
 /// Source: RFC 9449.
@@ -157,40 +190,6 @@ pub enum Dpop {
     Always,
     /// Never.
     Never,
-}
-
-/// A client that the user got from the provider.
-#[derive(Clone, Debug)]
-pub struct PreRegistered {
-    /// The authorization server that it is for. `None` binds it to the one that the MCP server names now; when that
-    /// changes later the connection is refused (see [`Target::known_issuer`]).
-    pub issuer: Option<Issuer>,
-    /// The identifier.
-    pub client_id: ClientId,
-    /// The secret, if it has one.
-    pub secret: Option<Secret<secret::ClientSecret>>,
-    /// The key that it signs its assertions with, if it has one.
-    pub key: Option<ClientKey>,
-    /// How it proves itself; chosen from what the server lists when `None`.
-    pub auth_method: Option<AuthMethod>,
-    /// Its registered redirect URI, on loopback. With a port in it, exactly that port is used. `None` means
-    /// `http://127.0.0.1/callback` with any port.
-    pub redirect_uri: Option<RedirectUri>,
-}
-
-impl PreRegistered {
-    /// A client that was used before, for its own server and no other.
-    pub(crate) fn again(client: &RegisteredClient) -> Self {
-        let credentials = client.credentials();
-        Self {
-            issuer: Some(client.issuer().clone()),
-            client_id: credentials.client_id.clone(),
-            secret: credentials.secret.clone(),
-            key: credentials.key.clone(),
-            auth_method: Some(credentials.auth_method),
-            redirect_uri: Some(credentials.redirect_uri.clone()),
-        }
-    }
 }
 
 /// A client ID metadata document.

@@ -20,7 +20,9 @@ use crate::{
     AuthMethod, ClientCredentials, Code, Failed, ProofKey, RegisteredClient,
     bearer::next_nonce,
     failed::{no_answer, place},
+    found::Found,
     proof::{self, Occasion},
+    target::Dpop,
 };
 
 /// The one `client_assertion_type`.
@@ -88,6 +90,23 @@ pub(crate) enum Told {
 }
 
 impl TokenRequest {
+    /// A request for tokens that are bound to no key.
+    pub(crate) fn new(
+        server: ValidatedMetadata,
+        client: RegisteredClient,
+        parameters: Parameters,
+        reach: Reach,
+    ) -> Self {
+        Self { server, client, key: None, only_bound: false, reach, parameters, nonce: None, is_again: false }
+    }
+
+    /// A request for the tokens of this login.
+    pub(crate) fn of(found: &Found, client: RegisteredClient, parameters: Parameters) -> Self {
+        let only_bound = found.flow.target.dpop == Dpop::Always;
+        let request = Self::new(found.server.clone(), client, parameters, found.flow.target.reach);
+        Self { key: found.key.clone(), only_bound, ..request }
+    }
+
     /// The request as it is sent, each time with new proofs.
     ///
     /// # Errors

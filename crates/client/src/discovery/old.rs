@@ -8,7 +8,7 @@ use doorward_types::{Issuer, metadata::AuthorizationServerMetadata};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-use crate::{Code, Failed, start::Flow};
+use crate::{Code, Failed, found::Flow};
 
 /// The header by which such a server knows the revision, and its value.
 ///

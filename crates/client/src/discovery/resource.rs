@@ -9,82 +9,67 @@ use doorward_types::{
 };
 use url::Url;
 
-use super::AwaitServer;
+use super::server;
 use crate::{
     Code, Failed, Note, Step,
-    connect::State,
     document::{self, Document},
     failed::place,
+    found::Flow,
     scope,
-    start::Flow,
+    state::{AwaitResource, Next, State},
 };
 
-/// Waits for the metadata of the protected resource.
-#[derive(Debug)]
-pub(crate) struct AwaitResource {
-    flow: Flow,
-    /// What was asked for.
-    url: Url,
-    /// Whether the challenge named it.
-    named: bool,
-    /// Where to look next.
-    rest: VecDeque<Url>,
-    /// Why the places so far did not do.
-    absent: Vec<String>,
-    /// The first document that was there and was not good.
-    refused: Option<Failed>,
+/// Looks at the place that the challenge named, and nowhere else.
+pub(crate) fn named(flow: Flow, url: Url) -> (State, Step) {
+    AwaitResource { flow, url, named: true, rest: VecDeque::new(), absent: Vec::new(), refused: None }.ask()
+}
+
+/// Looks at the well-known places: path inserted, then root.
+///
+/// Source: RFC 9728 section 3.1, MCP 2026-07-28 authorization, "Protected Resource Metadata Discovery".
+pub(crate) fn well_known(flow: Flow) -> (State, Step) {
+    let mut rest: VecDeque<Url> = flow.target.resource.metadata_candidates().into();
+    let url = rest.pop_front().expect("a resource has at least one place for its metadata");
+    AwaitResource { flow, url, named: false, rest, absent: Vec::new(), refused: None }.ask()
+}
+
+/// Goes on with what lies where it was looked.
+pub(crate) fn answered(mut waiting: AwaitResource, answer: Result<Inbound, FetchFailed>) -> Next {
+    match document::read::<ProtectedResourceMetadata>("the MCP server's metadata", &waiting.url, answer)? {
+        Document::Absent(why) => waiting.absent.push(why),
+        Document::Unreadable(why) => waiting.refuse(Failed::new(
+            Code::BadResourceMetadata,
+            "the MCP server's metadata cannot be read",
+            why,
+            "check that the URL is the one of the MCP endpoint",
+        )),
+        Document::Found(document) => match waiting.check(&document) {
+            Ok((servers, note)) => {
+                waiting.flow.notes.extend(note);
+                waiting.flow.wants_bound |= document.dpop_bound_access_tokens_required;
+                let listed = scope::readable(document.scopes_supported.iter().map(String::as_str));
+                return server::first(waiting.flow, document.resource, listed, servers);
+            }
+            Err(refusal) => {
+                let failed = waiting.explain(&refusal);
+                waiting.refuse(failed);
+            }
+        },
+    }
+    match waiting.rest.pop_front() {
+        Some(next) => {
+            waiting.url = next;
+            Ok(waiting.ask())
+        }
+        None if waiting.refused.is_none() && !waiting.named => server::old(waiting.flow, waiting.absent),
+        None => Err(waiting.give_up()),
+    }
 }
 
 impl AwaitResource {
-    /// Looks at the place that the challenge named, and nowhere else.
-    pub(crate) fn named(flow: Flow, url: Url) -> (State, Step) {
-        Self { flow, url, named: true, rest: VecDeque::new(), absent: Vec::new(), refused: None }.ask()
-    }
-
-    /// Looks at the well-known places: path inserted, then root.
-    ///
-    /// Source: RFC 9728 section 3.1, MCP 2026-07-28 authorization, "Protected Resource Metadata Discovery".
-    pub(crate) fn well_known(flow: Flow) -> (State, Step) {
-        let mut rest: VecDeque<Url> = flow.target.resource.metadata_candidates().into();
-        let url = rest.pop_front().expect("a resource has at least one place for its metadata");
-        Self { flow, url, named: false, rest, absent: Vec::new(), refused: None }.ask()
-    }
-
     fn ask(self) -> (State, Step) {
         let step = Step::Send(Outbound::metadata(self.url.clone(), self.flow.target.reach));
         (State::Resource(self), step)
-    }
-
-    pub(crate) fn on(mut self, answer: Result<Inbound, FetchFailed>) -> Result<(State, Step), Failed> {
-        match document::read::<ProtectedResourceMetadata>("the MCP server's metadata", &self.url, answer)? {
-            Document::Absent(why) => self.absent.push(why),
-            Document::Unreadable(why) => self.refuse(Failed::new(
-                Code::BadResourceMetadata,
-                "the MCP server's metadata cannot be read",
-                why,
-                "check that the URL is the one of the MCP endpoint",
-            )),
-            Document::Found(document) => match self.check(&document) {
-                Ok((servers, note)) => {
-                    self.flow.notes.extend(note);
-                    self.flow.wants_bound |= document.dpop_bound_access_tokens_required;
-                    let listed = scope::readable(document.scopes_supported.iter().map(String::as_str));
-                    return AwaitServer::first(self.flow, document.resource, listed, servers);
-                }
-                Err(refusal) => {
-                    let failed = self.explain(&refusal);
-                    self.refuse(failed);
-                }
-            },
-        }
-        match self.rest.pop_front() {
-            Some(next) => {
-                self.url = next;
-                Ok(self.ask())
-            }
-            None if self.refused.is_none() && !self.named => AwaitServer::old(self.flow, self.absent),
-            None => Err(self.give_up()),
-        }
     }
 
     fn refuse(&mut self, failed: Failed) {

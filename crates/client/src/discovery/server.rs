@@ -11,74 +11,83 @@ use doorward_types::{
 };
 use url::Url;
 
-use super::{Found, old};
+use super::old;
 use crate::{
     Code, Failed, Note, Step,
-    connect::State,
     document::{self, Document},
     dpop,
     failed::place,
-    provider, registration, scope,
-    start::Flow,
+    found::{Flow, Found},
+    identifier, provider, scope,
+    state::{AwaitServer, Next, State},
     target::Grant,
     token_request::Fresh,
 };
 
-/// Waits for the metadata of an authorization server.
-#[derive(Debug)]
-pub(crate) struct AwaitServer {
-    flow: Flow,
-    audience: String,
-    listed: ScopeSet,
-    issuer: Issuer,
-    url: Url,
-    /// Where else this issuer's metadata may lie.
-    rest: VecDeque<Url>,
-    /// The issuers after this one.
-    issuers: VecDeque<Issuer>,
-    absent: Vec<String>,
-    refused: Option<Failed>,
-    /// Whether this is a server of the 2025-03-26 revision, which is its own authorization server.
-    old: bool,
+/// Starts with the issuer of the last login when it is still listed, else with the first one.
+pub(crate) fn first(flow: Flow, audience: String, listed: ScopeSet, mut servers: Vec<Issuer>) -> Next {
+    let here = flow.target.is_here();
+    servers.retain(|issuer| here || !web_url::is_loopback(&issuer.url()));
+    if let Some(known) = &flow.target.known_issuer {
+        servers.sort_by_key(|issuer| issuer != known);
+    }
+    let mut issuers = VecDeque::from(servers);
+    let Some(issuer) = issuers.pop_front() else {
+        return Err(Failed::new(
+            Code::Forbidden,
+            "the MCP server names this computer as its authorization server",
+            format!("{} is not on this computer, its only authorization server is", flow.target.resource),
+            "ask the operator of the server",
+        ));
+    };
+    let mut rest = VecDeque::from(issuer.metadata_candidates());
+    let url = rest.pop_front().expect("an issuer has at least two places for its metadata");
+    let (absent, refused) = (Vec::new(), None);
+    Ok(AwaitServer { flow, audience, listed, issuer, url, rest, issuers, absent, refused, old: false }.ask())
+}
+
+/// Looks at the origin of the MCP server itself, which says nothing of where to log in.
+pub(super) fn old(flow: Flow, absent: Vec<String>) -> Next {
+    let issuer = old::issuer(&flow, &absent)?;
+    let (audience, url) = (flow.target.resource.to_string(), old::place(&issuer));
+    let (rest, issuers, refused) = (VecDeque::new(), VecDeque::new(), None);
+    let listed = ScopeSet::default();
+    Ok(AwaitServer { flow, audience, listed, issuer, url, rest, issuers, absent, refused, old: true }.ask())
+}
+
+/// Goes on with what lies where it was looked.
+pub(crate) fn answered(mut waiting: AwaitServer, answer: Result<Inbound, FetchFailed>, fresh: &mut Fresh<'_>) -> Next {
+    let what = "the authorization server's metadata";
+    match document::read::<AuthorizationServerMetadata>(what, &waiting.url, answer)? {
+        Document::Absent(why) => waiting.absent.push(why),
+        Document::Unreadable(why) => {
+            waiting.refused.get_or_insert(Failed::new(
+                Code::BadServerMetadata,
+                "the authorization server's metadata cannot be read",
+                why,
+                "ask the operator of the server",
+            ));
+        }
+        Document::Found(document) => match waiting.check(document) {
+            Ok(server) => return waiting.found(server, false, fresh),
+            Err(refusal) => {
+                let failed = explain(&waiting.url, &waiting.issuer, &refusal);
+                waiting.refused.get_or_insert(failed);
+            }
+        },
+    }
+    // Only where a login was asked for, or every open server would be taken for one.
+    if waiting.old && waiting.refused.is_none() && waiting.flow.asked {
+        let server = AuthorizationServerMetadata::of_2025_03_26(&waiting.issuer).validate(&waiting.issuer);
+        return match server {
+            Ok(server) => waiting.found(server, true, fresh),
+            Err(refusal) => Err(explain(&waiting.url, &waiting.issuer, &refusal)),
+        };
+    }
+    waiting.next()
 }
 
 impl AwaitServer {
-    /// Starts with the issuer of the last login when it is still listed, else with the first one.
-    pub(crate) fn first(
-        flow: Flow,
-        audience: String,
-        listed: ScopeSet,
-        mut servers: Vec<Issuer>,
-    ) -> Result<(State, Step), Failed> {
-        let here = flow.target.is_here();
-        servers.retain(|issuer| here || !web_url::is_loopback(&issuer.url()));
-        if let Some(known) = &flow.target.known_issuer {
-            servers.sort_by_key(|issuer| issuer != known);
-        }
-        let mut issuers = VecDeque::from(servers);
-        let Some(issuer) = issuers.pop_front() else {
-            return Err(Failed::new(
-                Code::Forbidden,
-                "the MCP server names this computer as its authorization server",
-                format!("{} is not on this computer, its only authorization server is", flow.target.resource),
-                "ask the operator of the server",
-            ));
-        };
-        let mut rest = VecDeque::from(issuer.metadata_candidates());
-        let url = rest.pop_front().expect("an issuer has at least two places for its metadata");
-        let (absent, refused) = (Vec::new(), None);
-        Ok(Self { flow, audience, listed, issuer, url, rest, issuers, absent, refused, old: false }.ask())
-    }
-
-    /// Looks at the origin of the MCP server itself, which says nothing of where to log in.
-    pub(super) fn old(flow: Flow, absent: Vec<String>) -> Result<(State, Step), Failed> {
-        let issuer = old::issuer(&flow, &absent)?;
-        let (audience, url) = (flow.target.resource.to_string(), old::place(&issuer));
-        let (rest, issuers, refused) = (VecDeque::new(), VecDeque::new(), None);
-        let listed = ScopeSet::default();
-        Ok(Self { flow, audience, listed, issuer, url, rest, issuers, absent, refused, old: true }.ask())
-    }
-
     fn ask(self) -> (State, Step) {
         let mut request = Outbound::metadata(self.url.clone(), self.flow.target.reach);
         if self.old {
@@ -86,41 +95,6 @@ impl AwaitServer {
             request.headers.insert(name, value);
         }
         (State::Server(self), Step::Send(request))
-    }
-
-    pub(crate) fn on(
-        mut self,
-        answer: Result<Inbound, FetchFailed>,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<(State, Step), Failed> {
-        let what = "the authorization server's metadata";
-        match document::read::<AuthorizationServerMetadata>(what, &self.url, answer)? {
-            Document::Absent(why) => self.absent.push(why),
-            Document::Unreadable(why) => {
-                self.refused.get_or_insert(Failed::new(
-                    Code::BadServerMetadata,
-                    "the authorization server's metadata cannot be read",
-                    why,
-                    "ask the operator of the server",
-                ));
-            }
-            Document::Found(document) => match self.check(document) {
-                Ok(server) => return self.found(server, false, fresh),
-                Err(refusal) => {
-                    let failed = explain(&self.url, &self.issuer, &refusal);
-                    self.refused.get_or_insert(failed);
-                }
-            },
-        }
-        // Only where a login was asked for, or every open server would be taken for one.
-        if self.old && self.refused.is_none() && self.flow.asked {
-            let server = AuthorizationServerMetadata::of_2025_03_26(&self.issuer).validate(&self.issuer);
-            return match server {
-                Ok(server) => self.found(server, true, fresh),
-                Err(refusal) => Err(explain(&self.url, &self.issuer, &refusal)),
-            };
-        }
-        self.next()
     }
 
     /// Only a login with a code has to be protected with PKCE. What is tolerated is noted where it makes a difference.
@@ -143,7 +117,7 @@ impl AwaitServer {
         Ok(server)
     }
 
-    fn found(self, server: ValidatedMetadata, guessed: bool, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+    fn found(self, server: ValidatedMetadata, guessed: bool, fresh: &mut Fresh<'_>) -> Next {
         let Self { mut flow, mut audience, listed, old, .. } = self;
         if let Some(from) = flow.target.known_issuer.clone().filter(|known| known != server.issuer()) {
             flow.notes.push(Note::IssuerChanged { from });
@@ -163,11 +137,11 @@ impl AwaitServer {
         let scope = scope::choose(&flow.target, flow.challenged.as_ref(), &listed, lists);
         let key = dpop::choose(&flow, &server)?;
         let found = Found { flow, audience, server, listed, scope, guessed, key, identity: None, sign_in: None };
-        registration::choose(found, fresh)
+        identifier::choose(found, fresh)
     }
 
     /// Goes on to the next place, and after the last one to the next issuer.
-    fn next(mut self) -> Result<(State, Step), Failed> {
+    fn next(mut self) -> Next {
         if self.rest.is_empty()
             && let Some(issuer) = self.issuers.pop_front()
         {

@@ -6,14 +6,17 @@ use doorward_types::{
     secret,
 };
 use serde_json::Value;
-use url::Url;
 
-use super::{Errand, Left, Subject, renew, sign_in};
+use super::{
+    renew,
+    shown::{Left, Subject},
+    sign_in,
+};
 use crate::{
     Code, Failed, Step, assertion,
-    authorization::words,
-    connect::State,
-    failed::{no_answer, place},
+    failed::{no_answer, place, words},
+    found::Errand,
+    state::{AwaitExchange, Next, State},
     token_request::{self, Fresh, Parameters},
 };
 
@@ -23,12 +26,7 @@ const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 /// Asks the identity provider for an assertion that is for the MCP server's authorization server alone.
 ///
 /// Source: RFC 8693 section 2.1, draft-ietf-oauth-identity-assertion-authz-grant section 4.3.
-pub(super) fn ask(
-    errand: Errand,
-    subject: &Subject,
-    left: Left,
-    fresh: &mut Fresh<'_>,
-) -> Result<(State, Step), Failed> {
+pub(super) fn ask(errand: Errand, subject: &Subject, left: Left, fresh: &mut Fresh<'_>) -> Next {
     let Errand { found, provider, .. } = &errand;
     let scope = found.scope.as_ref().map(ToString::to_string);
     let parameters = Parameters::new(&[
@@ -66,60 +64,47 @@ pub(super) fn check_given(id_token: &Secret<secret::Assertion>, now: Timestamp) 
     Ok(())
 }
 
-/// Waits for the assertion.
-#[derive(Debug)]
-pub(crate) struct AwaitExchange {
-    errand: Errand,
-    endpoint: Url,
-    left: Left,
-}
-
-impl AwaitExchange {
-    pub(crate) fn on(
-        self,
-        answer: Result<Inbound, FetchFailed>,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<(State, Step), Failed> {
-        let what = "the identity provider gave no assertion for this server";
-        let Self { errand, endpoint, left } = self;
-        let answer = answer.map_err(|failed| no_answer(what, &endpoint, &failed))?;
-        let tokens = match token_request::read(what, &endpoint, &answer)? {
-            Ok(tokens) => tokens,
-            Err(error) => {
-                let why = format!("{} answered {}", place(&endpoint), words(&error));
-                return match (left, is_about_subject(&error.error)) {
-                    (Left::Renewing(identity), true) => renew::or_sign_in(errand, *identity, &why, true, fresh),
-                    (Left::SigningIn, true) => sign_in::start(errand, &why, true, fresh),
-                    _ => {
-                        let of_client = error.error == "invalid_client";
-                        let code = if of_client { Code::ClientUnknown } else { Code::ProviderRefused };
-                        Err(Failed::new(code, what, why, hint(&error.error, &errand)))
-                    }
-                };
-            }
-        };
-        let bad = |why: &str| {
-            let why = format!("{}: {why}", place(&endpoint));
-            Failed::new(Code::BadTokenAnswer, what, why, "ask whoever runs the identity provider")
-        };
-        if tokens.issued_token_type.as_deref() != Some(ID_JAG) {
-            return Err(bad("issued_token_type is not that of an ID-JAG"));
+/// Shows the assertion to the MCP server's authorization server, when it is for that one alone.
+pub(crate) fn answered(waiting: AwaitExchange, answer: Result<Inbound, FetchFailed>, fresh: &mut Fresh<'_>) -> Next {
+    let what = "the identity provider gave no assertion for this server";
+    let AwaitExchange { errand, endpoint, left } = waiting;
+    let answer = answer.map_err(|failed| no_answer(what, &endpoint, &failed))?;
+    let tokens = match token_request::read(what, &endpoint, &answer)? {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            let why = format!("{} answered {}", place(&endpoint), words(&error));
+            return match (left, is_about_subject(&error.error)) {
+                (Left::Renewing(identity), true) => renew::or_sign_in(errand, *identity, &why, true, fresh),
+                (Left::SigningIn, true) => sign_in::start(errand, &why, true, fresh),
+                _ => {
+                    let of_client = error.error == "invalid_client";
+                    let code = if of_client { Code::ClientUnknown } else { Code::ProviderRefused };
+                    Err(Failed::new(code, what, why, hint(&error.error, &errand)))
+                }
+            };
         }
-        let jag = Secret::<secret::Assertion>::parse(tokens.access_token.expose());
-        let jag = jag.map_err(|_| bad("the assertion is too long"))?;
-        // One for another server would be replayed there by this one.
-        let claims = assertion::claims(&jag).ok_or_else(|| bad("the assertion is not a JWT"))?;
-        let issuer = errand.found.server.issuer().as_str();
-        let fits = |audience: &Value| match audience {
-            Value::String(one) => one == issuer,
-            Value::Array(several) => matches!(several.as_slice(), [Value::String(one)] if one == issuer),
-            _ => false,
-        };
-        if !claims.get("aud").is_some_and(fits) {
-            return Err(bad("the assertion is for another authorization server"));
-        }
-        assertion::show(errand.found, errand.client, &jag, fresh)
+    };
+    let bad = |why: &str| {
+        let why = format!("{}: {why}", place(&endpoint));
+        Failed::new(Code::BadTokenAnswer, what, why, "ask whoever runs the identity provider")
+    };
+    if tokens.issued_token_type.as_deref() != Some(ID_JAG) {
+        return Err(bad("issued_token_type is not that of an ID-JAG"));
     }
+    let jag = Secret::<secret::Assertion>::parse(tokens.access_token.expose());
+    let jag = jag.map_err(|_| bad("the assertion is too long"))?;
+    // One for another server would be replayed there by this one.
+    let claims = assertion::claims(&jag).ok_or_else(|| bad("the assertion is not a JWT"))?;
+    let issuer = errand.found.server.issuer().as_str();
+    let fits = |audience: &Value| match audience {
+        Value::String(one) => one == issuer,
+        Value::Array(several) => matches!(several.as_slice(), [Value::String(one)] if one == issuer),
+        _ => false,
+    };
+    if !claims.get("aud").is_some_and(fits) {
+        return Err(bad("the assertion is for another authorization server"));
+    }
+    assertion::show(errand.found, errand.client, &jag, fresh)
 }
 
 /// Whether the refusal is one of what was shown, so that something newer may be taken.

@@ -7,17 +7,15 @@ use doorward_types::{
     outbound::{FetchFailed, Inbound, Outbound, Reach},
     web_url,
 };
-use url::Url;
 
-use super::{Errand, Provider, identify};
+use super::person;
 use crate::{
-    Code, Failed, IssuerBound, RegisteredClient, Step,
-    connect::State,
-    discovery::Found,
+    Code, Failed, IssuerBound, RegisteredClient, Step, brought,
     document::{self, Document},
     failed::place,
-    registration,
-    target::{Enterprise, Grant, Who},
+    found::{Errand, Found, Provider},
+    state::{AwaitProvider, Next, State},
+    target::{Grant, Who},
     token_request::Fresh,
 };
 
@@ -26,24 +24,11 @@ const PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
 /// The grant by which the assertion becomes a token.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// Waits for the identity provider's metadata.
-#[derive(Debug)]
-pub(crate) struct AwaitProvider {
-    found: Box<Found>,
-    /// The client at the MCP server's authorization server.
-    client: RegisteredClient,
-    enterprise: Enterprise,
-    url: Url,
-    rest: VecDeque<Url>,
-    absent: Vec<String>,
-    unlisted_pkce: bool,
-}
-
 /// Looks for the identity provider.
 ///
 /// # Errors
 /// When it lies where it is not asked, or when what it says would be of no use. Nobody is asked to sign in then.
-pub(crate) fn look(found: Box<Found>, client: RegisteredClient) -> Result<(State, Step), Failed> {
+pub(crate) fn look(found: Box<Found>, client: RegisteredClient) -> Next {
     let Grant::Enterprise(enterprise) = &found.flow.target.grant else {
         unreachable!("the grant is looked at by the caller")
     };
@@ -83,6 +68,34 @@ pub(crate) fn look(found: Box<Found>, client: RegisteredClient) -> Result<(State
     Ok(AwaitProvider { found, client, enterprise, url, rest, absent: Vec::new(), unlisted_pkce: false }.ask())
 }
 
+/// Goes on with what lies where it was looked.
+pub(crate) fn answered(
+    mut waiting: AwaitProvider,
+    answer: Result<Inbound, FetchFailed>,
+    fresh: &mut Fresh<'_>,
+) -> Next {
+    let bad = |why: String| {
+        let what = "the identity provider's metadata cannot be used";
+        Err(Failed::new(Code::BadServerMetadata, what, why, "check the address of the identity provider"))
+    };
+    let what = "the identity provider's metadata";
+    match document::read::<AuthorizationServerMetadata>(what, &waiting.url, answer)? {
+        Document::Absent(why) => waiting.absent.push(why),
+        Document::Unreadable(why) => return bad(why),
+        Document::Found(document) => match waiting.check(document) {
+            Ok(server) => return waiting.found(server, fresh),
+            Err(refusal) => return bad(format!("{}: {refusal}", place(&waiting.url))),
+        },
+    }
+    match waiting.rest.pop_front() {
+        Some(next) => {
+            waiting.url = next;
+            Ok(waiting.ask())
+        }
+        None => bad(waiting.absent.join("; ")),
+    }
+}
+
 impl AwaitProvider {
     /// Where the MCP server may be, its identity provider may be as well.
     fn reach(&self) -> Reach {
@@ -95,33 +108,6 @@ impl AwaitProvider {
     fn ask(self) -> (State, Step) {
         let step = Step::Send(Outbound::metadata(self.url.clone(), self.reach()));
         (State::Provider(self), step)
-    }
-
-    pub(crate) fn on(
-        mut self,
-        answer: Result<Inbound, FetchFailed>,
-        fresh: &mut Fresh<'_>,
-    ) -> Result<(State, Step), Failed> {
-        let bad = |why: String| {
-            let what = "the identity provider's metadata cannot be used";
-            Err(Failed::new(Code::BadServerMetadata, what, why, "check the address of the identity provider"))
-        };
-        let what = "the identity provider's metadata";
-        match document::read::<AuthorizationServerMetadata>(what, &self.url, answer)? {
-            Document::Absent(why) => self.absent.push(why),
-            Document::Unreadable(why) => return bad(why),
-            Document::Found(document) => match self.check(document) {
-                Ok(server) => return self.found(server, fresh),
-                Err(refusal) => return bad(format!("{}: {refusal}", place(&self.url))),
-            },
-        }
-        match self.rest.pop_front() {
-            Some(next) => {
-                self.url = next;
-                Ok(self.ask())
-            }
-            None => bad(self.absent.join("; ")),
-        }
     }
 
     /// Its sign-in page is used only where it is protected with PKCE; all else needs none.
@@ -138,15 +124,15 @@ impl AwaitProvider {
         }
     }
 
-    fn found(self, server: ValidatedMetadata, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+    fn found(self, server: ValidatedMetadata, fresh: &mut Fresh<'_>) -> Next {
         let (reach, unlisted_pkce) = (self.reach(), self.unlisted_pkce);
         let Self { found, client, enterprise, .. } = self;
-        let own = IssuerBound::new(server.issuer().clone(), registration::given(&enterprise.client, &server)?);
+        let own = IssuerBound::new(server.issuer().clone(), brought::given(&enterprise.client, &server)?);
         let by = match enterprise.who {
             Who::Given(_) => None,
             Who::SignsIn(by) => Some(by),
         };
         let provider = Provider { server, client: own, reach, unlisted_pkce, by };
-        identify(Errand { found, client, provider }, &enterprise.who, fresh)
+        person::identify(Errand { found, client, provider }, &enterprise.who, fresh)
     }
 }

@@ -3,17 +3,14 @@
 //!
 //! Source: OpenID Connect Core section 3.1, MCP extension io.modelcontextprotocol/enterprise-managed-authorization.
 
-use doorward_types::{ScopeSet, Secret, messages::TokenResponse, secret};
+use doorward_types::{ScopeSet, Secret};
 
-use super::{Errand, keys, nobody_here};
 use crate::{
-    Code, Failed, Note, Step,
-    authorization::AwaitPort,
-    connect::State,
-    device,
-    discovery::Found,
-    scope,
-    start::Flow,
+    Code, Failed, Note, device,
+    failed::log_in,
+    found::{Errand, Flow, Found, SignIn},
+    port, scope,
+    state::Next,
     target::{By, Dpop},
     token_request::Fresh,
 };
@@ -21,31 +18,11 @@ use crate::{
 /// What is asked for besides who the person is, where the identity provider knows it.
 const MORE: [&str; 2] = ["offline_access", "email"];
 
-/// What a sign-in is for.
-#[derive(Debug)]
-pub(crate) struct SignIn {
-    pub(super) errand: Errand,
-    /// What the ID token has to repeat, where the request says one.
-    pub(super) nonce: Option<Secret<secret::Nonce>>,
-    /// Whether the person has to type their password although a session at the provider goes on.
-    anew: bool,
-}
-
-impl SignIn {
-    /// What the request for a code says in addition.
-    pub(crate) fn parameters(&self) -> Vec<(&'static str, &str)> {
-        let mut all = Vec::new();
-        all.extend(self.nonce.as_ref().map(|nonce| ("nonce", nonce.expose())));
-        all.extend(self.anew.then_some(("prompt", "login")));
-        all
-    }
-}
-
 /// Sends the person to the identity provider. `why` says what makes that necessary.
 ///
 /// # Errors
 /// When nobody is there, or the identity provider has no page for them.
-pub(super) fn start(errand: Errand, why: &str, anew: bool, fresh: &mut Fresh<'_>) -> Result<(State, Step), Failed> {
+pub(super) fn start(errand: Errand, why: &str, anew: bool, fresh: &mut Fresh<'_>) -> Next {
     let Some(by) = errand.provider.by else { return Err(nobody_here(&errand, why)) };
     let server = errand.provider.server.clone();
     if by == By::Browser && server.authorization_endpoint().is_none() {
@@ -88,21 +65,17 @@ pub(super) fn start(errand: Errand, why: &str, anew: bool, fresh: &mut Fresh<'_>
         sign_in: Some(Box::new(SignIn { errand, nonce, anew })),
     });
     match by {
-        By::Browser => AwaitPort::known(found, client, false),
+        By::Browser => port::known(found, client, false),
         By::Device => device::ask(found, client, false, fresh),
     }
 }
 
-/// Goes on with what the identity provider gave for the code. Its access token is of no use here and is dropped.
-pub(crate) fn signed_in(sign_in: SignIn, tokens: TokenResponse) -> Result<(State, Step), Failed> {
-    let SignIn { errand, nonce, .. } = sign_in;
-    let Some(id_token) = tokens.id_token else {
-        return Err(Failed::new(
-            Code::BadIdToken,
-            "the identity provider did not say who signed in",
-            format!("the answer of {} holds no ID token", errand.provider.server.token_endpoint()),
-            "ask whoever runs the identity provider to let this program use the scope openid",
-        ));
-    };
-    keys::ask(errand, keys::Unchecked { id_token, refresh_token: tokens.refresh_token, nonce, before: None })
+/// Nobody can sign in now.
+pub(super) fn nobody_here(errand: &Errand, why: &str) -> Failed {
+    Failed::new(
+        Code::LoginNeeded,
+        "you have to sign in at your organisation's identity provider again",
+        format!("{}: {why}", errand.provider.server.issuer()),
+        log_in(&errand.found.flow.target.resource, errand.found.flow.target.account.as_deref()),
+    )
 }
