@@ -135,7 +135,9 @@ pub struct Failed {
 impl Failed {
     /// Makes a failure. The texts are sentences without a full stop.
     pub fn new(code: Code, what: impl AsRef<str>, why: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
-        Self { code, what: printable(what.as_ref()), why: printable(why.as_ref()), hint: printable(hint.as_ref()) }
+        let line = |text: &str| printable(text, MOST_LINE);
+        let (what, why) = (line(what.as_ref()), line(why.as_ref()));
+        Self { code, what, why, hint: printable(hint.as_ref(), MOST_HINT) }
     }
 
     /// The stable code.
@@ -193,10 +195,11 @@ pub(crate) fn log_in(resource: &ResourceId, account: Option<&str>) -> String {
 /// A text as one word of a shell's command.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
+    if text.is_empty() || !text.chars().all(|c| plain(c) || c == ' ') {
+        return format!("'{}'", text.replace('\'', "'\\''"));
     }
+    // Those of Windows know no other quotes.
+    if text.contains(' ') { format!("\"{text}\"") } else { text.to_owned() }
 }
 
 /// A URL without its query, which can hold what is nobody's business.
@@ -213,9 +216,14 @@ pub(crate) fn words(error: &ErrorResponse) -> String {
     }
 }
 
+/// The most characters of what happened and of why.
+const MOST_LINE: usize = 600;
+/// The most of what to do next: half of a command would be another one.
+const MOST_HINT: usize = 20_000;
+
 /// Words from elsewhere, cut and freed of what a terminal would act on.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).take(600).collect()
+fn printable(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).take(most).collect()
 }
 
 /// Marks that reorder or hide text.
@@ -246,5 +254,22 @@ mod tests {
             Failed::new(Code::Denied, "no", format!("\u{1b}[31m\r\n\u{2028}\u{202e}x{}", "y".repeat(5000)), "try");
         assert!(failed.why().starts_with("[31mxy") && failed.why().len() == 600);
         assert_eq!((failed.exit() as u8, Code::LoginNeeded.exit() as u8), (5, 3));
+    }
+
+    #[test]
+    fn a_word_of_a_command_is_one_word_and_the_command_is_whole() {
+        for (text, word) in [
+            ("https://a.example/mcp", "https://a.example/mcp"),
+            ("read write", "\"read write\""),
+            ("", "''"),
+            ("a$(id)", "'a$(id)'"),
+            ("a `id`", "'a `id`'"),
+            ("it's", "'it'\\''s'"),
+            ("a&b", "'a&b'"),
+        ] {
+            assert_eq!(super::word(text), word);
+        }
+        let command = format!("doorward login --scope \"{}\" URL", "scope ".repeat(1000));
+        assert_eq!(Failed::new(Code::Denied, "no", "why", &command).hint(), command);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use doorward_client::{Code, CredentialStore as _, Failed, StepUps, StoredTokens, Target};
+use doorward_client::{Code, CredentialStore as _, Failed, StepUps, StoredTokens, Target, word};
 use doorward_relay::bridge::{BearerSource, Credential, LoginPage, Why};
 use doorward_types::challenge;
 use http::HeaderMap;
@@ -298,7 +298,8 @@ impl Shared {
             }
         };
         let login = account::login_command(&target);
-        let command = login.replacen("login", &format!("login --force --scope \"{more}\""), 1);
+        // The server has chosen the words, and whoever reads this types them into a shell.
+        let command = login.replacen("login", &format!("login --force --scope {}", word(&more.to_string())), 1);
         let asks = Asks { why: format!("this operation needs more scopes than the login has ({wanted})"), command };
         target.requested_before = Some(more);
         self.log_in(target, headers, refused.as_ref(), &asks).await

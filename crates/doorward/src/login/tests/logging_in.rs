@@ -209,6 +209,31 @@ async fn more_scopes_are_asked_for_with_those_that_there_are_and_not_for_ever() 
 }
 
 #[tokio::test]
+async fn a_scope_of_the_servers_is_no_command_in_the_one_that_is_suggested() {
+    // proves: LEAK-05
+    let world = World::new().await;
+    world.manager(world.curl()).await.bearer(Why::Rejected { serial: None, headers: &challenge(FIRST) }).await.unwrap();
+    let nobody = world.manager(Way::Nobody).await;
+    let serial = Some(nobody.bearer(Why::ToSend).await.unwrap().unwrap().serial);
+    let done = world.page().with_file_name("done");
+    let hostile = format!(
+        "Bearer error=\"insufficient_scope\", scope=\"$(touch {0}) `touch\t{0}` '$(touch$IFS{0})'\"",
+        done.display()
+    );
+    let headers =
+        HeaderMap::from_iter([(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_str(&hostile).unwrap())]);
+    let failed = nobody.bearer(Why::InsufficientScope { serial, headers: &headers }).await.unwrap_err();
+    let (_, command) = failed.hint().split_once("doorward ").unwrap();
+    let shell = format!("printf '%s\\n' {command}");
+    let output = tokio::process::Command::new("sh").args(["-c", &shell]).output().await.unwrap();
+    assert!(!done.exists(), "{command}");
+    let words = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<_> = words.lines().collect();
+    assert_eq!((&words[..3], words.len()), (&["login", "--force", "--scope"][..], 5), "{words:?}");
+    assert!(words[3].contains("$(touch ") && words[4] == world.url(), "{words:?}");
+}
+
+#[tokio::test]
 async fn more_scopes_for_which_nobody_is_here_come_from_a_login_elsewhere_however_often_they_were_asked_for() {
     // proves: MCP-AUTH-112, STEP-04
     let world = World::new().await;
