@@ -36,3 +36,8 @@ pub(crate) fn granted(issuer: &Issuer, answered: Option<ScopeSet>) -> Option<Sco
         None => answered,
     }
 }
+
+/// Why this identity provider hardly gives an assertion for another server, where that is known.
+pub(crate) fn doubt_id_jag(issuer: &Issuer) -> Option<String> {
+    providers::of(issuer)?.doubt_id_jag(issuer)
+}

@@ -63,6 +63,9 @@ pub struct Provider {
     /// Whether PKCE with S256 works although the metadata does not list it.
     #[serde(default)]
     pub pkce_unlisted: bool,
+    /// Which of its issuers vouch for a person at other servers (ID-JAG); none where nothing is known of that.
+    #[serde(default)]
+    id_jag: Option<Vec<String>>,
     /// What stands between scopes in a token answer, where that is no space.
     #[serde(default)]
     pub scope_separator: Option<char>,
@@ -102,6 +105,23 @@ impl Provider {
     /// which anybody can choose.
     pub fn has_hosts_of_its_own(&self) -> bool {
         !self.issuers.iter().any(|pattern| pattern.starts_with("https://*/"))
+    }
+
+    /// Why an ID-JAG is hardly to be had from this issuer of the provider, in words for a person.
+    ///
+    /// Source: draft-ietf-oauth-identity-assertion-authz-grant section 4.3.
+    pub fn doubt_id_jag(&self, issuer: &Issuer) -> Option<String> {
+        let vouching = self.id_jag.as_ref()?;
+        if vouching.iter().any(|pattern| matches(pattern, &issuer.url())) {
+            return None;
+        }
+        let (name, checked) = (&self.name, &self.checked);
+        Some(match vouching.first() {
+            None => format!("{name} was not known to issue ID-JAGs on {checked}"),
+            Some(pattern) => {
+                format!("{name} issues ID-JAGs as {pattern} and not as {issuer}, as far as known on {checked}")
+            }
+        })
     }
 
     /// The scopes of a token answer, parted as this provider parts them.
@@ -155,6 +175,9 @@ mod tests {
             let date: Vec<_> = provider.checked.split('-').map(str::len).collect();
             assert_eq!(date, [4, 2, 2], "{}", provider.name);
             assert!(!provider.sources.is_empty() && !provider.issuers.is_empty(), "{}", provider.name);
+            for pattern in provider.id_jag.iter().flatten() {
+                assert!(provider.issuers.contains(pattern), "{pattern}");
+            }
             for url in provider.sources.iter().chain(&provider.register_at) {
                 assert_eq!(Url::parse(url).unwrap().scheme(), "https", "{url}");
             }
@@ -185,6 +208,25 @@ mod tests {
             ("https://as.example", None),
         ] {
             assert_eq!(name(issuer), wanted, "{issuer}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_that_hardly_vouches_for_anybody_is_told() {
+        for (issuer, wanted) in [
+            ("https://tenant.okta.com", None),
+            (
+                "https://tenant.okta.com/oauth2/default",
+                Some("Okta issues ID-JAGs as https://*.okta.com and not as https"),
+            ),
+            ("https://id.example.com/realms/one", Some("Keycloak was not known to issue ID-JAGs on 20")),
+            ("https://tenant.eu.auth0.com/", Some("Auth0 was not known to issue ID-JAGs on 20")),
+            ("https://accounts.google.com", None),
+        ] {
+            let issuer = Issuer::parse(issuer).unwrap();
+            let doubt = of(&issuer).unwrap().doubt_id_jag(&issuer);
+            assert_eq!(doubt.is_some(), wanted.is_some(), "{issuer}: {doubt:?}");
+            assert!(doubt.unwrap_or_default().starts_with(wanted.unwrap_or_default()), "{issuer}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     Code, Failed, Step, assertion,
     failed::{no_answer, place, words},
     found::Errand,
+    provider,
     state::{AwaitExchange, Next, State},
     token_request::{self, Fresh, Parameters},
 };
@@ -79,6 +80,8 @@ pub(crate) fn answered(waiting: AwaitExchange, answer: Result<Inbound, FetchFail
                 _ => {
                     let of_client = error.error == "invalid_client";
                     let code = if of_client { Code::ClientUnknown } else { Code::ProviderRefused };
+                    let doubt = provider::doubt_id_jag(errand.provider.server.issuer()).filter(|_| !of_client);
+                    let why = doubt.into_iter().fold(why, |why, doubt| format!("{why}; {doubt}"));
                     Err(Failed::new(code, what, why, hint(&error.error, &errand)))
                 }
             };

@@ -202,19 +202,27 @@ fn a_refused_assertion_is_neither_shown_again_nor_followed_by_another_grant() {
 }
 
 fn enterprise(id_token: &Value) -> Grant {
-    let issuer = Issuer::parse(IDP).unwrap();
+    enterprise_of(IDP, id_token)
+}
+
+fn enterprise_of(issuer: &str, id_token: &Value) -> Grant {
+    let issuer = Issuer::parse(issuer).unwrap();
     let client = PreRegistered { issuer: Some(issuer.clone()), ..with_secret("at-idp") };
     Grant::Enterprise(Box::new(Enterprise { who: Who::Given(jwt(id_token)), ..Enterprise::new(issuer, client) }))
 }
 
 /// A world with an identity provider that answers the exchange with this.
 fn organisation(status: u16, exchange: &Value) -> World {
+    organisation_of(IDP, status, exchange)
+}
+
+fn organisation_of(idp: &str, status: u16, exchange: &Value) -> World {
     let id_token = json!({ "sub": "ada", "aud": "at-idp", "exp": NOW.as_unix() + 60 });
-    let mut world = world(enterprise(&id_token), vec![with_secret("at-as")]);
-    let provider = json!({ "issuer": IDP, "token_endpoint": format!("{IDP}/token") });
-    world.document("https://idp.example/.well-known/openid-configuration", provider);
+    let mut world = world(enterprise_of(idp, &id_token), vec![with_secret("at-as")]);
+    let provider = json!({ "issuer": idp, "token_endpoint": format!("{idp}/token") });
+    world.document(&format!("{idp}/.well-known/openid-configuration"), provider);
     let exchange = exchange.clone();
-    world.route("POST https://idp.example/token", move |_| Ok(answer(status, &exchange)));
+    world.route(&format!("POST {idp}/token"), move |_| Ok(answer(status, &exchange)));
     world
 }
 
@@ -366,6 +374,16 @@ fn what_the_identity_provider_does_wrong_is_told_apart() {
     assert!(late.sent.iter().all(|sent| sent.method == "GET"));
     let text = format!("{:?}", late.target.grant);
     assert!(!text.contains("eyJ") && !text.contains("s3:cret"), "{text}");
+}
+
+#[test]
+fn where_a_provider_is_known_to_give_no_assertions_its_refusal_says_so() {
+    for (error, doubted) in [("unsupported_grant_type", true), ("invalid_client", false)] {
+        let refused = json!({ "error": error });
+        let failed = organisation_of("https://id.example/realms/one", 400, &refused).run().unwrap_err();
+        assert_eq!(failed.why().contains("Keycloak was not known to issue ID-JAGs"), doubted, "{failed}");
+        assert!(!organisation(400, &refused).run().unwrap_err().why().contains("known"));
+    }
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
     let gateway = Arc::new(Gateway::new(settings, guard.clone(), now));
 
     let setup = setup_token(&state).await?;
+    let enterprises = policy.enterprises.iter().map(|known| start_page::Vouching::of(&known.issuer)).collect();
     let strangers = Strangers::limited(limits.strangers, limits.strangers.saturating_mul(10));
     let site = site(&name, policy, &store, &keys, &gateway, allowed_hosts, http);
     let site = Arc::new(Site { strangers: Arc::new(strangers), ..site });
@@ -98,6 +99,7 @@ pub(crate) async fn run(flags: cli::Serve, json: bool) -> Result<(), Box<Failure
             listen: address.to_string(),
             public_url: issuer.to_string(),
             dev_mode: issuer.url().scheme() == "http",
+            enterprises,
         },
         json,
     );

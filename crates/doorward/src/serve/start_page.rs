@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use doorward_types::{Issuer, providers};
 use serde::Serialize;
 
 use crate::output::{self, Paint};
@@ -27,6 +28,23 @@ pub(crate) struct Started {
     pub(crate) public_url: String,
     /// Whether this is plain http on this machine.
     pub(crate) dev_mode: bool,
+    /// The identity providers that say whom to let in.
+    pub(crate) enterprises: Vec<Vouching>,
+}
+
+/// An identity provider whose word is believed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Vouching {
+    issuer: Issuer,
+    /// Why nobody will come with an assertion of it; absent when that is not known.
+    doubt: Option<String>,
+}
+
+impl Vouching {
+    pub(crate) fn of(issuer: &Issuer) -> Self {
+        let doubt = providers::of(issuer).and_then(|known| known.doubt_id_jag(issuer));
+        Self { issuer: issuer.clone(), doubt }
+    }
 }
 
 /// Prints it to stdout.
@@ -60,8 +78,41 @@ fn lines(started: &Started, paint: Paint, terminal: bool) -> Vec<String> {
     if started.dev_mode {
         row("Mode", "development: plain http, for this machine only");
     }
+    for enterprise in &started.enterprises {
+        row("Enterprise", enterprise.issuer.as_str());
+        if let Some(doubt) = &enterprise.doubt {
+            row("", &format!("{doubt}; without one nobody comes in that way"));
+        }
+    }
     if terminal {
         lines.push(String::new());
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enterprise_that_hardly_vouches_for_anybody_is_told_at_the_start() {
+        let known = |issuer: &str| Vouching::of(&Issuer::parse(issuer).unwrap());
+        let started = Started {
+            name: "Files".into(),
+            mcp_url: "https://gw.example/mcp".into(),
+            setup_url: None,
+            connect: "doorward connect https://gw.example/mcp".into(),
+            data_dir: "/var/lib/doorward".into(),
+            database: None,
+            listen: "127.0.0.1:8420".into(),
+            public_url: "https://gw.example".into(),
+            dev_mode: false,
+            enterprises: vec![known("https://corp.okta.com"), known("https://id.example/realms/one")],
+        };
+        let lines = lines(&started, Paint::none(), false);
+        let [okta, keycloak, doubt] = &lines[lines.len() - 3..] else { panic!("{lines:?}") };
+        assert_eq!(okta, "Enterprise    https://corp.okta.com");
+        assert_eq!(keycloak, "Enterprise    https://id.example/realms/one");
+        assert!(doubt.trim_start().starts_with("Keycloak was not known to issue ID-JAGs"), "{doubt}");
+    }
 }
