@@ -1,4 +1,4 @@
-//! The three HTTP clients behind a fetcher, each made when it is first needed.
+//! The HTTP clients behind a fetcher, each made when it is first needed.
 
 use std::{
     collections::BTreeSet,
@@ -34,6 +34,8 @@ pub(crate) struct Clients {
     anywhere: Slot,
     /// This computer, never through a proxy.
     here: Slot,
+    /// The same over plain http, for which the system's certificates need not be read: that is most of a short start.
+    here_plain: Slot,
 }
 
 impl Clients {
@@ -62,6 +64,7 @@ impl Clients {
             public: Slot::new(),
             anywhere: Slot::new(),
             here: Slot::new(),
+            here_plain: Slot::new(),
         })
     }
 
@@ -76,6 +79,9 @@ impl Clients {
                     return Err(FetchFailed::Forbidden(host.to_owned()));
                 }
                 self.public.get_or_init(|| self.public_client())
+            }
+            Reach::Anywhere if reach::is_this_computer(url) && url.scheme() == "http" => {
+                self.here_plain.get_or_init(|| finish(self.builder().no_proxy().tls_certs_only([])))
             }
             Reach::Anywhere if reach::is_this_computer(url) => {
                 self.here.get_or_init(|| finish(self.builder().no_proxy()))
