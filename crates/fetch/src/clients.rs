@@ -140,9 +140,15 @@ impl Clients {
 }
 
 fn finish(builder: reqwest::ClientBuilder) -> Result<Client, FetchFailed> {
-    builder
-        .build()
-        .map_err(|e| FetchFailed::Tls(format!("the client could not be set up: {}", crate::failure::words(&e))))
+    builder.build().map_err(|error| {
+        let why = crate::failure::words(&error);
+        FetchFailed::Tls(if why.contains("No CA certificates") {
+            "this computer knows no certificate authorities; the package ca-certificates brings them, --ca names a file"
+                .into()
+        } else {
+            format!("the client could not be set up: {why}")
+        })
+    })
 }
 
 /// The hosts of the proxies that the environment names.

@@ -84,3 +84,21 @@ async fn what_cannot_be_the_way_out_is_refused_by_name() {
         assert!(errors.contains("NET-02") && errors.contains(word) && !errors.contains("s3cret"), "{errors}");
     }
 }
+
+#[tokio::test]
+async fn a_computer_without_certificate_authorities_reaches_itself_and_is_told_what_it_lacks() {
+    let person = Person::new();
+    let (url, asked) = proxy();
+    let bare = [("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")];
+    let login = |url: &str| {
+        let mut command = person.doorward(&["login", url]);
+        let mut running = Running::start(command.envs(bare));
+        running.close_input();
+        (running.wait(PATIENCE).code(), running.errors())
+    };
+    let (code, errors) = login(&format!("{url}/mcp"));
+    let line = asked.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{code:?} {errors}"));
+    assert!(line.ends_with(" /mcp HTTP/1.1"), "{line}");
+    let (code, errors) = login("https://mcp.example.invalid/mcp");
+    assert!(code == Some(4) && errors.contains("ca-certificates"), "{errors}");
+}
