@@ -3,7 +3,7 @@
 use doorward_client::{self as client, Code, Failed, StoreFault, Target};
 use doorward_types::{ResourceId, outbound::FetchFailed};
 
-use super::account;
+use super::command::login_command;
 use crate::failure::{Exit, Failure};
 
 impl From<Failed> for Box<Failure> {
@@ -48,7 +48,7 @@ pub(super) fn log_in_first(resource: &ResourceId, why: &str) -> Failed {
 
 /// The same, as the account that was named.
 pub(super) fn log_in_as(target: &Target, why: &str) -> Failed {
-    person_needed(&target.resource, why, &account::login_command(target))
+    person_needed(&target.resource, why, &login_command(target))
 }
 
 /// A stored login whose URL is none any more.

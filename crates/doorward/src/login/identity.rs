@@ -11,7 +11,10 @@ use doorward_client::{
 use doorward_fetch::Reach;
 use doorward_store::{Attempt, Held};
 
-use super::{fail, place::Place, refresh::SAVE_AGAIN};
+use super::{
+    fail,
+    place::{Place, SAVE_AGAIN},
+};
 pub(super) use shown::{describe, describe_end, end_all, words, words_of_end};
 
 use crate::{clock::now, entropy::SystemEntropy, network, output};

@@ -13,7 +13,7 @@ use doorward_client::{
 use doorward_types::{ClientId, Issuer, RedirectUri, Secret};
 use serde::Deserialize;
 
-use super::wishes::{from_file, from_variable, refuse};
+use super::named::{from_file, from_variable, refuse};
 use crate::{cli, output};
 
 /// The most bytes of a file with clients.

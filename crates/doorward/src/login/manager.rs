@@ -15,8 +15,8 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
-    account,
     browser::Way,
+    command::login_command,
     elsewhere, fail,
     flow::{self, Manner},
     identity,
@@ -244,7 +244,7 @@ impl Shared {
         }
         let mut target = self.target.clone();
         remember(&mut target, refused.as_ref());
-        let command = account::login_command(&target);
+        let command = login_command(&target);
         let asks = Asks { why: "the server asks for a login".into(), command };
         self.log_in(target, headers, refused.as_ref(), &asks).await
     }
@@ -297,7 +297,7 @@ impl Shared {
                 counted.entry(wanted.clone()).or_default().next(before.as_ref(), headers)?
             }
         };
-        let login = account::login_command(&target);
+        let login = login_command(&target);
         // The server has chosen the words, and whoever reads this types them into a shell.
         let command = login.replacen("login", &format!("login --force --scope {}", word(&more.to_string())), 1);
         let asks = Asks { why: format!("this operation needs more scopes than the login has ({wanted})"), command };

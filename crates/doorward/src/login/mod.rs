@@ -3,6 +3,7 @@
 mod account;
 mod answer;
 mod browser;
+mod command;
 mod custody;
 mod device;
 mod elsewhere;
@@ -18,6 +19,7 @@ mod list;
 mod listener;
 mod logout;
 mod manager;
+mod named;
 mod notes;
 mod pages;
 mod paste;

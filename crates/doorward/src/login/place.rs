@@ -24,6 +24,10 @@ use crate::{
 /// What a person reads as the client's name on a consent page.
 const CLIENT_NAME: &str = "doorward";
 
+/// How long to wait before saving is tried again.
+pub(super) const SAVE_AGAIN: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
+
 /// The stored logins and the way to the network.
 #[derive(Clone)]
 pub(crate) struct Place {

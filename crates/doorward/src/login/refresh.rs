@@ -10,7 +10,10 @@ use doorward_fetch::Reach;
 use doorward_store::{Attempt, Held};
 use doorward_types::Entropy as _;
 
-use super::{fail, identity, place::Place};
+use super::{
+    fail, identity,
+    place::{Place, SAVE_AGAIN},
+};
 use crate::{clock::now, entropy::SystemEntropy, trace::Kind};
 
 /// How long one process may keep the others from refreshing: longer than a request may take.
@@ -21,10 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(75);
 /// A refresh that fails faster than this is tried once more, after a pause.
 const QUICKLY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(300);
-
-/// How long to wait before saving is tried again.
-pub(super) const SAVE_AGAIN: [Duration; 3] =
-    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// Tokens that a refresh came to.
 pub(super) struct Renewed {

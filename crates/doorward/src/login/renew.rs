@@ -3,7 +3,7 @@
 use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens};
 use serde_json::json;
 
-use super::{account, fail, list, place::Place, refresh};
+use super::{account, command::login_command, fail, list, place::Place, refresh};
 use crate::{cli, clock::now, failure::Failure, output};
 
 /// Runs the command.
@@ -26,7 +26,7 @@ pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failu
             Code::Store,
             "the login was renewed and could not be saved",
             format!("{} cannot be written; the token there may be good no more", place.stored_in()),
-            account::login_command(&target),
+            login_command(&target),
         )
         .into());
     }

@@ -1,27 +1,18 @@
 //! What the flags say about the client and the way to a token, with the secrets read from where they lie.
 
-use std::{
-    fmt::Display,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use doorward_client::{
-    Code, Failed, Target,
+    Failed, Target,
     target::{Dpop, Enterprise, Grant, PreRegistered, Who},
 };
-use doorward_types::{
-    ClientId, Issuer, RedirectUri, Secret,
-    jose::ClientKey,
-    secret::{Assertion, Kind},
+use doorward_types::{ClientId, Issuer, RedirectUri, secret::Assertion};
+
+use super::{
+    known,
+    named::{from_file, from_variable, key_in, refuse},
 };
-use zeroize::Zeroizing;
-
-use super::known;
 use crate::cli;
-
-/// The most bytes of a file with a secret.
-const MOST_BYTES: u64 = 64 * 1024;
 
 /// Adds what the flags say to the target.
 ///
@@ -46,7 +37,7 @@ fn client(flags: &cli::OwnClient) -> Result<Option<PreRegistered>, Failed> {
         (None, Some(name)) => Some(from_variable("--client-secret-env", name)?),
         (None, None) => None,
     };
-    let key = flags.client_key_file.as_deref().map(|file| self::key("--client-key-file", file)).transpose()?;
+    let key = flags.client_key_file.as_deref().map(|file| key_in("--client-key-file", file)).transpose()?;
     let key = match (key, &flags.client_key_id) {
         (Some(key), Some(kid)) => Some(key.named(kid.as_str())),
         (key, _) => key,
@@ -82,7 +73,7 @@ pub(super) fn grant(flags: &cli::Grants) -> Result<Grant, Failed> {
         (None, None) => None,
     };
     let key = flags.enterprise_client_key_file.as_deref();
-    let key = key.map(|file| self::key("--enterprise-client-key-file", file)).transpose()?;
+    let key = key.map(|file| key_in("--enterprise-client-key-file", file)).transpose()?;
     let redirect_uri = flags.enterprise_redirect_uri.as_deref();
     let redirect_uri = redirect_uri
         .map(|text| RedirectUri::parse(text).map_err(|why| refuse("--enterprise-redirect-uri", &why)))
@@ -95,34 +86,4 @@ pub(super) fn grant(flags: &cli::Grants) -> Result<Grant, Failed> {
         (None, None) => {}
     }
     Ok(Grant::Enterprise(Box::new(enterprise)))
-}
-
-fn key(flag: &str, file: &Path) -> Result<ClientKey, Failed> {
-    ClientKey::parse(&read(flag, file)?).map_err(|why| refuse(flag, &format!("{}: {why}", file.display())))
-}
-
-pub(super) fn from_file<K: Kind>(flag: &str, file: &Path) -> Result<Secret<K>, Failed> {
-    Secret::parse(read(flag, file)?.trim()).map_err(|why| refuse(flag, &format!("{}: {why}", file.display())))
-}
-
-pub(super) fn from_variable<K: Kind>(flag: &str, name: &str) -> Result<Secret<K>, Failed> {
-    let value = std::env::var(name).map(Zeroizing::new);
-    let value = value.map_err(|_| refuse(flag, &format!("the environment has no variable {name}")))?;
-    Secret::parse(value.trim()).map_err(|why| refuse(flag, &format!("{name}: {why}")))
-}
-
-fn read(flag: &str, file: &Path) -> Result<Zeroizing<String>, Failed> {
-    let mut text = Zeroizing::new(String::new());
-    let read = if file.as_os_str() == "-" {
-        std::io::stdin().take(MOST_BYTES).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|opened| opened.take(MOST_BYTES).read_to_string(&mut text))
-    };
-    read.map_err(|error| refuse(flag, &format!("{}: {error}", file.display())))?;
-    Ok(text)
-}
-
-pub(super) fn refuse(flag: &str, why: &dyn Display) -> Failed {
-    let what = format!("what {flag} names cannot be used");
-    Failed::new(Code::BadTarget, what, why.to_string(), "put that right; doorward help sign-in shows what there is")
 }

@@ -3,6 +3,7 @@
 
 mod event;
 mod mask;
+mod names;
 mod ring;
 mod secrets;
 mod show;

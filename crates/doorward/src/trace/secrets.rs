@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::mask::HIDDEN;
-
+/// What stands in the place of a secret.
+pub(super) const HIDDEN: &str = "***";
 /// What is shorter stands in every other text by chance.
 const LEAST_SECRET: usize = 8;
 /// The most secrets that are looked for, and as many that may be some.

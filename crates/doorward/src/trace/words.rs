@@ -2,8 +2,9 @@
 
 use super::{
     event::{Answer, Did, How, Kind, Outcome, So, Step, Trouble, Wanted, Why},
-    mask::{HIDDEN, Pair, Shown},
+    mask::{Pair, Shown},
     ring::{End, Flow},
+    secrets::HIDDEN,
 };
 use crate::output;
 use doorward_types::Timestamp;

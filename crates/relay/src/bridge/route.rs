@@ -15,7 +15,7 @@ use super::{
     modern_host::{self, Kept},
     questions::Questions,
     session::session_id,
-    without_login::WithoutLogin,
+    without_login::state::WithoutLogin,
 };
 use crate::{
     envelope::{INVALID_PARAMS, Id, Members, Message, Reply, Request, RpcError},
@@ -48,15 +48,6 @@ impl Routes {
     /// Whether a request of the older era is taken back by ending it, and not by telling the server so.
     pub(super) fn ends_what_is_taken_back(&self) -> bool {
         self.without_login.waits() || matches!(self.eras.way(Era::Legacy), Way::Translated(_))
-    }
-
-    /// Sends a request and writes its one answer, whatever happens.
-    pub(super) async fn ask(self: &Arc<Self>, call: Call, id: Id) {
-        let outcome = match &call.message {
-            Message::Request(request) => self.answer(&call, request).await,
-            _ => return,
-        };
-        self.link.conclude(&id, outcome).await;
     }
 
     /// Sends a notification, or an answer of the host. Nothing comes back of it.

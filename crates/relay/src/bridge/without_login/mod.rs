@@ -6,20 +6,18 @@
 //! Source: docs/decisions/0034-a-session-without-a-login.md.
 
 mod pages;
+pub(super) mod state;
 mod words;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use doorward_client::{Exit, Failed};
 use serde_json::json;
 
-use self::pages::{Pages, Visit};
+use self::{pages::Visit, state::Begun};
 use super::{
     answer::NoReply,
     call::{Call, Speech, not_authorized},
@@ -27,7 +25,7 @@ use super::{
     route::Routes,
 };
 use crate::{
-    envelope::{self, METHOD_NOT_FOUND, Members, Message, Reply, Request, raw},
+    envelope::{self, Id, METHOD_NOT_FOUND, Members, Message, Reply, Request, raw},
     era::Era,
 };
 
@@ -35,28 +33,6 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(2);
 /// How long it is waited at most between attempts to begin the session at a server that is in trouble.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// What is known while a login is missing.
-#[derive(Default)]
-pub(super) struct WithoutLogin {
-    /// The session that the host has begun, while the server knows nothing of it.
-    begun: tokio::sync::Mutex<Option<Begun>>,
-    /// Whether there is one.
-    waits: AtomicBool,
-    /// Whether the host was ever told what stands in for the server: it may ask for what the server has not.
-    stood_in: AtomicBool,
-    /// Whether it was offered a tool of the bridge's own.
-    offered: AtomicBool,
-    /// Whether the host of the older era can show pages.
-    shows_pages: AtomicBool,
-    pages: Pages,
-}
-
-/// The host's own words, for when the server can hear them.
-struct Begun {
-    initialize: Call,
-    initialized: Option<Call>,
-}
 
 /// What became of a page that a person was to be sent to.
 enum Sent {
@@ -68,26 +44,18 @@ enum Sent {
     Back,
 }
 
-impl WithoutLogin {
-    /// Whether the server knows nothing of the host's session.
-    pub(super) fn waits(&self) -> bool {
-        self.waits.load(Relaxed)
-    }
-
-    /// Takes a notification for a session that the server does not know; gives back any other.
-    pub(super) async fn heed(&self, call: Call) -> Option<Call> {
-        let mut begun = self.begun.lock().await;
-        let Some(begun) = begun.as_mut().filter(|_| call.speech.era() == Era::Legacy) else { return Some(call) };
-        if call.speech == Speech::Initialized {
-            begun.initialized = Some(call);
-        }
-        None
-    }
-}
-
 impl Routes {
+    /// Sends a request and writes its one answer, whatever happens.
+    pub(super) async fn ask(self: &Arc<Self>, call: Call, id: Id) {
+        let outcome = match &call.message {
+            Message::Request(request) => self.answer(&call, request).await,
+            _ => return,
+        };
+        self.link.conclude(&id, outcome).await;
+    }
+
     /// What a request comes to, with a login or without one.
-    pub(super) async fn answer(self: &Arc<Self>, call: &Call, request: &Request) -> Result<Reply, NoReply> {
+    async fn answer(self: &Arc<Self>, call: &Call, request: &Request) -> Result<Reply, NoReply> {
         let without = &self.without_login;
         if call.speech == Speech::Initialize {
             let capabilities = request.params.object("capabilities").unwrap_or_default();
