@@ -28,6 +28,10 @@ impl Tries {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= MOST_NAMES {
             seen.retain(|_, (_, first)| now.since(*first) < self.span);
+            // Many names must not give back its tries to one that has used them up.
+            if seen.len() >= MOST_NAMES {
+                seen.retain(|_, (count, _)| *count >= self.most);
+            }
             if seen.len() >= MOST_NAMES {
                 seen.clear();
             }
@@ -80,6 +84,18 @@ mod tests {
             tries.take(&name.to_string(), Timestamp::from_unix(0));
         }
         assert!(tries.seen.lock().unwrap().len() <= MOST_NAMES);
+    }
+
+    #[test]
+    fn a_name_whose_tries_are_used_up_is_not_forgotten_for_many_others() {
+        let tries = Tries::new(2, Duration::from_secs(60));
+        let at = Timestamp::from_unix;
+        assert!(tries.take("spent", at(0)) && tries.take("spent", at(0)));
+        for name in 0..MOST_NAMES {
+            tries.take(&name.to_string(), at(1));
+        }
+        assert!(!tries.take("spent", at(1)) && tries.take("0", at(1)));
+        assert!(tries.seen.lock().unwrap().len() < MOST_NAMES);
     }
 
     #[test]
