@@ -146,6 +146,30 @@ impl RegisteredClient {
         &self.value
     }
 
+    /// The same client with the secret or the key that was given for it later. What fits its way of authentication is taken,
+    /// and nothing else.
+    pub(crate) fn proving_itself_as(&self, given: &PreRegistered) -> Self {
+        let mut client = self.clone();
+        let own = &mut client.value;
+        let has_key = own.key.is_some() || given.key.is_some();
+        let has_secret = own.secret.is_some() || given.secret.is_some();
+        own.auth_method = match given.auth_method {
+            Some(method) if method.needs_secret() && has_secret => method,
+            Some(AuthMethod::PrivateKeyJwt) if has_key => AuthMethod::PrivateKeyJwt,
+            None if given.key.is_some() => AuthMethod::PrivateKeyJwt,
+            // Source: RFC 8414 section 2 (the default).
+            None if given.secret.is_some() && own.auth_method == AuthMethod::None => AuthMethod::ClientSecretBasic,
+            _ => own.auth_method,
+        };
+        if own.auth_method.needs_secret() && given.secret.is_some() {
+            (own.secret, own.secret_expires_at) = (given.secret.clone(), None);
+        }
+        if own.auth_method == AuthMethod::PrivateKeyJwt && given.key.is_some() {
+            own.key.clone_from(&given.key);
+        }
+        client
+    }
+
     /// Whether the secret, if there is one, has ended.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.value.secret_expires_at.is_some_and(|at| at <= now)
@@ -241,4 +265,56 @@ pub struct ClientRecord {
     auth_method: AuthMethod,
     registration: Registration,
     redirect_uri: RedirectUri,
+}
+
+#[cfg(test)]
+mod tests {
+    use base64ct::{Base64, Encoding as _};
+    use doorward_types::jose::SigningKey;
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_later_is_taken_where_it_fits() {
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
+        let key = || {
+            let der = Base64::encode_string(SigningKey::generate().to_pkcs8());
+            ClientKey::parse(&format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n")).unwrap()
+        };
+        let client = |method: AuthMethod| ClientCredentials {
+            client_id: ClientId::parse("c").unwrap(),
+            secret: method.needs_secret().then(|| Secret::parse("old").unwrap()),
+            secret_expires_at: Some(Timestamp::from_unix(1)),
+            key: None,
+            auth_method: method,
+            registration: Registration::PreRegistered,
+            redirect_uri: RedirectUri::parse("http://127.0.0.1/callback").unwrap(),
+        };
+        for (stored, method, secret, with_key, then, proof) in [
+            (ClientSecretPost, None, Some("new"), false, ClientSecretPost, Some("new")),
+            (ClientSecretPost, None, None, false, ClientSecretPost, Some("old")),
+            (ClientSecretPost, Some(ClientSecretBasic), None, false, ClientSecretBasic, Some("old")),
+            (ClientSecretBasic, None, None, true, PrivateKeyJwt, Some("old")),
+            (ClientSecretBasic, Some(PrivateKeyJwt), Some("new"), false, ClientSecretBasic, Some("new")),
+            (Public, None, Some("new"), false, ClientSecretBasic, Some("new")),
+            (Public, None, None, false, Public, None),
+        ] {
+            let issuer = Issuer::parse("https://as.example").unwrap();
+            let before = IssuerBound::new(issuer, client(stored));
+            let given = PreRegistered {
+                issuer: None,
+                client_id: ClientId::parse("c").unwrap(),
+                secret: secret.map(|secret| Secret::parse(secret).unwrap()),
+                key: with_key.then(key),
+                auth_method: method,
+                redirect_uri: None,
+            };
+            let after = before.proving_itself_as(&given);
+            let own = after.credentials();
+            let case = format!("{stored:?} {method:?} {secret:?} {with_key}");
+            assert_eq!((own.auth_method, own.secret.as_ref().map(Secret::expose)), (then, proof), "{case}");
+            assert_eq!((own.key.is_some(), own.secret_expires_at.is_none()), (with_key, secret.is_some()), "{case}");
+            assert!(RegisteredClient::from_stored(after.to_stored()).is_ok(), "{case}");
+        }
+    }
 }

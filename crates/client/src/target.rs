@@ -293,6 +293,20 @@ impl Target {
         got_so && by_this && for_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
     }
 
+    /// The same tokens, whose client proves itself from now on with the secret or the key that the user gives now, if they
+    /// give one: the one that is stored may have been replaced at the provider.
+    #[must_use]
+    pub fn with_own_client(&self, mut tokens: StoredTokens) -> StoredTokens {
+        let issuer = tokens.server.issuer();
+        let is_it = |own: &&PreRegistered| &own.client_id == tokens.client.client_id();
+        let exact = self.clients.iter().filter(|own| own.issuer.as_ref() == Some(issuer)).find(is_it);
+        let any = || self.clients.iter().filter(|own| own.issuer.is_none()).find(is_it);
+        if let Some(own) = exact.or_else(any) {
+            tokens.client = tokens.client.proving_itself_as(own);
+        }
+        tokens
+    }
+
     /// Asks in the way in which these tokens were got, which rest on this sign-in.
     pub fn ask_as_before(&mut self, tokens: &StoredTokens, identity: &StoredIdentity) {
         let enterprise = Enterprise::new(identity.provider.issuer().clone(), identity.own_client());

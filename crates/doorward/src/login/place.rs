@@ -114,10 +114,11 @@ impl Place {
         }
     }
 
-    /// The newest login at a server as an account, if there is one.
+    /// The newest login at a server as an account, if there is one; its client proves itself as is said now.
     pub(crate) async fn newest(&self, target: &Target) -> Result<Option<StoredTokens>, Failed> {
         let all = self.store.for_resource(&target.resource).await.map_err(|fault| fail::store(&fault))?;
-        Ok(all.into_iter().find(|tokens| tokens.account == target.account && target.takes(tokens)))
+        let newest = all.into_iter().find(|tokens| tokens.account == target.account && target.takes(tokens));
+        Ok(newest.map(|tokens| target.with_own_client(tokens)))
     }
 
     /// Where logins lie, for people.

@@ -1,5 +1,7 @@
 use super::*;
 use crate::login::{browser::Way, logout};
+use doorward_client::target::PreRegistered;
+use doorward_types::{ClientId, Secret};
 
 /// A world with a login whose access token has ended.
 async fn ended() -> World {
@@ -214,6 +216,41 @@ async fn tokens_that_cannot_be_saved_are_used_and_saved_later() {
     let rejected = Why::Rejected { serial: Some(again.serial), headers: &headers };
     assert!(manager.bearer(rejected).await.is_ok());
     assert_eq!(world.count("refresh r1"), 1);
+}
+
+#[tokio::test]
+async fn a_client_proves_itself_with_the_secret_that_is_given_now() {
+    // proves: KEY-12
+    let world = ended().await;
+    let tokens = world.own_client("old").await;
+    let issuer = tokens.server.issuer();
+    let elsewhere = doorward_types::Issuer::parse("https://other.example").unwrap();
+    let given = |issuer: Option<&doorward_types::Issuer>, id: &str, secret: Option<&str>| PreRegistered {
+        issuer: issuer.cloned(),
+        client_id: ClientId::parse(id).unwrap(),
+        secret: secret.map(|secret| Secret::parse(secret).unwrap()),
+        key: None,
+        auth_method: None,
+        redirect_uri: None,
+    };
+    let id = tokens.client.client_id().as_str();
+    for (clients, sent) in [
+        (vec![given(Some(&elsewhere), id, Some("of another server"))], "old"),
+        (vec![given(None, id, None)], "old"),
+        (vec![given(Some(&elsewhere), "x", Some("of another server")), given(None, id, Some("new"))], "new"),
+        // It is kept for those who are given none.
+        (vec![], "new"),
+        (vec![given(Some(issuer), id, Some("newer")), given(None, id, Some("new"))], "newer"),
+    ] {
+        world.age(3600).await;
+        world.seen().requests.clear();
+        let mut target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+        target.clients = clients;
+        let manner = crate::login::Manner::with(Way::Nobody, PATIENCE);
+        let manager = crate::login::TokenManager::new(world.place().await, target, manner);
+        assert!(manager.bearer(Why::ToSend).await.unwrap().is_some());
+        assert_eq!((world.count("refresh"), world.count(&format!("secret {sent}"))), (1, 1), "{sent}");
+    }
 }
 
 #[tokio::test]

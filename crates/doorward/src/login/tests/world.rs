@@ -223,6 +223,18 @@ impl World {
         store.load_identity(&identity.key()).await.unwrap().unwrap()
     }
 
+    /// Lets the stored tokens be those of a client that the provider gave with this secret.
+    pub(super) async fn own_client(&self, secret: &str) -> StoredTokens {
+        let mut tokens = self.stored().await.expect("stored tokens");
+        let mut client = serde_json::to_value(tokens.client.to_stored()).unwrap();
+        client["registration"] = serde_json::to_value(Registration::PreRegistered).unwrap();
+        client["auth_method"] = json!("client_secret_post");
+        client["client_secret"] = json!(secret);
+        tokens.client = RegisteredClient::from_stored(serde_json::from_value(client).unwrap()).unwrap();
+        self.place().await.store.save(&tokens, tokens.generation).await.unwrap();
+        tokens
+    }
+
     /// Lets the stored access token be as if it had been issued `ago` seconds ago.
     pub(super) async fn age(&self, ago: i64) {
         let store = self.place().await.store;
@@ -302,6 +314,9 @@ async fn token(State(server): State<Server>, body: Bytes) -> Response {
         server.note("exchange");
         let error = server.seen().exchanges;
         return refused(error);
+    }
+    if let Some(secret) = form.get("client_secret") {
+        server.note(format!("secret {secret}"));
     }
     if form["grant_type"] == "refresh_token" {
         server.note(format!("refresh {}", form["refresh_token"]));
