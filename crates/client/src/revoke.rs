@@ -87,7 +87,12 @@ impl Revoke {
 fn confirmed(server: &ValidatedMetadata, answer: Result<Inbound, FetchFailed>) -> Result<(), Failed> {
     let what = "the authorization server did not confirm that the login is revoked";
     let endpoint = server.revocation_endpoint().unwrap_or_else(|| server.token_endpoint());
-    let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
+    // There is nothing here any more with which to try again.
+    let next = "end the login on the server's own page of connected apps";
+    let answer = answer.map_err(|failed| {
+        let failed = no_answer(what, endpoint, &failed);
+        Failed::new(failed.code(), what, failed.why(), next)
+    })?;
     if answer.status == http::StatusCode::OK {
         return Ok(());
     }
@@ -95,10 +100,5 @@ fn confirmed(server: &ValidatedMetadata, answer: Result<Inbound, FetchFailed>) -
         Ok(error) => words(&error),
         Err(_) => "no reason".to_owned(),
     };
-    Err(Failed::new(
-        Code::NotRevoked,
-        what,
-        format!("{} answered {}: {reason}", server.issuer(), answer.status),
-        "end the login on the server's own page of connected apps",
-    ))
+    Err(Failed::new(Code::NotRevoked, what, format!("{} answered {}: {reason}", server.issuer(), answer.status), next))
 }

@@ -13,9 +13,9 @@ mod storage;
 mod trace;
 mod units;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use admin::*;
 pub(crate) use client::*;
@@ -61,6 +61,44 @@ pub(crate) struct Global {
     /// Print one JSON object instead of text; errors become one JSON line on stderr.
     #[arg(long, global = true, help_heading = "On every command", env = "DOORWARD_JSON")]
     pub(crate) json: bool,
+}
+
+/// Reads the command line. A switch's twin in the environment takes the usual words for yes and no.
+pub(crate) fn read() -> Result<Arguments, clap::Error> {
+    let mut command = switches(Arguments::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|refusal| refusal.format(&mut command))
+}
+
+fn switches(command: clap::Command) -> clap::Command {
+    let is_switch = |arg: &Arg| matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_env().is_some();
+    command.mut_args(|arg| if is_switch(&arg) { arg.value_parser(switch) } else { arg }).mut_subcommands(switches)
+}
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "y" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "n" | "off" => Ok(false),
+        _ => Err("a switch is set by true and unset by false"),
+    }
+}
+
+/// Which command these words name, as far as they do.
+pub(crate) fn command_in(words: impl Iterator<Item = OsString>) -> String {
+    let (mut at, mut names) = (Arguments::command(), vec!["doorward".to_owned()]);
+    for word in words.filter_map(|word| word.into_string().ok()).filter(|word| !word.starts_with('-')) {
+        let Some(next) = at.find_subcommand(&word).cloned() else { break };
+        at = next;
+        names.push(word);
+    }
+    names.join(" ")
+}
+
+/// Whether errors are to be JSON, of a command line that makes no sense otherwise.
+pub(crate) fn wants_json() -> bool {
+    let variable = std::env::var("DOORWARD_JSON");
+    std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json")
+        || variable.is_ok_and(|text| switch(&text) == Ok(true))
 }
 
 #[derive(Debug, Subcommand)]

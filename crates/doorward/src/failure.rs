@@ -1,8 +1,9 @@
 use std::{fmt, process::ExitCode};
 
+use clap::error::ErrorKind;
 use serde_json::json;
 
-use crate::output;
+use crate::{cli, output};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,21 @@ impl Failure {
             error,
             "check the limits of this system (ulimit -a)",
         )
+    }
+
+    /// A command line that cannot be read; `None` when help or the version was asked for, or is what answers it.
+    pub(crate) fn usage(refusal: &clap::Error) -> Option<Box<Self>> {
+        if !refusal.use_stderr() || refusal.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return None;
+        }
+        let text = refusal.render().to_string();
+        let why =
+            text.split("\n\nUsage: ").next().and_then(|text| text.split("\n\nFor more").next()).unwrap_or_default();
+        let why = why.trim_start_matches("error: ").replace("\n\n  tip: ", "; ");
+        let why: Vec<_> = why.split_whitespace().collect();
+        let next = format!("{} --help", cli::command_in(std::env::args_os().skip(1)));
+        let what = "the command line cannot be read";
+        Some(Self::new("CLI-03", Exit::Usage, what, output::harmless(&why.join(" ")), next))
     }
 
     /// Tells the person (or, with `--json`, the program) on stderr, and gives the exit status.

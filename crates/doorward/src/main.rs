@@ -25,12 +25,13 @@ mod user;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let arguments = match cli::Arguments::try_parse() {
+    let arguments = match cli::read() {
         Ok(arguments) => arguments,
         Err(refusal) => {
+            if let Some(failure) = failure::Failure::usage(&refusal) {
+                return failure.report(cli::wants_json());
+            }
             // Help and version go to stdout and are no failure.
             let status = if refusal.use_stderr() { failure::Exit::Usage } else { failure::Exit::Ok };
             let _ = refusal.print();

@@ -12,8 +12,10 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) {
         (false, 1) => "info",
         (false, _) => "debug",
     };
+    // A certificate that is not believed is told once, by whoever asked.
+    let quieter = "hyper=warn,h2=warn,reqwest=warn,sqlx=warn,rustls_platform_verifier=off";
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},hyper=warn,reqwest=warn,sqlx=warn")));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},{quieter}")));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -61,8 +61,8 @@ fn account(text: &str) -> Result<String, String> {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exits with 0 when the server takes every login that is shown, and with 3 when there is none or one \
-                  is not taken.\n\nExample:\n  doorward status https://mcp.example.com/mcp"
+    after_help = "Exits with 0 when the server takes every login that is shown, with 3 when there is none or a new one \
+                  is needed, and with 4 or 5 when a server does not answer or does not let you in.\n\nExample:\n  doorward status https://mcp.example.com/mcp"
 )]
 pub(crate) struct Status {
     /// The URL of an MCP server [default: all].

@@ -17,7 +17,7 @@ pub(crate) struct ClientDir {
     #[arg(long, env = "DOORWARD_PASSPHRASE_FILE", value_name = "FILE", conflicts_with = "plain_credentials")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Keep the logins so that whoever can read your files can use them.
-    #[arg(long, env = "DOORWARD_PLAIN_CREDENTIALS", value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, env = "DOORWARD_PLAIN_CREDENTIALS")]
     pub(crate) plain_credentials: bool,
     /// How long the system's keychain may take, in seconds; it may want to be unlocked.
     #[arg(long, env = "DOORWARD_KEYCHAIN_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "SECONDS")]

@@ -22,9 +22,14 @@ impl From<Failed> for Box<Failure> {
 /// The MCP server gave no answer.
 pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed {
     let (code, hint) = match failed {
+        // What was answered is no TLS at all.
+        FetchFailed::Tls(words) if words.contains("InvalidContentType") => {
+            (Code::Tls, "check the port; a server on this computer that speaks no TLS has an http:// URL")
+        }
         FetchFailed::Tls(_) => (
             Code::Tls,
-            "check the address; behind a proxy that inspects TLS, this computer has to trust the proxy's certificate",
+            "check the address; where the certificate is of an authority of your own, or of a proxy that inspects TLS, \
+             name it with --ca FILE",
         ),
         FetchFailed::Forbidden(_) => {
             (Code::Forbidden, "a name that leads into a private network is not followed: give the address itself")

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use doorward_client::{CredentialStore as _, Failed, Revoke, StoredTokens, Target};
+use doorward_client::{CredentialStore as _, Failed, Revoke, StoredTokens, Target, word};
 use doorward_store::Attempt;
-use doorward_types::{json, messages::ErrorResponse, outbound::Inbound};
+use doorward_types::{
+    json,
+    messages::ErrorResponse,
+    outbound::{FetchFailed, Inbound},
+};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -61,8 +65,8 @@ pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failur
         output::data(&json!({ "logins": logins, "identities": identities }).to_string());
     } else if identities.is_empty() && told.is_empty() && last.is_none() {
         output::tell(&match &target {
-            Some(target) => format!("There is no login at {}.", target.resource),
-            None => "There are no logins.".to_owned(),
+            Some(target) => format!("There is no login at {}{}.", target.resource, as_account(named.as_deref())),
+            None => format!("There are no logins{}.", as_account(named.as_deref())),
         });
     }
     for (tokens, told) in told {
@@ -82,6 +86,10 @@ pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failur
         }
     }
     last.map_or(Ok(()), Err)
+}
+
+fn as_account(named: Option<&str>) -> String {
+    named.map(|account| format!(" with --account {}", word(account))).unwrap_or_default()
 }
 
 async fn end_stored(place: &Place, tokens: &StoredTokens) -> Result<Option<Told>, Box<Failure>> {
@@ -153,10 +161,15 @@ async fn tell_server(place: &Place, target: &Target, tokens: &StoredTokens) -> T
         let answer = place.send(request).await;
         // Access tokens that cannot be revoked soon expire by themselves, and there will be no others.
         let unsupported = answer.as_ref().is_ok_and(is_unsupported);
+        // One that does not answer at all does not answer the next request either.
+        let is_silent = matches!(answer, Err(FetchFailed::Timeout(_)));
         match Revoke::confirmed(tokens, answer) {
             Ok(()) => refresh_token_revoked |= at == 0 && tokens.refresh_token.is_some(),
             Err(_) if unsupported && refresh_token_revoked => {}
             Err(failed) => outcome = Told::Not(failed),
+        }
+        if is_silent {
+            break;
         }
     }
     outcome

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_client::{BearerFor, Code, Failed, Occasion, Target, next_nonce};
+use doorward_client::{BearerFor, Code, Failed, Occasion, Target, next_nonce, word};
 use doorward_types::{Revision, challenge};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::json;
@@ -26,6 +26,26 @@ impl Answer {
 
     fn asks_for_scope(&self) -> bool {
         challenge::bearer(&self.headers).is_some_and(|challenge| challenge.get("error") == Some("insufficient_scope"))
+    }
+
+    /// Whether the server let a call with a token in. Any answer but those named here, "unknown method" included, is the word
+    /// of one that did.
+    ///
+    /// # Errors
+    /// When it does not take the token, or is not well.
+    pub(super) fn judge(&self, target: &Target) -> Result<(), NotLetIn> {
+        let (status, refused) = (self.status, self.asks_for_login());
+        // A server that only wants more scopes for this call takes the token.
+        let forbidden = status == StatusCode::FORBIDDEN && !self.asks_for_scope();
+        if !refused && !forbidden && !status.is_server_error() {
+            return Ok(());
+        }
+        let (code, what) = match refused || forbidden {
+            true => (Code::TokenRefused, "the MCP server does not take the access token"),
+            false => (Code::ServerFault, "there is a login, but the MCP server is not well"),
+        };
+        let why = format!("{} answered {status} to the first call", target.resource);
+        Err(NotLetIn { refused, failed: Failed::new(code, what, why, "ask the operator of the server") })
     }
 }
 
@@ -73,10 +93,31 @@ pub(super) async fn send(place: &Place, target: &Target, bearer: Option<&BearerF
         place.trace.again();
         answer = send(again).await?;
     }
+    if answer.status.is_redirection() {
+        return Err(redirected(target, &answer));
+    }
     Ok(answer)
 }
 
-/// What a server said to a new token instead of letting it in.
+/// No token follows a redirect, so a server is spoken to where it is or not at all.
+fn redirected(target: &Target, answer: &Answer) -> Failed {
+    let to = answer.headers.get(header::LOCATION).and_then(|to| target.resource.url().join(to.to_str().ok()?).ok());
+    let (to, next) = match to.map(|mut to| {
+        to.set_query(None);
+        to.set_fragment(None);
+        to
+    }) {
+        Some(to) => (
+            format!(" and points to {to}"),
+            format!("if you trust that address, give it: doorward login {}", word(to.as_str())),
+        ),
+        None => (String::new(), "ask the operator of the server for the URL of its MCP endpoint".to_owned()),
+    };
+    let why = format!("{} answered {}{to}; no token is sent elsewhere", target.resource, answer.status);
+    Failed::new(Code::Forbidden, "the MCP server is somewhere else", why, next)
+}
+
+/// What a server said to a token instead of letting it in.
 pub(super) struct NotLetIn {
     /// Whether the token itself is refused, and so will be tomorrow.
     pub(super) refused: bool,
@@ -94,18 +135,5 @@ impl From<Failed> for NotLetIn {
 /// # Errors
 /// When the server does not take it, or is not well.
 pub(super) async fn try_token(place: &Place, target: &Target, bearer: &BearerFor) -> Result<(), NotLetIn> {
-    let answer = send(place, target, Some(bearer)).await?;
-    let (status, refused) = (answer.status, answer.asks_for_login());
-    // A server that only wants more scopes for this call takes the token.
-    let forbidden = status == StatusCode::FORBIDDEN && !answer.asks_for_scope();
-    if !refused && !forbidden && !status.is_server_error() {
-        // Any other answer, "unknown method" included, is the word of a server that let the call in.
-        return Ok(());
-    }
-    let (code, what) = match refused || forbidden {
-        true => (Code::TokenRefused, "the MCP server does not take the new access token"),
-        false => (Code::ServerFault, "the login is complete, but the MCP server is not well"),
-    };
-    let why = format!("{} answered {status} to the first call", target.resource);
-    Err(NotLetIn { refused, failed: Failed::new(code, what, why, "ask the operator of the server") })
+    send(place, target, Some(bearer)).await?.judge(target)
 }

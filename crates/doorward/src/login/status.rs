@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target};
+use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use doorward_types::Timestamp;
 use futures_util::future::join_all;
@@ -91,15 +91,24 @@ async fn ask(place: &Place, tokens: &StoredTokens) -> Result<Verdict, Failed> {
     manager.settle(LAST_SAVE).await;
     let answer = probe::send(place, &target, Some(&credential.bearer)).await?;
     if !answer.asks_for_login() {
-        return Ok(Verdict::Taken);
+        return Ok(verdict(&answer, &target));
     }
     // It may have ended early; a refresh tells.
     let renewed = manager.bearer(Why::RejectedUnasked { serial: Some(credential.serial) }).await?.ok_or_else(over)?;
     manager.settle(LAST_SAVE).await;
-    if probe::send(place, &target, Some(&renewed.bearer)).await?.asks_for_login() {
+    let answer = probe::send(place, &target, Some(&renewed.bearer)).await?;
+    if answer.asks_for_login() {
         return Err(fail::log_in_as(&target, "the server does not take the token"));
     }
-    Ok(Verdict::Taken)
+    Ok(verdict(&answer, &target))
+}
+
+fn verdict(answer: &probe::Answer, target: &Target) -> Verdict {
+    match answer.judge(target) {
+        Ok(()) => Verdict::Taken,
+        Err(probe::NotLetIn { failed, .. }) if failed.code() == Code::TokenRefused => Verdict::Refused(failed),
+        Err(probe::NotLetIn { failed, .. }) => Verdict::Unknown(failed),
+    }
 }
 
 fn describe(place: &Place, tokens: &StoredTokens, verdict: &Verdict) -> Value {
@@ -121,7 +130,7 @@ pub(super) fn words(stored_in: &str, tokens: &StoredTokens, verdict: &Verdict, n
     let server = match verdict {
         Verdict::Taken => paint.green("lets you in"),
         Verdict::Refused(failed) => format!("{}: {}", paint.red("does not let you in"), failed.why()),
-        Verdict::Unknown(failed) => format!("{}: {}", paint.red("gave no answer"), failed.why()),
+        Verdict::Unknown(failed) => format!("{}: {}", paint.red("did not say"), failed.why()),
         Verdict::NotAsked => "was not asked".to_owned(),
     };
     let mut lines = vec![paint.bold(tokens.resource.as_str())];
@@ -151,7 +160,14 @@ async fn outcome(
     if judged.is_empty() {
         return Err(match (named, &flags.account.account) {
             (Some(target), _) => account::missing(place, target, "there is no login at this server").await.into(),
-            (None, _) => Failure::new(
+            (None, Some(account)) => Failure::new(
+                doorward_client::Code::LoginNeeded.as_str(),
+                Exit::AuthenticationNeeded,
+                "there is no such login",
+                format!("none with --account {account} is stored in {}", place.stored_in()),
+                "doorward list shows which there are",
+            ),
+            (None, None) => Failure::new(
                 doorward_client::Code::LoginNeeded.as_str(),
                 Exit::AuthenticationNeeded,
                 "there is no login",

@@ -88,6 +88,44 @@ fn what_nobody_answers_is_unreachable() {
 }
 
 #[test]
+fn a_command_line_that_makes_no_sense_is_told_like_any_other_error() {
+    let person = Person::new();
+    let with = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut running = Running::start(person.doorward_alone(arguments).envs(variables.iter().copied()));
+        running.close_input();
+        (running.wait(PATIENCE).code(), running.errors())
+    };
+    for (arguments, why, next) in [
+        (&["login"][..], "<URL>", "doorward login --help"),
+        (&["-v", "user", "ad"], "'ad'; a similar subcommand exists: 'add'", "doorward user --help"),
+        (&["login", "http://localhost:9/mcp", "--timeout", "soon"], "'soon'", "doorward login --help"),
+        (&["no-such-command"], "no-such-command", "doorward --help"),
+    ] {
+        let (code, errors) = with(&[], arguments);
+        let lines: Vec<_> = errors.lines().collect();
+        assert!(code == Some(2) && lines.len() == 3 && lines[0].ends_with("[CLI-03]"), "{arguments:?}: {errors}");
+        assert!(lines[1].contains(why) && lines[2] == format!("  try: {next}"), "{arguments:?}: {errors}");
+        for (variables, flag) in [(&[][..], Some("--json")), (&[("DOORWARD_JSON", "1")], None)] {
+            let arguments: Vec<_> = flag.into_iter().chain(arguments.iter().copied()).collect();
+            let (code, errors) = with(variables, &arguments);
+            let told: Value = serde_json::from_str(&errors).unwrap_or_else(|_| panic!("{arguments:?}: {errors}"));
+            assert_eq!(
+                (code, &told["error"]["code"], &told["error"]["hint"]),
+                (Some(2), &json!("CLI-03"), &json!(next))
+            );
+        }
+    }
+    // Switches of the environment take what people write there.
+    for (value, is_json) in [("1", true), ("yes", true), ("true", true), ("0", false), ("", false), ("off", false)] {
+        let mut list = Running::start(person.doorward_alone(&["list"]).env("DOORWARD_JSON", value));
+        assert_eq!(list.maybe_line(PATIENCE).is_some(), is_json, "DOORWARD_JSON={value}");
+        assert_eq!(list.wait(PATIENCE).code(), Some(0), "{value}: {}", list.errors());
+    }
+    let (code, errors) = with(&[("DOORWARD_QUIET", "perhaps")], &["list"]);
+    assert!(code == Some(2) && errors.contains("--quiet") && errors.contains("true"), "{errors}");
+}
+
+#[test]
 fn an_odd_environment_is_no_mystery() {
     // proves: FCL-15
     let odd = tempfile::TempDir::new().unwrap();

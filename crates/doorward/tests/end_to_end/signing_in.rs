@@ -166,7 +166,7 @@ async fn a_server_that_is_away_costs_no_login_and_is_said_to_be_away() {
     world.gateway.stop();
     let (code, output, errors) = person.run(&["status"]);
     assert_eq!(code, Some(4), "{errors}");
-    assert!(output.contains("gave no answer"), "{output}");
+    assert!(output.contains("did not say"), "{output}");
     assert_eq!(person.run(&["refresh", &url]).0, Some(4));
     assert_eq!(person.run(&["status", "--offline"]).0, Some(0), "the login is still there");
     let (code, told, _) = person.run(&["logout", "--all", "--json"]);

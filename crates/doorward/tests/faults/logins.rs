@@ -10,6 +10,9 @@ use crate::world::{PATIENCE, Person, RESOURCE, SERVER, World};
 /// call (30 s); one answer that never comes costs one of these times, and a document's neighbours are asked as well.
 const LOGIN: Duration = Duration::from_secs(110);
 
+/// A logout sends two requests of at most 30 s.
+const LOGOUT: Duration = Duration::from_secs(50);
+
 /// What each request of a login is recognised by.
 const REQUESTS: [(&str, &str); 6] = [
     ("/mcp", "POST"),
@@ -103,6 +106,55 @@ fn a_redirect_carries_no_secret_to_a_stranger() {
         let (_, errors) = person.run(&["login", &world.mcp_url()], LOGIN);
         assert!(world.seen.lock().unwrap().strangers.is_empty(), "{path}\n{errors}");
     }
+}
+
+#[test]
+fn only_a_server_that_lets_a_token_in_is_said_to() {
+    // proves: DISC-04, MCP-AUTH-118
+    let (world, person) = (World::new(3600), Person::new());
+    let url = world.mcp_url();
+    let stranger = world.stranger.clone();
+    for (fault, code, word) in
+        [(Fault::Unavailable, 4, "503"), (Fault::Redirect(stranger.clone()), 5, stranger.as_str())]
+    {
+        world.proxy.spoil("/mcp", "Bearer at-", usize::MAX, fault.clone());
+        let (got, errors) = person.run(&["login", "--force", &url], PATIENCE);
+        assert!(got == Some(code) && errors.contains(word), "{fault:?}: {got:?}\n{errors}");
+        assert!(!errors.contains("Logged in"), "{fault:?}: {errors}");
+        let (got, errors) = person.run(&["status"], PATIENCE);
+        assert!(got == Some(code) && errors.contains(word), "{fault:?}: {got:?}\n{errors}");
+        assert!(world.proxy.mend(), "{fault:?}: the fault did not happen");
+    }
+    assert_eq!(person.run(&["status"], PATIENCE).0, Some(0), "with no fault all is well");
+    assert!(world.seen.lock().unwrap().strangers.is_empty(), "a stranger was asked");
+    // Where it is found out before anybody signs in, nobody does.
+    world.proxy.spoil("/mcp", "", usize::MAX, Fault::Redirect(stranger));
+    let (got, errors) = person.run(&["login", "--force", &url], PATIENCE);
+    assert!(got == Some(5) && !errors.contains("open this page"), "{errors}");
+}
+
+/// The reason for its time: it waits for a deadline of 30 s, and for one only.
+#[test]
+fn a_logout_that_is_not_heard_ends_here_and_says_where_it_can_be_ended_there() {
+    // proves: FCL-01
+    thread::scope(|scope| {
+        for fault in [Fault::Stall, Fault::NeverArrives, Fault::CutBeforeHeaders, Fault::Unavailable] {
+            scope.spawn(move || {
+                let (world, person) = (World::new(3600), Person::new());
+                let (code, errors) = person.run(&["login", &world.mcp_url()], PATIENCE);
+                assert_eq!(code, Some(0), "{errors}");
+                world.proxy.spoil("/revoke", "", usize::MAX, fault.clone());
+                let (code, errors) = person.run(&["logout", &world.mcp_url()], LOGOUT);
+                assert!(world.proxy.mend(), "{fault:?}: the fault did not happen\n{errors}");
+                assert!(code.is_some_and(|code| code != 0), "{fault:?}: {errors}");
+                assert!(errors.contains("on this computer only"), "{fault:?}: {errors}");
+                // Trying again would find no login.
+                assert!(errors.contains("try: end the login on the server's own page"), "{fault:?}: {errors}");
+                let (code, errors) = person.run(&["list"], PATIENCE);
+                assert!(code == Some(0) && errors.contains("There are no logins"), "{fault:?}: {errors}");
+            });
+        }
+    });
 }
 
 #[test]

@@ -162,6 +162,7 @@ fn answer(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
                 "authorization_endpoint": format!("{base}/authorize"),
                 "token_endpoint": format!("{base}/token"),
                 "registration_endpoint": format!("{base}/register"),
+                "revocation_endpoint": format!("{base}/revoke"),
                 "response_types_supported": ["code"],
                 "grant_types_supported": ["authorization_code", "refresh_token"],
                 "code_challenge_methods_supported": ["S256"],
@@ -195,6 +196,7 @@ fn answer(request: &Request, base: &str, seen: &Mutex<Seen>) -> String {
                 }),
             )
         }
+        "/revoke" => response("200 OK", "", ""),
         "/mcp" => message(request, base, seen),
         _ => documents("404 Not Found", &json!({})),
     }
