@@ -14,8 +14,9 @@ use url::{Host, Url};
 
 use crate::{
     Policy, Write,
-    client_metadata::{self, Described, Members, Method},
+    client_metadata::{self, Described, Method},
     facts::{Client, ClientAuthentication, ClientOrigin},
+    members::{Members, MetadataRefusal},
     policy::GRANT_TYPES,
 };
 
@@ -148,7 +149,7 @@ pub enum DocumentRefusal {
     Secret(&'static str),
     /// Anything that would be wrong in a registration too.
     #[error("{0}")]
-    Description(#[from] client_metadata::MetadataRefusal),
+    Description(#[from] MetadataRefusal),
 }
 
 /// Reads a document into the client it describes, good until the returned client's `fresh_until`.

@@ -6,8 +6,9 @@ use doorward_types::{
 
 use crate::{
     Policy, Write,
-    client_metadata::{Described, Members, MetadataRefusal, Method},
+    client_metadata::{Described, Method},
     facts::{Client, ClientAuthentication, ClientOrigin},
+    members::{Members, MetadataRefusal},
     registration,
 };
 

@@ -2,14 +2,9 @@
 //! registration, and in its own document.
 
 use doorward_types::{
-    ClientId, RedirectUri, ScopeSet, Timestamp,
-    jose::KeySet,
-    json,
-    messages::{ClientMetadata, ErrorResponse},
-    redirect::Kind,
-    web_url,
+    ClientId, RedirectUri, ScopeSet, Timestamp, jose::KeySet, messages::ClientMetadata, redirect::Kind, web_url,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::{Host, Url};
 
 use crate::{
@@ -17,6 +12,7 @@ use crate::{
     display_name::clean_name,
     facts::{Client, ClientAuthentication, ClientKeys, ClientOrigin},
     known_apps,
+    members::{Members, MetadataRefusal, Refused},
     policy::GRANT_TYPES,
 };
 
@@ -24,107 +20,6 @@ use crate::{
 const MOST_TEXT: usize = 256;
 /// The most bytes of a key set.
 const MOST_KEYS: usize = 16 * 1024;
-
-/// Why what a client says of itself is not taken. The text names the member, the value and the rule.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MetadataRefusal {
-    /// A redirect URI cannot be registered, or there is none.
-    #[error("{0}")]
-    RedirectUri(String),
-    /// Anything else.
-    #[error("{0}")]
-    Metadata(String),
-}
-
-impl MetadataRefusal {
-    /// The code on the wire.
-    ///
-    /// Source: RFC 7591 section 3.2.2.
-    pub const fn error(&self) -> &'static str {
-        match self {
-            Self::RedirectUri(_) => "invalid_redirect_uri",
-            Self::Metadata(_) => "invalid_client_metadata",
-        }
-    }
-
-    /// The body of the answer, whose status is 400.
-    pub fn response(&self) -> ErrorResponse {
-        let visible = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
-        ErrorResponse {
-            error: self.error().to_owned(),
-            error_description: Some(self.to_string().chars().filter(visible).collect()),
-        }
-    }
-
-    pub(crate) fn metadata(text: impl Into<String>) -> Self {
-        Self::Metadata(text.into())
-    }
-}
-
-type Refused<T> = Result<T, MetadataRefusal>;
-
-/// The members of one JSON object. Null counts as absent everywhere.
-pub(crate) struct Members(Map<String, Value>);
-
-impl From<Map<String, Value>> for Members {
-    fn from(members: Map<String, Value>) -> Self {
-        Self(members)
-    }
-}
-
-impl Members {
-    pub(crate) fn into_map(self) -> Map<String, Value> {
-        self.0
-    }
-
-    /// Reads a JSON object strictly.
-    pub(crate) fn read(body: &[u8], most_bytes: usize) -> Refused<Self> {
-        if body.len() > most_bytes {
-            return Err(MetadataRefusal::metadata(format!("the description is longer than {most_bytes} bytes")));
-        }
-        match json::parse(body) {
-            Ok(Value::Object(members)) => Ok(Self(members)),
-            Ok(_) => Err(MetadataRefusal::metadata("the description is not a JSON object")),
-            Err(refusal) => Err(MetadataRefusal::metadata(format!("the description is not valid JSON: {refusal}"))),
-        }
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-
-    /// The first of these members that is there.
-    pub(crate) fn first_of<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
-        names.iter().copied().find(|name| self.get(name).is_some())
-    }
-
-    pub(crate) fn text(&self, name: &str) -> Refused<Option<&str>> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(MetadataRefusal::metadata(format!("{name} is not a string"))),
-        }
-    }
-
-    fn texts(&self, name: &str) -> Refused<Option<Vec<&str>>> {
-        let wrong = || MetadataRefusal::metadata(format!("{name} is not an array of strings"));
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::Array(items)) => {
-                items.iter().map(Value::as_str).collect::<Option<_>>().map(Some).ok_or_else(wrong)
-            }
-            Some(_) => Err(wrong()),
-        }
-    }
-
-    fn truth(&self, name: &str) -> Refused<bool> {
-        match self.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(value)) => Ok(*value),
-            Some(_) => Err(MetadataRefusal::metadata(format!("{name} is neither true nor false"))),
-        }
-    }
-}
 
 /// How a client wants to prove who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,6 +27,8 @@ pub mod jwt_bearer;
 pub mod keys;
 pub mod known_apps;
 mod lasts;
+mod looks;
+mod members;
 mod own_token;
 pub mod password;
 pub mod policy;
@@ -49,7 +51,7 @@ pub mod token_request;
 pub mod waiting;
 mod write;
 
-pub use client_metadata::MetadataRefusal;
+pub use members::MetadataRefusal;
 pub use policy::{Policy, Resource};
 pub use refusal::PageRefusal;
 pub use token::{TokenError, TokenRefusal};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_types::{Issuer, Permission, ResourceId, Scope, ScopeSet};
 
-use crate::facts::{Client, ClientOrigin, Lifetimes};
+use crate::facts::{Client, ClientOrigin};
 
 /// A protected resource that tokens can be issued for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,51 @@ pub struct Policy {
     pub strangers: Ceiling,
     /// Refresh tokens only for clients that ask for `offline_access`. Many hosts never ask and could not stay connected.
     pub refresh_only_when_asked: bool,
+}
+
+/// The lifetimes that an authorization server works with.
+#[derive(Clone, Debug)]
+pub struct Lifetimes {
+    /// An access token.
+    pub access_token: Duration,
+    /// A code, from issue to redemption.
+    pub code: Duration,
+    /// An authorization request, from the first page to the answer.
+    pub interaction: Duration,
+    /// A refresh token that is not used.
+    pub refresh_idle: Duration,
+    /// How long after a rotation the same client gets the same answer again.
+    pub refresh_grace: Duration,
+    /// A signed-in browser.
+    pub session: Duration,
+    /// A pushed authorization request.
+    pub pushed_request: Duration,
+    /// A device code.
+    pub device_code: Duration,
+    /// A grant, at the most, whatever the person chooses; none for no limit.
+    pub grant: Option<Duration>,
+    /// A client that registered itself and was never used.
+    pub unused_client: Duration,
+    /// A client that registered itself, after its last use.
+    pub idle_client: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            access_token: Duration::from_secs(10 * 60),
+            code: Duration::from_secs(60),
+            interaction: Duration::from_secs(15 * 60),
+            refresh_idle: Duration::from_secs(30 * 24 * 3600),
+            refresh_grace: Duration::from_secs(30),
+            session: Duration::from_secs(12 * 3600),
+            pushed_request: Duration::from_secs(90),
+            device_code: Duration::from_secs(15 * 60),
+            grant: None,
+            unused_client: Duration::from_secs(24 * 3600),
+            idle_client: Duration::from_secs(90 * 24 * 3600),
+        }
+    }
 }
 
 /// An identity provider whose assertions are believed.

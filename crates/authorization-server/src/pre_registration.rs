@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use crate::{
     Policy, Write,
-    client_metadata::{self, METHODS, Members, MetadataRefusal, Method},
+    client_metadata::{self, METHODS, Method},
     display_name, exchange,
     facts::{Client, ClientOrigin},
+    members::{Members, MetadataRefusal},
     random, registration,
 };
 

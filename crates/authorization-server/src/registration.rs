@@ -10,8 +10,9 @@ use http::StatusCode;
 
 use crate::{
     Policy, Write,
-    client_metadata::{self, Described, Members, MetadataRefusal, Method},
+    client_metadata::{self, Described, Method},
     facts::{Client, ClientAuthentication, ClientOrigin},
+    members::{Members, MetadataRefusal},
     random,
 };
 

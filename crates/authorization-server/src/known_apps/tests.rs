@@ -1,4 +1,5 @@
 use super::*;
+use crate::looks::skeleton;
 
 fn redirects(uris: &[&str]) -> Vec<RedirectUri> {
     uris.iter().map(|uri| RedirectUri::parse(*uri).unwrap()).collect()

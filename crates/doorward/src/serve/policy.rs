@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_authorization_server::{
-    facts::Lifetimes,
-    policy::{Ceiling, Enterprise, Policy, Resource},
-};
+use doorward_authorization_server::policy::{Ceiling, Enterprise, Lifetimes, Policy, Resource};
 use doorward_types::{Issuer, Permission, ResourceId, ScopeSet};
 
 use crate::{
