@@ -64,6 +64,7 @@ const MOST_NONCE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use base64ct::{Base64UrlUnpadded, Encoding as _};
     use doorward_types::{
         Timestamp,
         jose::dpop::{self, Nonces},
@@ -123,6 +124,9 @@ mod tests {
         };
         let proven = check(proof, "POST", &token, NOW).unwrap();
         assert_eq!(*proven.thumbprint(), key.thumbprint());
+        // What a query says is nobody's business but the server's.
+        let claims = Base64UrlUnpadded::decode_vec(proof.split('.').nth(1).unwrap()).unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["htu"], MCP);
         assert!(check(proof, "GET", &token, NOW).is_err());
         assert!(check(proof, "POST", &Secret::parse("other").unwrap(), NOW).is_err());
         let again = headers(&bearer, MCP, MCP, Some(&nonce), 2).unwrap();

@@ -130,7 +130,10 @@ mod tests {
         for good in ["https://tenant1.example.net/", "api://3aa4a235", "urn:example:mcp"] {
             assert_eq!(Audience::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "tenant1", "/mcp", "https://a.example/#x", "https://a.example/a b", "https://a.example/ü"] {
+        let long = format!("https://a.example/{}", "x".repeat(MOST_BYTES));
+        for bad in
+            ["", "tenant1", "/mcp", "https://a.example/#x", "https://a.example/a b", "https://a.example/ü", &long]
+        {
             assert!(Audience::parse(bad).is_err(), "{bad}");
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use doorward_types::{
     Entropy, Timestamp,
     form::Form,
-    outbound::{FetchFailed, Inbound, Outbound, Redirects},
+    outbound::{FetchFailed, Inbound, Outbound, Reach, Redirects},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use crate::{
 
 pub(crate) const MCP: &str = "https://mcp.example/mcp";
 pub(crate) const ISSUER: &str = "https://as.example";
+/// More requests than any login makes.
+const MOST_SENT: usize = 100;
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 /// Bytes that differ and repeat from run to run.
@@ -43,6 +45,7 @@ pub(crate) struct Sent {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) redirects: Redirects,
+    pub(crate) reach: Reach,
 }
 
 impl Sent {
@@ -66,7 +69,7 @@ pub(crate) struct World {
     pub(crate) target: Target,
     pub(crate) challenge: Option<HeaderMap>,
     pub(crate) stored: Option<RegisteredClient>,
-    /// Whether the store answers with the stored client whichever server is asked for.
+    /// Whether the store answers with the stored client or sign-in whatever is asked for.
     pub(crate) confused_store: bool,
     pub(crate) port: u16,
     /// What is held instead of what was wanted.
@@ -180,6 +183,9 @@ impl World {
                 self.notes.extend(connected.notes.clone());
                 return Ok(*connected);
             }
+            // Whoever runs it has to know when no other may do the same.
+            let renews = matches!(&step, Step::Send(request) if request.body.starts_with(b"grant_type=refresh_token"));
+            assert_eq!(connect.renews_identity(), renews);
             let input = self.perform(step);
             (connect, step) = connect.on(input, self.now, &mut entropy)?;
         }
@@ -211,7 +217,8 @@ impl World {
             }
             Step::LoadIdentity(key) => {
                 self.order.push("who");
-                Input::Identity(self.identity.clone().filter(|identity| identity.key() == key).map(Box::new))
+                let kept = self.identity.clone().filter(|identity| self.confused_store || identity.key() == key);
+                Input::Identity(kept.map(Box::new))
             }
             Step::SaveIdentity(identity) => {
                 self.order.push("keep");
@@ -272,7 +279,9 @@ impl World {
             headers: request.headers.clone(),
             body: request.body.clone(),
             redirects: request.redirects,
+            reach: request.reach,
         };
+        assert!(self.sent.len() < MOST_SENT, "it asks {} for ever", sent.url);
         let place = format!("{} {}", sent.method, sent.url);
         self.order.push(if sent.method == Method::GET { "get" } else { "post" });
         self.sent.push(sent.clone());

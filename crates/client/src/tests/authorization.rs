@@ -1,10 +1,11 @@
-use doorward_types::{CodeVerifier, S256Challenge, ScopeSet};
+use doorward_types::{CodeVerifier, RedirectUri, S256Challenge, ScopeSet, jose::SigningKey};
 use serde_json::json;
 
+use super::registration::{given, stored};
 use crate::{
     Code, Connect, Input, Note,
     scripted::{Counting, ISSUER, MCP, NOW, World, answer, parameter, resource, server, with},
-    target::{Audience, AuthorizeParameter},
+    target::{Audience, AuthorizeParameter, PreRegistered},
 };
 
 const SERVER: &str = "https://as.example/.well-known/oauth-authorization-server";
@@ -176,6 +177,45 @@ fn a_server_that_takes_pushed_requests_only_gets_one() {
 }
 
 #[test]
+fn a_pushed_request_names_a_client_that_signs_for_itself_and_a_forgotten_one_is_registered_again_once() {
+    // proves: R9126-01, MCP-AUTH-066
+    let push = "https://as.example/par";
+    let demands =
+        json!({ "require_pushed_authorization_requests": true, "pushed_authorization_request_endpoint": push });
+    let world = || {
+        let mut world = World::usual();
+        world.document(SERVER, with(server(ISSUER), demands.clone()));
+        world
+    };
+    let mut signs = world();
+    let pair = SigningKey::generate();
+    signs.target.clients = vec![PreRegistered { key: Some(super::client_key(&pair)), ..given(None, "signs") }];
+    signs.route(&format!("POST {push}"), |_| Ok(answer(201, &json!({ "request_uri": "urn:x:1" }))));
+    signs.run_to_browser(&mut Counting(7));
+    let form = signs.sent_to(push)[0].form();
+    assert_eq!((form.get("client_id"), form.all("client_assertion").count()), (Some("signs"), 1));
+
+    // how the known client is refused, whether the new one is refused too, registrations, what comes of it
+    for (error, always, registrations, code) in [
+        ("invalid_client", false, 1, Code::LoginTimedOut),
+        ("invalid_client", true, 1, Code::ClientUnknown),
+        ("invalid_request", false, 0, Code::AuthorizationRefused),
+    ] {
+        let mut world = world();
+        world.stored = Some(stored(ISSUER, "gone"));
+        world.browser(|_| Vec::new());
+        world.route(&format!("POST {push}"), move |sent| {
+            let taken = !always && sent.form().get("client_id") == Some("dyn-1");
+            let (status, body) =
+                if taken { (201, json!({ "request_uri": "urn:x:1" })) } else { (400, json!({ "error": error })) };
+            Ok(answer(status, &body))
+        });
+        assert_eq!(world.run().unwrap_err().code(), code, "{error} {always}");
+        assert_eq!(world.saved.len(), registrations, "{error} {always}");
+    }
+}
+
+#[test]
 fn a_port_that_was_not_asked_for_is_not_used() {
     // proves: BRW-10, BRW-11
     for held in [
@@ -190,6 +230,21 @@ fn a_port_that_was_not_asked_for_is_not_used() {
         world.held_instead = Some(held.to_owned());
         assert_eq!(world.run().unwrap_err().code(), Code::BadRedirect, "{held}");
         assert!(world.opened.is_empty() && !world.order.contains(&"post"));
+    }
+    // A port that is registered is that one; where any will do, there is one all the same.
+    for (registered, held, good) in [
+        ("http://localhost:9000/cb", "http://localhost:9000/cb", true),
+        ("http://localhost:9000/cb", "http://localhost:9001/cb", false),
+        ("http://localhost:9000/cb", "http://localhost/cb", false),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:80/cb", true),
+        ("http://127.0.0.1/cb", "http://127.0.0.1/cb", false),
+    ] {
+        let mut world = World::usual();
+        let redirect_uri = RedirectUri::parse(registered).ok();
+        world.target.clients = vec![PreRegistered { redirect_uri, ..given(None, "mine") }];
+        world.held_instead = Some(held.to_owned());
+        assert_eq!(world.run().is_ok(), good, "{registered} {held}");
+        assert_eq!(world.opened.len(), usize::from(good));
     }
 }
 

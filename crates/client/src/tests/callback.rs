@@ -202,6 +202,23 @@ fn a_refusal_is_told_in_the_servers_words() {
 }
 
 #[test]
+fn a_refusal_that_says_nothing_of_the_client_has_nobody_registered_again() {
+    // proves: MCP-AUTH-066
+    for (error, code) in [
+        ("access_denied", Code::Denied),
+        ("server_error", Code::AuthorizationRefused),
+        ("temporarily_unavailable", Code::AuthorizationRefused),
+        ("invalid_request", Code::AuthorizationRefused),
+    ] {
+        let mut world = World::usual();
+        world.stored = Some(super::registration::stored(ISSUER, "known"));
+        world.browser(move |url| vec![query(&[("error", error), ("state", &state(url)), ("iss", ISSUER)])]);
+        assert_eq!(world.run().unwrap_err().code(), code, "{error}");
+        assert!(world.opened.len() == 1 && world.saved.is_empty(), "{error}");
+    }
+}
+
+#[test]
 fn nobody_coming_back_is_a_login_that_is_still_needed() {
     // proves: BRW-13
     let mut world = World::usual();

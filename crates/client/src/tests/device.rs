@@ -1,16 +1,18 @@
 use std::time::Duration;
 
 use doorward_types::outbound::FetchFailed;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::{
     Code, Got,
-    scripted::{ISSUER, MCP, NOW, World, answer, server, with},
-    target::Grant,
+    scripted::{ISSUER, MCP, NOW, World, answer, resource, server, with},
+    target::{Dpop, Grant},
 };
 
 const DEVICE: &str = "POST https://as.example/device";
 const TOKEN: &str = "https://as.example/token";
+const METADATA: &str = "https://as.example/.well-known/oauth-authorization-server";
 
 fn code() -> Value {
     json!({
@@ -23,18 +25,22 @@ fn code() -> Value {
     })
 }
 
-/// A world whose authorization server lets devices in, and says this to one question after the other.
-fn world(said: Vec<Result<(u16, Value), FetchFailed>>) -> World {
-    let mut world = World::usual();
-    world.target.grant = Grant::Device;
-    // Nothing of a code's own is needed: neither PKCE nor a page.
+/// Nothing of a code's own is needed: neither PKCE nor a page.
+fn metadata(issuer: &str) -> Value {
     let changes = json!({
-        "device_authorization_endpoint": format!("{ISSUER}/device"),
+        "device_authorization_endpoint": format!("{issuer}/device"),
         "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code"],
         "authorization_endpoint": null,
         "code_challenge_methods_supported": null,
     });
-    world.document("https://as.example/.well-known/oauth-authorization-server", with(server(ISSUER), changes));
+    with(server(issuer), changes)
+}
+
+/// A world whose authorization server lets devices in, and says this to one question after the other.
+fn world(said: Vec<Result<(u16, Value), FetchFailed>>) -> World {
+    let mut world = World::usual();
+    world.target.grant = Grant::Device;
+    world.document(METADATA, metadata(ISSUER));
     world.route(DEVICE, |_| Ok(answer(200, &code())));
     let mut said = said.into_iter();
     world.route(&format!("POST {TOKEN}"), move |_| {
@@ -56,13 +62,24 @@ fn seconds(all: &[u64]) -> Vec<Duration> {
 }
 
 #[test]
-fn no_pause_is_longer_than_any_code_lives() {
-    // proves: R8628-03
-    for interval in [1e19, 1e18, 86400.0] {
+fn no_pause_is_missing_or_longer_than_any_code_lives_and_no_code_lives_for_ever() {
+    // proves: R8628-02, R8628-03
+    // what the server says, the first pause, how long the code is good
+    for (said, pause, life) in [
+        (json!({ "interval": 1e19 }), 3600, 900),
+        (json!({ "interval": 1e18 }), 3600, 900),
+        (json!({ "interval": 86400 }), 3600, 900),
+        (json!({ "interval": 0 }), 5, 900),
+        (json!({ "interval": -1 }), 5, 900),
+        (json!({ "interval": null }), 5, 900),
+        (json!({ "expires_in": 1e12 }), 3, 3600),
+    ] {
         let mut world = world(vec![yes()]);
-        world.route(DEVICE, move |_| Ok(answer(200, &with(code(), json!({ "interval": interval })))));
+        let (body, text) = (with(code(), said.clone()), said.to_string());
+        world.route(DEVICE, move |_| Ok(answer(200, &body)));
         let _ = world.run();
-        assert_eq!(world.waits.first(), Some(&Duration::from_secs(3600)), "{interval}");
+        assert_eq!(world.waits.first(), Some(&Duration::from_secs(pause)), "{text}");
+        assert_eq!(world.shown[0].expires, NOW.plus(Duration::from_secs(life)), "{text}");
     }
 }
 
@@ -113,10 +130,15 @@ fn after_the_last_word_nothing_is_asked() {
 fn a_server_that_does_not_answer_is_asked_more_and_more_rarely() {
     // proves: R8628-02
     let lost = || Err(FetchFailed::Timeout(Duration::from_secs(30)));
-    let away = || Ok((503, json!({ "error": "access_denied" })));
-    let mut world = world(vec![lost(), away(), lost(), lost(), lost(), no("authorization_pending"), yes()]);
+    let away = |status| Ok((status, json!({ "error": "access_denied" })));
+    let mut world = world(vec![lost(), away(503), away(429), lost(), lost(), no("authorization_pending"), yes()]);
     assert!(world.run().is_ok());
     assert_eq!(world.waits, seconds(&[3, 6, 12, 24, 48, 60, 3]));
+    // No sooner than it wants at the best of times.
+    let mut slow = self::world(vec![lost(), yes()]);
+    slow.route(DEVICE, |_| Ok(answer(200, &with(code(), json!({ "interval": 120 })))));
+    assert!(slow.run().is_ok());
+    assert_eq!(slow.waits, seconds(&[120, 120]));
 }
 
 #[test]
@@ -169,4 +191,77 @@ fn a_server_without_this_way_is_named() {
     let failed = world.run().unwrap_err();
     assert_eq!(failed.code(), Code::NoDeviceFlow);
     assert_eq!(world.shown.len(), 0);
+}
+
+#[test]
+fn a_page_on_this_computer_is_shown_where_the_authorization_server_is_here_too() {
+    let (mcp, issuer) = ("http://localhost:8420/mcp", "http://localhost:8420");
+    let mut world = World::empty(mcp);
+    world.target.grant = Grant::Device;
+    world.document("http://localhost:8420/.well-known/oauth-protected-resource/mcp", resource(mcp, &[issuer]));
+    world.document("http://localhost:8420/.well-known/oauth-authorization-server", metadata(issuer));
+    world.target.clients = vec![super::registration::given(None, "mine")];
+    let here = json!({ "verification_uri": format!("{issuer}/device"), "verification_uri_complete": null });
+    world.route("POST http://localhost:8420/device", move |_| Ok(answer(200, &with(code(), here.clone()))));
+    world.patience = 1;
+    assert_eq!(world.run().unwrap_err().code(), Code::LoginTimedOut);
+    assert_eq!(world.shown[0].verification_uri.as_str(), "http://localhost:8420/device");
+}
+
+#[test]
+fn a_client_that_gets_no_code_because_it_is_forgotten_is_registered_again_exactly_once() {
+    // proves: MCP-AUTH-066
+    // known from an earlier login, how it is refused, whether the new one is refused too, registrations, what comes of it
+    for (known, error, always, registrations, refused) in [
+        (true, "invalid_client", false, 1, None),
+        (true, "unauthorized_client", false, 1, None),
+        (true, "invalid_client", true, 1, Some(Code::ClientUnknown)),
+        (true, "unauthorized_client", true, 1, Some(Code::AuthorizationRefused)),
+        (true, "invalid_request", false, 0, Some(Code::AuthorizationRefused)),
+        (false, "invalid_client", true, 1, Some(Code::ClientUnknown)),
+    ] {
+        let mut world = world(vec![yes()]);
+        world.stored = known.then(|| super::registration::stored(ISSUER, "gone"));
+        world.route(DEVICE, move |sent| {
+            let taken = !always && sent.form().get("client_id") == Some("dyn-1");
+            Ok(if taken { answer(200, &code()) } else { answer(400, &json!({ "error": error })) })
+        });
+        assert_eq!(world.run().err().map(|failed| failed.code()), refused, "{known} {error} {always}");
+        assert_eq!(world.sent_to("https://as.example/register").len(), registrations, "{known} {error} {always}");
+    }
+}
+
+#[test]
+fn each_question_carries_the_servers_newest_nonce_and_is_made_again_once_for_the_sake_of_it() {
+    // proves: R9449-08
+    let run = |said: Vec<(&'static str, Option<&'static str>)>| {
+        let mut world = world(Vec::new());
+        world.target.dpop = Dpop::Always;
+        let can = json!({ "dpop_signing_alg_values_supported": ["ES256"] });
+        world.document(METADATA, with(metadata(ISSUER), can));
+        let mut said = said.into_iter();
+        world.route(&format!("POST {TOKEN}"), move |_| {
+            let (error, nonce) = said.next().expect("no question is asked in vain");
+            let mut answer = match error {
+                "" => answer(200, &json!({ "access_token": "at", "token_type": "DPoP" })),
+                error => answer(400, &json!({ "error": error })),
+            };
+            answer
+                .headers
+                .extend(nonce.map(|nonce| (HeaderName::from_static("dpop-nonce"), HeaderValue::from_static(nonce))));
+            Ok(answer)
+        });
+        let outcome = world.run().map(|connected| connected.tokens.proof_key.is_some()).map_err(|failed| failed.code());
+        let shown = world.sent_to(TOKEN).into_iter().map(|sent| super::dpop::claims(sent)["nonce"].clone());
+        (outcome, shown.collect::<Vec<_>>())
+    };
+    let (wants, waits) = ("use_dpop_nonce", "authorization_pending");
+    assert_eq!(
+        run(vec![(wants, Some("n1")), (waits, None), (waits, Some("n2")), (wants, Some("n3")), ("", None)]),
+        (Ok(true), vec![json!(null), json!("n1"), json!("n1"), json!("n2"), json!("n3")])
+    );
+    assert_eq!(
+        run(vec![(wants, Some("n1")), (wants, Some("n2"))]),
+        (Err(Code::TokenRefused), vec![json!(null), json!("n1")])
+    );
 }

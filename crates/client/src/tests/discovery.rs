@@ -162,20 +162,27 @@ fn the_root_document_may_describe_the_whole_origin() {
 #[test]
 fn a_parent_is_accepted_only_when_the_user_tolerates_it() {
     // proves: DISC-05
-    for (found, good) in [
-        ("https://mcp.example/a", true),
-        ("https://mcp.example/", true),
-        ("https://mcp.example/a/b/c", true),
-        ("https://mcp.example/a/b/c/d", false),
-        ("https://mcp.example/a/bb", false),
-        ("https://evil.example/a", false),
+    let told = [Note::ParentResource];
+    for (found, typed, good) in [
+        ("https://mcp.example/a", "/a/b/c", Some(&told[..])),
+        ("https://mcp.example/", "/a/b/c", Some(&told)),
+        ("https://mcp.example/a/b/c/", "/a/b/c", Some(&told)),
+        ("https://mcp.example/a/b/c", "/a/b/c", Some(&[])),
+        ("https://mcp.example/a/b/c/d", "/a/b/c", None),
+        ("https://mcp.example/a/b", "/a/bb", None),
+        ("https://evil.example/a", "/a/b/c", None),
     ] {
         let mut world = World::usual();
-        world.target = Target::new("https://mcp.example/a/b/c", "t").unwrap();
-        world.target.lenient.parent_resource = true;
+        world.target = Target::new(&format!("https://mcp.example{typed}"), "t").unwrap();
         world.challenge("Bearer resource_metadata=\"https://mcp.example/x\"");
         world.document("https://mcp.example/x", resource(found, &[ISSUER]));
-        assert_eq!(world.run().is_ok(), good, "{found}");
+        if good != Some(&[]) {
+            let failed = world.run().unwrap_err();
+            assert_eq!(failed.code(), Code::ResourceMismatch);
+            assert_eq!(failed.hint().contains("--tolerate parent-resource"), good.is_some(), "{found}: {failed}");
+        }
+        world.target.lenient.parent_resource = true;
+        assert_eq!(world.run().ok().map(|_| world.notes.as_slice()), good, "{found}");
     }
 }
 
@@ -188,7 +195,9 @@ fn the_two_spellings_of_a_bare_origin_are_one() {
         let mut world = World::usual();
         world.target = Target::new(typed, "t").unwrap();
         world.document(ROOT, resource(published, &[ISSUER]));
+        world.challenge(&format!("Bearer resource_metadata=\"{ROOT}\""));
         assert_eq!(world.run().unwrap().tokens.audience, published);
+        assert!(world.notes.is_empty(), "{:?}", world.notes);
     }
 }
 
@@ -252,9 +261,12 @@ fn anything_that_is_not_there_is_passed_over() {
         assert_eq!(refused(&mut world), Code::BadServerMetadata, "{body}");
     }
     assert_eq!(refused(&mut World::empty(MCP)), Code::NoResourceMetadata);
+    // The endpoints of an old server are not guessed for one that names its authorization server.
     let mut world = World::usual();
+    world.challenge("Bearer");
     world.status(SERVER, 404);
     assert_eq!(refused(&mut world), Code::NoServerMetadata);
+    assert!(world.sent.iter().all(|sent| !sent.headers.contains_key("mcp-protocol-version")));
     assert_eq!(world.urls(), [INSERTED, SERVER, OPENID]);
 }
 
@@ -369,6 +381,7 @@ fn requests_reach_private_addresses_only_for_a_server_that_is_there() {
         ("http://127.0.0.1:8420/mcp", Reach::Anywhere),
         ("https://192.168.1.9/mcp", Reach::Anywhere),
         ("https://[fd00::1]/mcp", Reach::Anywhere),
+        ("http://[::1]:8420/mcp", Reach::Anywhere),
     ] {
         assert_eq!(Target::new(url, "t").unwrap().reach, reach, "{url}");
     }

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use doorward_types::{
     jose::dpop::{self, Nonces, ProofRefusal},
     outbound::{Inbound, Outbound},
@@ -28,6 +29,12 @@ fn judge(headers: &HeaderMap, nonces: &Nonces) -> Result<String, ProofRefusal> {
     let url = Url::parse(TOKEN).unwrap();
     let proven = dpop::check(proof.to_str().unwrap(), "POST", &url, None, nonces, NOW)?;
     Ok(proven.thumbprint().as_str().to_owned())
+}
+
+/// What the proof of a request says.
+pub(super) fn claims(sent: &Sent) -> Value {
+    let proof = sent.headers[dpop::HEADER].to_str().unwrap();
+    serde_json::from_slice(&Base64UrlUnpadded::decode_vec(proof.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
 fn nonce_wanted(nonces: &Nonces) -> Inbound {
@@ -87,6 +94,23 @@ fn a_server_that_wants_one_nonce_after_the_other_is_given_up() {
 }
 
 #[test]
+fn nothing_but_the_wish_for_a_nonce_has_a_request_made_again() {
+    // proves: R9449-08
+    for (bound, error) in [(true, "invalid_grant"), (true, "invalid_dpop_proof"), (false, "use_dpop_nonce")] {
+        let (mut world, _) = world("DPoP");
+        if bound {
+            asking(&mut world);
+        }
+        world.route(&format!("POST {TOKEN}"), move |_| {
+            let body = serde_json::to_vec(&json!({ "error": error })).unwrap();
+            Ok(Inbound { body, ..nonce_wanted(&Nonces::new(b"key", "x")) })
+        });
+        assert_eq!(world.run().unwrap_err().code(), Code::TokenRefused, "{error}");
+        assert_eq!(world.sent_to(TOKEN).len(), 1, "{error}");
+    }
+}
+
+#[test]
 fn a_key_is_used_where_the_server_asks_for_it_or_the_user_wants_it_and_the_server_can() {
     // proves: MCP-EXT-002
     // wish, does the authorization server list ES256, does the MCP server ask, what comes of it
@@ -104,6 +128,7 @@ fn a_key_is_used_where_the_server_asks_for_it_or_the_user_wants_it_and_the_serve
         world.document("https://as.example/.well-known/oauth-authorization-server", with(server(ISSUER), listed));
         let required = with(resource(MCP, &[ISSUER]), json!({ "dpop_bound_access_tokens_required": asks }));
         world.document("https://mcp.example/.well-known/oauth-protected-resource/mcp", required);
+        world.challenge("Bearer scope=\"a\"");
         world.tokens(json!({ "access_token": "at", "token_type": "DPoP" }));
         let outcome = world.run();
         let shown = world.sent_to(TOKEN).first().is_some_and(|sent| sent.headers.contains_key(dpop::HEADER));

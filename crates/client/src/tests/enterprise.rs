@@ -14,21 +14,21 @@ use crate::{
     target::{By, Enterprise, Grant, PreRegistered, Who},
 };
 
-const IDP: &str = "https://idp.example";
-const CONFIGURATION: &str = "https://idp.example/.well-known/openid-configuration";
+pub(super) const IDP: &str = "https://idp.example";
+pub(super) const CONFIGURATION: &str = "https://idp.example/.well-known/openid-configuration";
 const PROVIDER: &str = "POST https://idp.example/token";
 const TOKEN: &str = "https://as.example/token";
 
-fn client(id: &str) -> PreRegistered {
+pub(super) fn client(id: &str) -> PreRegistered {
     let (client_id, secret) = (ClientId::parse(id).unwrap(), Secret::parse("s3cret").ok());
     PreRegistered { issuer: None, client_id, secret, key: None, auth_method: None, redirect_uri: None }
 }
 
 /// What the identity provider does, and what it has seen.
-struct Idp {
-    key: SigningKey,
+pub(super) struct Idp {
+    pub(super) key: SigningKey,
     /// What is changed in its ID tokens.
-    spoilt: Value,
+    pub(super) spoilt: Value,
     /// How it answers the exchange, one after the other; then with an assertion.
     exchanges: Vec<(u16, Value)>,
     /// How it answers a refresh instead of with a new ID token.
@@ -38,10 +38,10 @@ struct Idp {
     /// The grant types that were asked for, and what was shown, in order.
     seen: Vec<String>,
     shown: Vec<String>,
-    now: i64,
+    pub(super) now: i64,
 }
 
-type Shared = Rc<RefCell<Idp>>;
+pub(super) type Shared = Rc<RefCell<Idp>>;
 
 impl Idp {
     fn id_token(&self) -> String {
@@ -85,7 +85,7 @@ fn id_jag(audience: &str) -> Value {
     })
 }
 
-fn metadata() -> Value {
+pub(super) fn metadata() -> Value {
     let changes = json!({
         "jwks_uri": format!("{IDP}/keys"),
         "registration_endpoint": null,
@@ -95,9 +95,8 @@ fn metadata() -> Value {
     with(server(IDP), changes)
 }
 
-/// A server that believes the identity provider, and a person whom nothing is known of.
-fn world() -> (World, Shared) {
-    let mut world = World::usual();
+/// The metadata of an authorization server that believes the identity provider.
+pub(super) fn believing() -> Value {
     let changes = json!({
         "authorization_endpoint": null,
         "registration_endpoint": null,
@@ -106,7 +105,13 @@ fn world() -> (World, Shared) {
         "grant_types_supported": ["urn:ietf:params:oauth:grant-type:jwt-bearer"],
         "authorization_grant_profiles_supported": ["urn:ietf:params:oauth:grant-profile:id-jag"],
     });
-    world.document("https://as.example/.well-known/oauth-authorization-server", with(server(ISSUER), changes));
+    with(server(ISSUER), changes)
+}
+
+/// A server that believes the identity provider, and a person whom nothing is known of.
+pub(super) fn world() -> (World, Shared) {
+    let mut world = World::usual();
+    world.document("https://as.example/.well-known/oauth-authorization-server", believing());
     world.tokens(json!({ "access_token": "at-1", "token_type": "Bearer", "expires_in": 600 }));
     world.challenge("Bearer scope=\"a b\"");
     world.target.clients = vec![client("at-as")];
@@ -194,6 +199,10 @@ fn a_person_signs_in_at_the_provider_and_their_word_is_shown_to_it_alone() {
     assert_eq!((rests_on.key.issuer.as_str(), rests_on.subject.as_str()), (IDP, "ada"));
     assert!(tokens.got == Got::Assertion && tokens.refresh_token.is_none() && tokens.can_be_renewed());
     assert!(world.target.takes(&tokens));
+    assert!(world.notes.is_empty(), "{:?}", world.notes);
+    // An identity provider is an OpenID provider first of all.
+    let first = world.urls().into_iter().find(|url| url.starts_with(IDP));
+    assert_eq!(first, Some(CONFIGURATION));
 }
 
 #[test]
@@ -233,8 +242,9 @@ fn what_has_ended_is_renewed_and_what_cannot_be_renewed_is_asked_for_once() {
     // A provider that gives no new ID token takes the refresh token for its own word.
     world.now = NOW.plus(Duration::from_secs(3000));
     idp.borrow_mut().refresh = Some((200, json!({ "access_token": "x", "token_type": "Bearer" })));
-    world.renew(first.clone()).unwrap();
+    let renewed = world.renew(first.clone()).unwrap().tokens;
     assert_eq!(idp.borrow().shown.last().unwrap(), "refresh_token idp-rt-2");
+    assert_eq!(renewed.identity, first.identity);
 
     // Once it says that the sign-in is over, somebody has to be there.
     idp.borrow_mut().refresh = Some((400, json!({ "error": "invalid_grant" })));
@@ -250,7 +260,7 @@ fn what_has_ended_is_renewed_and_what_cannot_be_renewed_is_asked_for_once() {
 }
 
 /// Somebody who signed in long ago at a provider that gives another refresh token each time.
-fn grown_old() -> (World, Shared, crate::StoredTokens) {
+pub(super) fn grown_old() -> (World, Shared, crate::StoredTokens) {
     let (mut world, idp) = world();
     let tokens = world.run().unwrap().tokens;
     world.now = NOW.plus(Duration::from_secs(700));
@@ -348,10 +358,12 @@ fn another_persons_sign_in_renews_nothing() {
     let (mut world, _) = world();
     let tokens = world.run().unwrap().tokens;
     let kept = world.identity.clone().unwrap();
-    world.identity = Some(StoredIdentity { subject: "bob".into(), ..kept });
-    assert_eq!(world.renew(tokens.clone()).unwrap_err().code(), Code::LoginNeeded);
-    world.identity = None;
-    assert_eq!(world.renew(tokens).unwrap_err().code(), Code::LoginNeeded);
+    let bobs = StoredIdentity { subject: "bob".into(), ..kept.clone() };
+    let of_another_account = StoredIdentity { account: Some("work".into()), ..kept };
+    for other in [Some(bobs), Some(of_another_account), None] {
+        world.identity = other;
+        assert_eq!(world.renew(tokens.clone()).unwrap_err().code(), Code::LoginNeeded);
+    }
 }
 
 #[test]
@@ -446,6 +458,10 @@ fn nobody_is_sent_to_a_page_in_vain() {
     world.target.lenient.unlisted_pkce = true;
     world.run().unwrap();
     assert_eq!(world.notes, [Note::UnlistedPkce]);
+    let (mut world, _) = self::world();
+    world.target.lenient.unlisted_pkce = true;
+    world.run().unwrap();
+    assert!(world.notes.is_empty(), "a rule that made no difference is not told");
     // The keys lie where nobody may be led.
     let (mut world, idp) = self::world();
     for bad in [json!("https://localhost/keys"), json!("http://idp.example/keys"), json!(null)] {
@@ -460,8 +476,12 @@ fn a_code_for_another_device_does_as_well() {
     // proves: EXT-EMA-031
     let (mut world, idp) = self::world();
     world.target.grant = enterprise(By::Device);
-    world
-        .document(CONFIGURATION, with(metadata(), json!({ "device_authorization_endpoint": format!("{IDP}/device") })));
+    // It needs no page of the provider's that PKCE would have to protect.
+    let changes = json!({
+        "device_authorization_endpoint": format!("{IDP}/device"), "authorization_endpoint": null,
+        "code_challenge_methods_supported": null,
+    });
+    world.document(CONFIGURATION, with(metadata(), changes));
     world.route("POST https://idp.example/device", |_| {
         let code = json!({
             "device_code": "d3vice", "user_code": "WDJB-MJHT", "verification_uri": format!("{IDP}/device"), "expires_in": 900,

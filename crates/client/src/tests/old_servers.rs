@@ -49,7 +49,11 @@ fn its_metadata_is_looked_for_at_its_origin_and_then_its_endpoints_are() {
         let mut world = self::world();
         world.document(METADATA, document(issuer));
         let connected = world.run().unwrap();
-        assert_eq!(world.notes, [Note::OldServer { guessed: false }]);
+        // The same at the next login.
+        world.target.known_issuer = Issuer::parse(issuer).ok();
+        world.run().unwrap();
+        let told = Note::OldServer { guessed: false };
+        assert_eq!(world.notes, [told.clone(), told]);
         assert_eq!(connected.tokens.server.issuer().as_str(), issuer);
         let again = crate::StoredTokens::from_stored(connected.tokens.to_stored()).unwrap();
         assert_eq!(again.server.token_endpoint().as_str(), "https://old.example/token");
@@ -78,6 +82,8 @@ fn nothing_is_guessed_where_anything_newer_is_to_be_seen() {
     // Metadata that names another server is not passed over for the usual endpoints.
     let google = document("https://accounts.google.com");
     assert_eq!(refused(&|world| world.document(METADATA, google.clone())), Code::IssuerMismatch);
+    let google = document("https://accounts.google.com/");
+    assert_eq!(refused(&|world| world.document(METADATA, google.clone())), Code::IssuerMismatch);
     let silent = with(document(ORIGIN), json!({ "code_challenge_methods_supported": null }));
     assert_eq!(refused(&|world| world.document(METADATA, silent.clone())), Code::NoPkce);
     // A server that was newer at the last login has not grown older since.
@@ -94,4 +100,8 @@ fn a_server_that_wants_an_api_key_is_told_from_an_old_one() {
     let failed = world.run().unwrap_err();
     assert_eq!(failed.code(), Code::NoResourceMetadata);
     assert!(failed.hint().contains("API key") && world.opened.is_empty(), "{failed}");
+    // One that refuses in the words of the protocol has something there.
+    let closed = json!({ "error": "access_denied" });
+    world.route("POST https://old.example/register", move |_| Ok(answer(403, &closed)));
+    assert_eq!(world.run().unwrap_err().code(), Code::RegistrationRefused);
 }

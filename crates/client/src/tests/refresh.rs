@@ -80,6 +80,16 @@ fn a_refresh_renews_what_came_and_keeps_the_rest() {
 }
 
 #[test]
+fn what_a_refresh_brings_begins_now_and_is_no_more_than_was_asked_for() {
+    let (narrower, later) = (ScopeSet::parse("a").unwrap(), NOW.plus(Duration::from_secs(590)));
+    let (refresh, _) = start(tokens(), Some(narrower.clone())).unwrap();
+    let silent = json!({ "access_token": "at-2", "token_type": "Bearer", "expires_in": 600 });
+    let Refreshed::New(new) = refresh.on(ok(&silent), later, &mut Counting(2)) else { panic!() };
+    assert_eq!((new.issued_at, new.expires_at), (later, Some(later.plus(Duration::from_secs(600)))));
+    assert_eq!((new.granted, new.requested), (Some(narrower), ScopeSet::parse("a b").ok()));
+}
+
+#[test]
 fn only_the_servers_word_ends_a_login() {
     // proves: RT-22, FCL-03
     let Refreshed::Ended(failed) = refresh(tokens(), Ok(answer(400, &json!({ "error": "invalid_grant" })))) else {

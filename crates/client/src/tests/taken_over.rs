@@ -5,8 +5,8 @@ use serde_json::json;
 use super::registration::given;
 use crate::{
     AuthMethod, Code, Registration,
-    scripted::{ISSUER, MCP, NOW, World, resource, server},
-    target::{Dpop, Grant, PreRegistered, TakenOver, TheirClient},
+    scripted::{ISSUER, MCP, NOW, World, resource, server, with},
+    target::{Dpop, Grant, MetadataDocument, PreRegistered, TakenOver, TheirClient},
 };
 
 fn theirs() -> TakenOver {
@@ -92,6 +92,7 @@ fn a_client_with_a_secret_proves_itself_as_it_did_there() {
     let with = |secret: Option<&str>, auth_method| {
         let mut login = theirs();
         let client = login.client.as_mut().unwrap();
+        client.secret_expires_at = Some(NOW);
         client.secret = secret.map(|secret| Secret::parse(secret).unwrap());
         client.auth_method = auth_method;
         world(login).run().map(|connected| connected.tokens)
@@ -106,6 +107,8 @@ fn a_client_with_a_secret_proves_itself_as_it_did_there() {
         let tokens = with(secret, method).unwrap();
         let client = tokens.client.at(&tokens.server).unwrap();
         assert_eq!((client.auth_method, client.secret.is_some()), (wanted, wanted.needs_secret()));
+        // What is not used does not end the client either.
+        assert_eq!(tokens.client.is_expired(NOW), wanted.needs_secret());
     }
     for (secret, method) in [(None, AuthMethod::ClientSecretBasic), (Some("s"), AuthMethod::PrivateKeyJwt)] {
         assert_eq!(with(secret, Some(method)).unwrap_err().code(), Code::BadRegistration);
@@ -120,14 +123,38 @@ fn tokens_without_a_client_are_of_the_client_that_the_user_names() {
     let tokens = own.run().unwrap().tokens;
     assert_eq!(tokens.client.client_id().as_str(), "mine");
     assert_eq!(tokens.client.registration(), Registration::PreRegistered);
+    let mut documented = world(nobodys.clone());
+    let takes = with(server(ISSUER), json!({ "client_id_metadata_document_supported": true }));
+    documented.document("https://as.example/.well-known/oauth-authorization-server", takes);
+    documented.target.metadata_document = Some(MetadataDocument {
+        url: ClientId::parse("https://client.example/client.json").unwrap(),
+        redirect_uri: RedirectUri::parse("http://127.0.0.1/callback").unwrap(),
+    });
+    let tokens = documented.run().unwrap().tokens;
+    assert_eq!(tokens.client.client_id().as_str(), "https://client.example/client.json");
     assert_eq!(world(nobodys).run().unwrap_err().code(), Code::NoRegistration);
 }
 
 #[test]
 fn what_is_over_or_not_bound_as_wanted_is_not_taken_over() {
-    let over = TakenOver { refresh_token: None, expires_at: Some(NOW), ..theirs() };
-    assert_eq!(world(over).run().unwrap_err().code(), Code::LoginNeeded);
+    let soon = NOW.plus(std::time::Duration::from_secs(1));
+    let renews = theirs().refresh_token;
+    for (refresh_token, expires_at, good) in [
+        (None, Some(NOW), false),
+        (None, Some(soon), true),
+        (None, None, true),
+        (renews.clone(), Some(NOW), true),
+        (renews, None, true),
+    ] {
+        let text = format!("{} {expires_at:?}", refresh_token.is_some());
+        match world(TakenOver { refresh_token, expires_at, ..theirs() }).run() {
+            Ok(_) => assert!(good, "{text}"),
+            Err(failed) => assert!(!good && failed.code() == Code::LoginNeeded, "{text}: {failed}"),
+        }
+    }
     let mut bound = world(theirs());
+    let can = with(server(ISSUER), json!({ "dpop_signing_alg_values_supported": ["ES256"] }));
+    bound.document("https://as.example/.well-known/oauth-authorization-server", can);
     bound.target.dpop = Dpop::Always;
     assert_eq!(bound.run().unwrap_err().code(), Code::NotBound);
 }

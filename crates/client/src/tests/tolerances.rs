@@ -78,6 +78,27 @@ fn silence_about_pkce_is_taken_only_where_the_user_says_so_and_a_refusal_never()
     let mut world = tolerating("unlisted-pkce");
     world.document(METADATA, with(server(ISSUER), json!({ "code_challenge_methods_supported": ["plain"] })));
     assert_eq!(world.run().unwrap_err().code(), Code::NoPkce);
+    // A rule that made no difference is not told.
+    let mut world = tolerating("unlisted-pkce");
+    world.run().unwrap();
+    assert!(world.notes.is_empty(), "{:?}", world.notes);
+}
+
+#[test]
+fn metadata_elsewhere_on_this_computer_is_taken_only_for_a_server_that_is_here_and_when_the_user_says_so() {
+    // proves: DISC-01
+    for (mcp, tolerated, taken) in [
+        ("http://localhost:8420/mcp", true, true),
+        ("http://localhost:8420/mcp", false, false),
+        ("https://mcp.example/mcp", true, false),
+    ] {
+        let mut world = World::empty(mcp);
+        world.target.lenient.foreign_metadata = tolerated;
+        world.challenge("Bearer resource_metadata=\"http://localhost:9999/x\"");
+        let failed = world.run().unwrap_err();
+        assert_eq!(failed.code() != Code::Forbidden, taken, "{mcp} {tolerated}");
+        assert_eq!(world.urls(), if taken { vec!["http://localhost:9999/x"] } else { Vec::new() });
+    }
 }
 
 /// The form of a refresh of these tokens.
@@ -94,6 +115,9 @@ fn the_resource_is_named_everywhere_unless_the_user_leaves_it_out() {
         let tokens = world.run().unwrap().tokens;
         assert_eq!(parameter(&world.opened[0], "resource").as_deref(), wanted);
         assert_eq!(world.sent_to("https://as.example/token")[0].form().get("resource"), wanted);
+        // Not even without a value.
+        let sent = world.sent_to("https://as.example/token")[0].form();
+        assert_eq!(sent.names().any(|name| name == "resource"), wanted.is_some());
         assert_eq!(refreshed(StoredTokens::from_stored(tokens.to_stored()).unwrap()).get("resource"), wanted);
         assert_eq!(world.notes.contains(&Note::NoResource), wanted.is_none());
     }
@@ -129,9 +153,11 @@ fn what_entra_needs_is_known() {
     world.target.lenient.unlisted_pkce = true;
     let failed = world.run().unwrap_err();
     assert_eq!(failed.code(), Code::NoRegistration);
-    for part in ["entra.microsoft.com", "http://localhost/callback", "--client-id", "--redirect-uri", MCP] {
+    let wanted = ["entra.microsoft.com", "http://localhost/callback", "--client-id", "--redirect-uri", MCP];
+    for part in wanted.into_iter().chain(["--tolerate unlisted-pkce"]) {
         assert!(failed.hint().contains(part), "{part} is missing in {failed}");
     }
+    assert!(!failed.hint().contains("--client-secret-file"), "{failed}");
 
     world.target.clients.push(super::registration::given(None, "app"));
     let tokens = world.run().unwrap().tokens;
@@ -156,6 +182,10 @@ fn what_google_and_github_need_is_known() {
     assert_eq!(parameter(page, "access_type").as_deref(), Some("offline"));
     assert_eq!(parameter(page, "prompt").as_deref(), Some("consent"));
     assert_eq!(parameter(page, "resource").as_deref(), Some(MCP));
+    // What the user says of the page goes before what is known of the provider.
+    world.target.authorize = vec![crate::target::AuthorizeParameter::parse("prompt=login").unwrap()];
+    let _ = world.run();
+    assert_eq!(parameter(&world.opened[1], "prompt").as_deref(), Some("login"));
 
     const GITHUB: &str = "https://github.com/login/oauth";
     let mut world = World::empty(MCP);
@@ -169,7 +199,7 @@ fn what_google_and_github_need_is_known() {
     );
     let failed = world.run().unwrap_err();
     assert!(failed.hint().contains("github.com/settings/applications/new"), "{failed}");
-    assert!(failed.hint().contains("--client-secret-file"), "{failed}");
+    assert!(failed.hint().contains("--client-secret-file") && !failed.hint().contains("--tolerate"), "{failed}");
     world.target.clients.push(super::registration::given(None, "app"));
     world.route("POST https://github.com/login/oauth/token", |_| {
         Ok(answer(200, &json!({ "access_token": "at", "token_type": "bearer", "scope": "repo,gist" })))
@@ -178,4 +208,23 @@ fn what_google_and_github_need_is_known() {
     let tokens = world.run().unwrap().tokens;
     assert_eq!(tokens.granted, doorward_types::ScopeSet::parse("repo gist").ok());
     assert!(tokens.issued_at >= Timestamp::from_unix(0));
+}
+
+#[test]
+fn a_refresh_names_its_scopes_where_the_provider_needs_that_and_nowhere_else() {
+    // proves: MCP-AUTH-119
+    let set = |scopes: Option<&str>| scopes.map(|scopes| doorward_types::ScopeSet::parse(scopes).unwrap());
+    for (issuer, requested, granted, named) in [
+        (ENTRA, Some("a"), Some("a b"), Some("a")),
+        (ENTRA, None, Some("b"), Some("b")),
+        (ENTRA, Some(""), Some("b"), None),
+        (ENTRA, None, None, None),
+        ("https://accounts.google.com", Some("a"), Some("b"), None),
+        (ISSUER, Some("a"), Some("b"), None),
+    ] {
+        let issuer = doorward_types::Issuer::parse(issuer).unwrap();
+        let (requested, granted) = (set(requested), set(granted));
+        let got = crate::provider::refresh_scope(&issuer, requested.as_ref(), granted.as_ref());
+        assert_eq!(got, set(named).as_ref(), "{issuer}");
+    }
 }

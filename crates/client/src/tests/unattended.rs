@@ -3,7 +3,7 @@
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use doorward_types::{
     ClientId, Issuer, ScopeSet, Secret,
-    jose::{ClientKey, KeySet, SigningKey, verify_typed},
+    jose::{KeySet, SigningKey, verify_typed},
 };
 use serde_json::{Value, json};
 
@@ -105,12 +105,10 @@ fn a_token_of_the_client_itself_is_renewed_by_asking_again() {
 fn a_client_signs_an_assertion_for_this_server_alone_and_a_new_one_each_time() {
     // proves: EXT-CC-007, R7523-01, R7523-03, R7523-06, R7523-08
     let pair = SigningKey::generate();
-    let pem =
-        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", Base64::encode_string(pair.to_pkcs8()));
-    let key = ClientKey::parse(&pem).unwrap();
-    let mut world = world(Grant::ClientCredentials, vec![PreRegistered { key: Some(key), ..client("robot") }]);
+    let key = Some(super::client_key(&pair));
+    let mut world = world(Grant::ClientCredentials, vec![PreRegistered { key, ..client("robot") }]);
     let tokens = world.run().unwrap().tokens;
-    assert!(!format!("{tokens:?}").contains(pem.lines().nth(1).unwrap()));
+    assert!(!format!("{tokens:?}").contains(&Base64::encode_string(pair.to_pkcs8())));
     let first = world.sent_to(TOKEN)[0].form();
     assert_eq!(
         first.names().collect::<Vec<_>>(),
@@ -144,7 +142,9 @@ fn a_client_that_nobody_has_given_out_or_that_has_nothing_to_show_gets_nothing()
     for clients in [Vec::new(), vec![client("robot")]] {
         let mut world = world(Grant::ClientCredentials, clients);
         world.document(METADATA, server(ISSUER));
+        world.stored = Some(super::registration::stored(ISSUER, "a-persons"));
         let failed = world.run().unwrap_err();
+        nobody_was_asked(&world);
         assert_eq!(failed.code(), Code::NoRegistration, "{failed}");
         assert!(world.sent_to(TOKEN).is_empty() && world.sent_to("https://as.example/register").is_empty());
     }
@@ -161,7 +161,10 @@ fn of_several_assertions_the_one_for_this_server_that_is_good_the_longest_is_sho
     let nobodys = jwt(&json!({ "exp": until(900) }));
     let over = jwt(&json!({ "aud": ISSUER, "exp": until(0) }));
     let opaque = Secret::parse("abc").unwrap();
+    let endless = jwt(&json!({ "aud": ISSUER, "n": 4 }));
     for (all, shown) in [
+        (vec![&endless, &better], Some(&endless)),
+        (vec![&better, &endless], Some(&endless)),
         (vec![&foreign, &good, &over], Some(&good)),
         (vec![&good, &better], Some(&better)),
         (vec![&better, &good], Some(&better)),
@@ -181,6 +184,7 @@ fn of_several_assertions_the_one_for_this_server_that_is_good_the_longest_is_sho
                 assert_eq!(form.get("grant_type"), Some("urn:ietf:params:oauth:grant-type:jwt-bearer"));
                 assert_eq!(form.get("assertion"), Some(shown.expose()));
                 assert_eq!((form.get("client_id"), form.get("resource")), (Some("workload"), Some(MCP)));
+                assert_eq!(form.get("scope"), Some("a b"));
             }
             None => {
                 assert_eq!(outcome.unwrap_err().code(), Code::NoAssertion);

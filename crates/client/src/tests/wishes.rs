@@ -1,0 +1,136 @@
+//! What a target says of tokens that there are, and of how a person is asked.
+
+use doorward_types::{Issuer, Secret};
+
+use super::{
+    enterprise::{self, IDP},
+    registration::given,
+};
+use crate::{
+    Got, Registration, StoredTokens,
+    scripted::{ISSUER, World},
+    target::{By, Dpop, Enterprise, Grant, Who},
+};
+
+/// Tokens that rest on a sign-in at the identity provider.
+fn resting() -> StoredTokens {
+    enterprise::world().0.run().unwrap().tokens
+}
+
+fn provider(issuer: &str, who: Who) -> Grant {
+    let issuer = Issuer::parse(issuer).unwrap();
+    Grant::Enterprise(Box::new(Enterprise { who, ..Enterprise::new(issuer, enterprise::client("at-idp")) }))
+}
+
+fn said() -> Who {
+    Who::Given(Secret::parse("a.b.c").unwrap())
+}
+
+#[test]
+fn tokens_are_taken_for_what_was_got_in_the_way_that_is_wanted_and_no_other() {
+    // proves: EXT-EMA-026
+    let (by_code, resting) = (World::usual().run().unwrap().tokens, resting());
+    // Said by somebody whom this program does not know.
+    let vouched = StoredTokens { identity: None, ..resting.clone() };
+    let robots = StoredTokens { got: Got::ClientCredentials, ..vouched.clone() };
+    let (browser, assertion) = (Who::SignsIn(By::Browser), || Grant::Assertion(Vec::new()));
+    // the way; whether it takes tokens by code, on a sign-in, by somebody's word, of the client itself
+    for (grant, takes) in [
+        (Grant::Code, [true, true, true, true]),
+        (Grant::Device, [true, true, true, true]),
+        (Grant::ClientCredentials, [false, false, false, true]),
+        (assertion(), [false, false, true, false]),
+        (provider(IDP, browser.clone()), [false, true, false, false]),
+        (provider("https://other.example", browser), [false, false, false, false]),
+        (provider(IDP, said()), [false, true, true, false]),
+        (provider("https://other.example", said()), [false, false, true, false]),
+    ] {
+        let mut target = World::usual().target;
+        target.grant = grant;
+        let got = [&by_code, &resting, &vouched, &robots].map(|tokens| target.takes(tokens));
+        assert_eq!(got, takes, "{:?}", target.grant);
+    }
+}
+
+#[test]
+fn tokens_of_another_client_for_the_same_server_or_without_the_key_are_not_taken() {
+    let tokens = World::usual().run().unwrap().tokens;
+    for (clients, takes) in [
+        (vec![], true),
+        (vec![given(None, "dyn-1")], true),
+        (vec![given(None, "other")], false),
+        (vec![given(Some(ISSUER), "other")], false),
+        (vec![given(Some("https://other.example"), "other")], true),
+        (vec![given(Some(ISSUER), "other"), given(None, "dyn-1")], true),
+    ] {
+        let mut target = World::usual().target;
+        target.clients = clients;
+        assert_eq!(target.takes(&tokens), takes, "{:?}", target.clients);
+    }
+    let bound = StoredTokens { proof_key: Some(crate::ProofKey::generate()), ..tokens.clone() };
+    for (dpop, bare, with_key) in
+        [(Dpop::Always, false, true), (Dpop::WhenAsked, true, true), (Dpop::Never, true, true)]
+    {
+        let mut target = World::usual().target;
+        target.dpop = dpop;
+        assert_eq!((target.takes(&tokens), target.takes(&bound)), (bare, with_key), "{dpop:?}");
+    }
+}
+
+#[test]
+fn a_person_is_asked_in_the_other_way_only_where_one_is_asked_at_all() {
+    let signs_in = |by| provider(IDP, Who::SignsIn(by));
+    for (mut grant, by, asked, asks) in [
+        (Grant::Code, By::Device, Grant::Device, true),
+        (Grant::Device, By::Browser, Grant::Code, true),
+        (Grant::Code, By::Browser, Grant::Code, true),
+        (Grant::Device, By::Device, Grant::Device, true),
+        (signs_in(By::Browser), By::Device, signs_in(By::Device), true),
+        (signs_in(By::Device), By::Browser, signs_in(By::Browser), true),
+        (provider(IDP, said()), By::Device, provider(IDP, said()), false),
+        (Grant::ClientCredentials, By::Device, Grant::ClientCredentials, false),
+    ] {
+        grant.ask_by(by);
+        assert_eq!(format!("{grant:?}"), format!("{asked:?}"));
+        assert_eq!(grant.may_ask(), asks, "{grant:?}");
+    }
+}
+
+#[test]
+fn a_person_is_asked_again_as_they_were_before() {
+    // proves: EXT-EMA-001
+    let (mut world, _) = enterprise::world();
+    let tokens = world.run().unwrap().tokens;
+    let identity = world.identity.clone().unwrap();
+    let named = |world: &World| {
+        world.target.clients.iter().map(|client| client.client_id.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    // Nothing is said but the server.
+    let mut again = enterprise::world().0;
+    (again.target.grant, again.identity) = (Grant::Code, Some(identity.clone()));
+    again.target.clients.clear();
+    again.target.ask_as_before(&tokens, &identity);
+    assert_eq!(named(&again), ["at-as"]);
+    // The clients are those of their own servers and of no others, as they proved themselves there.
+    let [ours] = again.target.clients.as_slice() else { panic!() };
+    let credentials = tokens.client.at(&tokens.server).unwrap();
+    assert_eq!(ours.issuer.as_ref().map(Issuer::as_str), Some(ISSUER));
+    assert_eq!((ours.auth_method, ours.secret.is_some()), (Some(credentials.auth_method), true));
+    assert_eq!(ours.redirect_uri.as_ref(), Some(&credentials.redirect_uri));
+    let Grant::Enterprise(provider) = &again.target.grant else { panic!("{:?}", again.target.grant) };
+    assert_eq!((provider.issuer.as_str(), provider.client.client_id.as_str()), (IDP, "at-idp"));
+    assert_eq!(provider.client.issuer.as_ref().map(Issuer::as_str), Some(IDP));
+    again.run().unwrap();
+    assert!(again.opened.is_empty(), "the sign-in that is kept is used");
+
+    // What the user brings goes before, and a client that needs no bringing is not brought.
+    let mut own = World::usual();
+    own.target.clients = vec![given(None, "mine")];
+    own.target.ask_as_before(&tokens, &identity);
+    assert_eq!(named(&own), ["mine"]);
+    let by_itself = World::usual().run().unwrap().tokens;
+    assert_eq!(by_itself.client.registration(), Registration::Dynamic);
+    let mut none = World::usual();
+    none.target.ask_as_before(&StoredTokens { client: by_itself.client, ..tokens }, &identity);
+    assert!(named(&none).is_empty());
+}
