@@ -46,7 +46,7 @@ fn a_registration_asks_for_nothing_that_the_login_has_no_use_for() {
     world.run().unwrap();
     let body = world.sent_to(REGISTER)[0].json();
     assert_eq!(body["grant_types"], json!(["authorization_code", "refresh_token"]));
-    assert!(body.get("scope").is_none(), "{body}");
+    assert!(body.get("scope").is_none() && body["software_version"] == env!("CARGO_PKG_VERSION"), "{body}");
 }
 
 #[test]

@@ -67,7 +67,10 @@ fn the_ways_to_an_identifier_are_tried_in_order() {
         world.stored = stored_id.then(|| stored(ISSUER, "stored"));
         match (world.run(), used) {
             (Ok(_), Some(used)) => assert_eq!(used_client(&world), used),
-            (Err(failed), None) => assert!(failed.code() == Code::NoRegistration && world.held.is_empty()),
+            (Err(failed), None) => {
+                assert!(failed.code() == Code::NoRegistration && world.held.is_empty());
+                assert_eq!(failed.why().contains("--client-metadata-url"), takes && !has_document);
+            }
             (other, _) => panic!("{used:?}: {other:?}"),
         }
         assert_eq!(world.sent_to(REGISTER).len(), usize::from(used == Some("dyn-1")));
