@@ -23,12 +23,14 @@ pub(super) struct At {
     pub(super) redirect_uri: String,
     /// The browser that brought the answer and waits for its page.
     pub(super) waiting: Option<Callback>,
+    /// The browser whose answer is not believed, but may be the only one that comes.
+    pub(super) doubtful: Option<Callback>,
 }
 
 impl At {
     /// Waits for the answer: a browser that comes back, or a person who pastes where it ended.
     pub(super) async fn wait(&mut self, until: Instant, manner: &Manner) -> Input {
-        let Self { listener, typed, redirect_uri, waiting } = self;
+        let Self { listener, typed, redirect_uri, waiting, .. } = self;
         let mut came = pin!(async {
             match listener {
                 Some(listener) => listener.next().await,

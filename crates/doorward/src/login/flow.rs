@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use doorward_client::{
-    Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Registration, SaveFailed, Step,
-    StoredTokens, Target,
-    step::{HoldPort, OpenBrowser, PortChoice, ShowDeviceCode},
+    Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, SaveFailed, Step, StoredTokens,
+    Target,
+    step::{HoldPort, NotTaken, OpenBrowser, PortChoice, ShowDeviceCode},
     target::By,
 };
-use doorward_fetch::{Outbound, Reach, Redirects};
+use doorward_fetch::Reach;
 use doorward_types::ResourceId;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 pub(crate) use super::ladder::Manner;
 use super::{
     answer::At,
     browser::{self, Way},
-    device, fail,
+    device, fail, forgotten,
     identity::Sitting,
     import,
     ladder::{Paste, Rung},
@@ -49,17 +49,23 @@ pub(crate) async fn log_in(
 ) -> Result<StoredTokens, Failed> {
     let window = place.window_of(&target);
     let (until, reach) = (Instant::now() + manner.patience, target.reach);
-    let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None };
+    let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None, doubtful: None };
     let resource = target.resource.clone();
     let (rung, sitting) = (Rung::Browser, Sitting::default());
+    let (window, shown, not_let_in) = (&window, false, false);
     let mut visit =
-        Visit { place, manner, window: &window, at, stored: None, sitting, until, reach, resource, rung, shown: false };
+        Visit { place, manner, window, at, stored: None, sitting, until, reach, resource, rung, shown, not_let_in };
     let outcome = visit.run(target, challenge).await;
     match &outcome {
         Ok(_) => window.done(),
         Err(_) => window.unfinished(),
     }
-    visit.end(outcome.as_ref().map_or_else(Page::of, |_| Page::Done)).await;
+    let page = match &outcome {
+        Ok(_) => Page::Done,
+        Err(_) if visit.not_let_in => Page::NotLetIn,
+        Err(failed) => Page::of(failed),
+    };
+    visit.end(page).await;
     outcome
 }
 
@@ -79,6 +85,8 @@ struct Visit<'a> {
     rung: Rung,
     /// Whether the person was shown anything.
     shown: bool,
+    /// Whether there are tokens, and the MCP server does not take them.
+    not_let_in: bool,
 }
 
 impl Visit<'_> {
@@ -88,6 +96,7 @@ impl Visit<'_> {
         let tokens = import::renewed(self.place, &target, tokens).await?;
         if let Err(probe::NotLetIn { refused, failed }) = probe::try_token(self.place, &target, &tokens.bearer()).await
         {
+            self.not_let_in = failed.code() == Code::TokenRefused;
             if refused {
                 // They would be refused tomorrow as well.
                 let _ = self.place.store.remove(&tokens.key(), tokens.generation).await;
@@ -145,6 +154,8 @@ impl Visit<'_> {
         loop {
             self.place.trace.next(connect.stage(), &step);
             if let Step::OpenBrowser(page) = &step
+                // Only when the last page came to nothing may this be why; otherwise it would be asked for twice each time.
+                && self.window.is_there()
                 && self.is_forgotten(page).await?
             {
                 return Ok(None);
@@ -154,38 +165,40 @@ impl Visit<'_> {
             }
             let input = match step {
                 Step::Done(connected) => return Ok(Some(*connected)),
+                Step::OpenBrowser(page) => match self.visited(&page).await? {
+                    Some(input) => input,
+                    None => return Ok(None),
+                },
                 step => self.take(step).await?,
             };
             (connect, step) = connect.on(input, now(), &mut SystemEntropy)?;
         }
     }
 
-    /// Whether the sign-in page would only tell the person that the stored client is unknown, which no callback ever
-    /// reports. Then the client is forgotten here as well.
+    /// Whether the server has forgotten the stored client. It is looked only once.
     async fn is_forgotten(&mut self, page: &OpenBrowser) -> Result<bool, Failed> {
-        let Some(client) = self.stored.take().filter(|client| client.registration() == Registration::Dynamic) else {
-            return Ok(false);
-        };
-        // Only when the last page came to nothing may this be why; otherwise it would be asked for twice each time.
-        if !self.window.is_there() {
-            return Ok(false);
+        match self.stored.take() {
+            Some(client) => forgotten::is(self.place, &client, page, self.reach).await,
+            None => Ok(false),
         }
-        // Where the request was pushed the server has said by then that it knows the client, and its name is good for one look.
-        if page.url.query_pairs().any(|(name, _)| name == "request_uri") {
-            return Ok(false);
+    }
+
+    /// Shows the sign-in page and waits for what comes of it; `None` when the server turned out to have forgotten the
+    /// client, which it may tell nobody but the person.
+    async fn visited(&mut self, page: &OpenBrowser) -> Result<Option<Input>, Failed> {
+        self.open(page)?;
+        if self.stored.is_some() {
+            let soon = Instant::now() + self.manner.look_after;
+            if soon < self.until {
+                match self.at.wait(soon, self.manner).await {
+                    Input::TimeUp if self.is_forgotten(page).await? => return Ok(None),
+                    Input::TimeUp => {}
+                    input => return Ok(Some(self.came(input))),
+                }
+            }
         }
-        let mut look = Outbound::metadata(page.url.clone(), self.reach);
-        look.redirects = Redirects::Refuse;
-        look.headers.insert(http::header::ACCEPT, HeaderValue::from_static("text/html"));
-        let answer = self.place.send(look).await;
-        let refused = |status: StatusCode| matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
-        if !answer.is_ok_and(|answer| refused(answer.status)) {
-            return Ok(false);
-        }
-        self.place.trace.client_forgotten();
-        let removed = self.place.store.remove_client(&page.issuer, client.client_id()).await;
-        // Where another process was first, what it registered is as good.
-        removed.map(|_| true).map_err(|fault| fail::store(&fault))
+        let input = self.at.wait(self.until, self.manner).await;
+        Ok(Some(self.came(input)))
     }
 
     /// Does what the machine asks for.
@@ -217,13 +230,12 @@ impl Visit<'_> {
                 self.place.trace.port_held(&self.at.redirect_uri);
                 Input::PortHeld { redirect_uri: self.at.redirect_uri.clone() }
             }
-            Step::OpenBrowser(page) => {
-                self.open(&page)?;
-                let input = self.at.wait(self.until, self.manner).await;
-                self.came(input)
-            }
-            Step::KeepWaiting { at_most, .. } => {
+            Step::KeepWaiting { why, at_most } => {
                 match self.at.waiting.take() {
+                    // What it is told depends on whether another answer comes.
+                    Some(callback) if why == NotTaken::WrongIssuer => {
+                        self.at.doubtful.replace(callback).into_iter().for_each(|before| before.show(Page::NotTaken));
+                    }
                     Some(callback) => callback.show(Page::NotTaken),
                     None => output::tell("That address belongs to another sign-in, or is not whole. Still waiting."),
                 }
@@ -238,7 +250,7 @@ impl Visit<'_> {
                 self.pause(code.wait).await
             }
             Step::Wait(pause) => self.pause(pause).await,
-            Step::Done(_) => unreachable!("the loop ends with it"),
+            Step::OpenBrowser(_) | Step::Done(_) => unreachable!("the loop does these itself"),
         })
     }
 
@@ -383,6 +395,9 @@ impl Visit<'_> {
     }
 
     async fn end(mut self, page: Page) {
+        if let Some(callback) = self.at.doubtful.take() {
+            callback.show(if page == Page::Done { Page::NotTaken } else { page.clone() });
+        }
         if let Some(callback) = self.at.waiting.take() {
             callback.show(page);
         }

@@ -19,6 +19,9 @@ pub(crate) enum Paste {
     Wanted,
 }
 
+/// How long a person may take before it is looked whether the server still knows the client.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+
 /// One way of signing in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rung {
@@ -37,6 +40,9 @@ pub(crate) struct Manner {
     pub(crate) way: Way,
     /// How long they may take.
     pub(crate) patience: Duration,
+    /// How long before it is looked whether the server still knows a client that an earlier login registered: what it
+    /// tells them in place of a sign-in page comes back to nobody.
+    pub(crate) look_after: Duration,
     /// Whether they can paste an address.
     pub(crate) paste: Paste,
     /// How this computer is reached from theirs, as `user@host`, when that is known.
@@ -64,7 +70,7 @@ impl Manner {
             Way::Nobody if device && flags.browser.is_none() => Way::Print,
             way => way,
         };
-        Self { way, patience, paste: Paste::No, reached_as: reached(), device, told: None }
+        Self { way, patience, reached_as: reached(), device, ..Self::nobody() }
     }
 
     /// As a command that a person has typed.
@@ -83,6 +89,7 @@ impl Manner {
         Self {
             way: Way::Nobody,
             patience: Duration::ZERO,
+            look_after: LOOK_AFTER,
             paste: Paste::No,
             reached_as: None,
             device: false,

@@ -9,6 +9,7 @@ mod device;
 mod elsewhere;
 mod fail;
 mod flow;
+mod forgotten;
 mod holder;
 mod identity;
 mod import;
@@ -93,10 +94,11 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
     place.headers = asked.headers;
     identity::as_before(&place, &mut target).await?;
     let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);
+    let again = command::login_command(&target).replacen("login", "login --force", 1);
     if !flags.force
         && let Some(tokens) = present(&place, &target).await?
     {
-        report(&tokens, true, json);
+        report(&tokens, Some(&again), json);
         return Ok(());
     }
     if manner.way == Way::Nobody && manner.paste != Paste::Wanted && identity::asks(&place, &target).await? {
@@ -108,13 +110,13 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
     place.trace.end(outcome.as_ref().err());
     let (tokens, already) = outcome?;
     if already {
-        report(&tokens, true, json);
+        report(&tokens, Some(&again), json);
         return Ok(());
     }
     if found.is_some() {
         import::keep_client(&place, &tokens).await?;
     }
-    report(&tokens, false, json);
+    report(&tokens, None, json);
     if let Some(found) = &found {
         import::tell(found, &tokens);
     }
@@ -213,30 +215,29 @@ async fn log_in(
     let resource = target.resource.clone();
     let challenge = answer.asks_for_login().then_some(&answer.headers);
     flow::log_in(place, target, challenge, manner).await.map_err(|failed| {
-        if failed.code() == Code::NoResourceMetadata && answer.status.is_success() {
-            let why =
-                format!("{resource} answered {} without a token, and names no authorization server", answer.status);
-            let next = format!("doorward connect {resource}");
-            return Failed::new(Code::NoResourceMetadata, "this server asks for no login", why, next);
-        }
-        failed
+        let nowhere = failed.code() == Code::NoResourceMetadata;
+        nowhere.then(|| answer.asks_for_none(&resource)).flatten().unwrap_or(failed)
     })
 }
 
-fn report(tokens: &StoredTokens, already: bool, json: bool) {
+/// Tells of a login; `again` is the command for another one, where it was there already.
+fn report(tokens: &StoredTokens, again: Option<&str>, json: bool) {
     if json {
         let mut object = list::describe(tokens);
-        object["already_logged_in"] = json!(already);
+        object["already_logged_in"] = json!(again.is_some());
         output::data(&object.to_string());
         return;
     }
     let painted = output::Paint::stderr();
-    let verb = if already { "Already logged in to" } else { "Logged in to" };
+    let verb = if again.is_some() { "Already logged in to" } else { "Logged in to" };
     output::tell(&format!("{} {}", painted.green(verb), tokens.resource));
+    if let Some(account) = &tokens.account {
+        output::tell(&format!("  account  {}", output::harmless(account)));
+    }
     output::tell(&format!("  by       {}", tokens.server.issuer()));
     output::tell(&format!("  scopes   {}", list::scopes(tokens)));
     output::tell(&format!("  expires  {}", list::expiry(tokens, now())));
-    if already {
-        output::tell(&format!("  {} doorward login --force {}", painted.dim("again:"), tokens.resource));
+    if let Some(again) = again {
+        output::tell(&format!("  {} {again}", painted.dim("again:")));
     }
 }

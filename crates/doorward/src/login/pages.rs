@@ -38,7 +38,6 @@ impl Page {
     pub(crate) fn of(failed: &Failed) -> Self {
         match failed.code() {
             Code::Denied => Self::Denied,
-            Code::TokenRefused => Self::NotLetIn,
             code => Self::Failed { code, what: failed.what().to_owned(), next: failed.hint().to_owned() },
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward_client::{BearerFor, Code, Failed, Occasion, Target, next_nonce, word};
-use doorward_types::{Revision, challenge};
+use doorward_types::{ResourceId, Revision, challenge};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::json;
 
@@ -22,6 +22,37 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn asks_for_login(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// Why there is nowhere to log in, where the server did not ask for a login; `None` where it did.
+    pub(super) fn asks_for_none(&self, resource: &ResourceId) -> Option<Failed> {
+        let status = self.status;
+        let check = "check that the URL is the one of the MCP endpoint; a server that takes an API key needs no login";
+        let (code, what, next) = match () {
+            () if self.asks_for_login() => return None,
+            () if status.is_success() && self.is_page() => {
+                (Code::NoResourceMetadata, "this address is that of a web page, and of no MCP server", check.to_owned())
+            }
+            () if status.is_success() => {
+                (Code::NoResourceMetadata, "this server asks for no login", format!("doorward connect {resource}"))
+            }
+            () if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                let next = "the server has a problem of its own; try again later";
+                (Code::ServerFault, "the MCP server is not well", next.to_owned())
+            }
+            () => (
+                Code::NoResourceMetadata,
+                "there is no MCP server that asks for a login at this address",
+                check.to_owned(),
+            ),
+        };
+        let why = format!("{resource} answered {status} without a token, and names no authorization server");
+        Some(Failed::new(code, what, why, next))
+    }
+
+    fn is_page(&self) -> bool {
+        let kind = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        kind.is_some_and(|kind| kind.starts_with("text/html"))
     }
 
     fn asks_for_scope(&self) -> bool {
@@ -136,4 +167,32 @@ impl From<Failed> for NotLetIn {
 /// When the server does not take it, or is not well.
 pub(super) async fn try_token(place: &Place, target: &Target, bearer: &BearerFor) -> Result<(), NotLetIn> {
     send(place, target, Some(bearer)).await?.judge(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(header::HeaderName, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        Answer { status: StatusCode::from_u16(status).unwrap(), headers }
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_by_what_it_answered() {
+        let resource = ResourceId::parse("https://mcp.example/mcp").unwrap();
+        for (status, header, what, next) in [
+            (200, (header::CONTENT_TYPE, "application/json"), "asks for no login", "doorward connect"),
+            (200, (header::CONTENT_TYPE, "text/html; charset=utf-8"), "web page", "check that the URL"),
+            (404, (header::CONTENT_TYPE, "text/html"), "no MCP server that asks", "check that the URL"),
+            (405, (header::ALLOW, "GET"), "no MCP server that asks", "check that the URL"),
+            (503, (header::RETRY_AFTER, "3"), "not well", "try again later"),
+            (429, (header::RETRY_AFTER, "3"), "not well", "try again later"),
+        ] {
+            let failed = answer(status, &[header]).asks_for_none(&resource).unwrap();
+            assert!(failed.what().contains(what) && failed.hint().contains(next), "{status}: {failed}");
+            assert!(failed.why().contains(&status.to_string()), "{failed}");
+        }
+        assert_eq!(answer(401, &[]).asks_for_none(&resource), None, "this one does ask");
+    }
 }

@@ -74,6 +74,9 @@ async fn two_accounts_are_pasted_shown_renewed_and_ended() {
         assert!(said.contains(sentence), "{sentence} is missing in {said}");
     }
     log_in_by_pasting(&person, &world, &["--account", "work", url], "grace").await;
+    let (code, _, said) = person.run(&["login", "--account", "work", url]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("again: doorward login --force --account work {url}")), "{said}");
 
     let (code, status, errors) = person.run(&["status", url]);
     assert_eq!(code, Some(0), "{errors}");

@@ -186,6 +186,50 @@ async fn a_client_that_the_server_has_forgotten_is_registered_once_more() {
 }
 
 #[tokio::test]
+async fn a_client_that_the_server_has_forgotten_is_found_out_while_a_person_looks_at_an_error() {
+    // proves: KEY-12
+    let world = World::new().await;
+    let headers = challenge(FIRST);
+    let rejected = Why::Rejected { serial: None, headers: &headers };
+    world.manager(world.curl()).await.bearer(rejected).await.unwrap();
+    let old = world.stored().await.unwrap();
+    world.seen().forgotten.push(old.client.client_id().to_string());
+    assert!(world.place().await.store.remove(&old.key(), old.generation).await.unwrap());
+    let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    let manner = crate::login::Manner::with(world.curl(), PATIENCE);
+    let manner = crate::login::Manner { look_after: Duration::from_millis(200), ..manner };
+    crate::login::flow::log_in(&world.place().await, target, Some(&headers), &manner).await.unwrap();
+    assert_eq!(world.count("register"), 2);
+    assert_ne!(world.stored().await.unwrap().client.client_id(), old.client.client_id());
+}
+
+#[tokio::test]
+async fn the_page_tells_a_refused_code_from_a_refused_call() {
+    // proves: MCP-AUTH-126
+    let world = World::new().await;
+    world.seen().codes = "invalid_target";
+    let manager = world.manager(world.curl()).await;
+    let headers = challenge(FIRST);
+    let failed = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap_err();
+    assert_eq!(failed.code(), Code::TokenRefused, "{failed}");
+    let shown = world.shown().await;
+    assert!(shown.contains("refused to give a token") && !shown.contains("first call"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_browser_that_brings_another_issuer_is_told_how_the_login_ends() {
+    let world = World::new().await;
+    world.seen().iss = "https://other.example";
+    let manager = world.manager(world.curl()).await;
+    let headers = challenge(FIRST);
+    let failed = manager.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap_err();
+    assert_eq!(failed.code(), Code::CallbackIssuer, "{failed}");
+    let shown = world.shown().await;
+    assert!(shown.contains("CL-303") && !shown.contains("still waits"), "{shown}");
+    assert_eq!(world.count("code"), 0);
+}
+
+#[tokio::test]
 async fn more_scopes_are_asked_for_with_those_that_there_are_and_not_for_ever() {
     // proves: MCP-AUTH-112, MCP-AUTH-113, MCP-AUTH-114, STEP-03
     let world = World::new().await;

@@ -59,6 +59,10 @@ pub(super) struct Seen {
     pub(super) device: bool,
     /// Whether the person says no.
     pub(super) denies: bool,
+    /// How a code is refused, if it is.
+    pub(super) codes: &'static str,
+    /// The issuer in the answer of the sign-in page, where it is another than the server.
+    pub(super) iss: &'static str,
     challenge: String,
     issued: usize,
 }
@@ -91,6 +95,8 @@ impl World {
             exchanges: "invalid_target",
             device: false,
             denies: false,
+            codes: "",
+            iss: "",
             challenge: String::new(),
             issued: 0,
         };
@@ -296,11 +302,12 @@ async fn authorize(State(server): State<Server>, uri: Uri) -> Response {
     }
     server.seen().scopes.push(query.get("scope").cloned().unwrap_or_default());
     let mut back = url::Url::parse(&query["redirect_uri"]).unwrap();
+    let iss = server.seen().iss;
     let (name, value) = if server.seen().denies { ("error", "access_denied") } else { ("code", "a-code") };
     back.query_pairs_mut()
         .append_pair(name, value)
         .append_pair("state", &query["state"])
-        .append_pair("iss", &server.base);
+        .append_pair("iss", if iss.is_empty() { &server.base } else { iss });
     Redirect::to(back.as_str()).into_response()
 }
 
@@ -338,6 +345,10 @@ async fn token(State(server): State<Server>, body: Bytes) -> Response {
         let verifier = CodeVerifier::parse(form["code_verifier"].clone()).unwrap();
         assert_eq!(verifier.challenge().as_str(), server.seen().challenge);
         server.note("code");
+        let error = server.seen().codes;
+        if !error.is_empty() {
+            return refused(error);
+        }
     }
     let mut seen = server.seen();
     seen.issued += 1;
