@@ -79,6 +79,25 @@ impl Filter {
         }
     }
 
+    /// A change of everything that it asks for, for when it is not known what changed.
+    pub(crate) fn all_changes(&self) -> Vec<Change> {
+        let lists = [
+            (self.tools_list_changed, "tools"),
+            (self.prompts_list_changed, "prompts"),
+            (self.resources_list_changed, "resources"),
+        ];
+        let lists = lists.into_iter().filter(|(on, _)| *on).map(|(_, what)| Change {
+            method: format!("notifications/{what}/list_changed"),
+            params: Members::default(),
+        });
+        let resources = self.resource_subscriptions.iter().map(|uri| {
+            let mut params = Members::default();
+            params.set("uri", raw(uri));
+            Change { method: "notifications/resources/updated".to_owned(), params }
+        });
+        lists.chain(resources).collect()
+    }
+
     /// The filter as it is written.
     pub(crate) fn to_json(&self) -> Value {
         let mut filter = json!({});

@@ -13,6 +13,7 @@ use super::{
     incoming::{Broken, Incoming},
     link::Link,
     resume::Resume,
+    session::Which,
     wire::Body,
 };
 use crate::{
@@ -37,6 +38,8 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     id: Id,
     place: String,
+    /// The session in which the server says what comes before the reply.
+    pub(super) session: Which,
     incoming: Incoming,
     /// The JSON-RPC error that came with an error of HTTP.
     error: Option<Reply>,
@@ -66,6 +69,7 @@ impl Answer {
     /// When there is no message in it.
     pub(super) async fn begin(link: &Arc<Link>, id: &Id, answer: Response<Body>, server: Era) -> Result<Self, NoReply> {
         let (status, headers) = (answer.status(), answer.headers().clone());
+        let session = link.session.present();
         let mut incoming = Incoming::new(answer, &link.settings);
         if server == Era::Legacy {
             // The newer era has no resumption: a stream that breaks has lost its answer.
@@ -88,7 +92,7 @@ impl Answer {
             let what = format!("{} answered {status} with {kind}, which is no MCP answer", link.place());
             return Err(no_reply(RpcError::new(INTERNAL_ERROR, format!("{what}: is this the MCP URL?"))));
         }
-        Ok(Self { status, headers, id: id.clone(), place: link.place().to_owned(), incoming, error })
+        Ok(Self { status, headers, id: id.clone(), place: link.place().to_owned(), session, incoming, error })
     }
 
     /// Lets the stream be silent as long as it likes.

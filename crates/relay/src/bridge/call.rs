@@ -13,6 +13,7 @@ use super::{
     answer::{Answer, Heard, NoReply},
     headers, incoming,
     link::Link,
+    renew,
     session::Which,
     wire::{Body, NoAnswer, Outgoing},
 };
@@ -104,12 +105,14 @@ impl Call {
             link.list_tools(version, &request.params).await;
             return link.send(&self.outgoing(link).0).await;
         }
-        match session {
-            Some(session) if answer.status() == StatusCode::NOT_FOUND && link.renew(session).await => {
-                link.send(&self.outgoing(link).0).await
-            }
-            _ => Ok(answer),
+        let Some(session) = session else { return Ok(answer) };
+        let (answer, forgotten) = renew::is_forgotten(answer, Instant::now() + link.settings.answer_timeout).await;
+        // An answer to a question of the old session would be one to another question in the new one.
+        let is_answer = matches!(self.message, Message::Response { .. });
+        if forgotten && link.renew(session).await && !is_answer {
+            return link.send(&self.outgoing(link).0).await;
         }
+        Ok(answer)
     }
 
     /// Sends a notification, or an answer of the host. Nothing comes back of it; says whether the server took it.
@@ -176,7 +179,7 @@ impl Call {
                 Heard::Other(Message::Request(request), _) if self.speech.era() == Era::Modern => {
                     tracing::warn!(method = %request.method, "a server of this revision asks nothing; dropped");
                 }
-                Heard::Other(_, text) => link.host.say(&text).await,
+                Heard::Other(message, text) => link.pass_on(answer.session, &message, &text).await,
             }
         };
         let (status, headers) = (answer.status, answer.headers.clone());

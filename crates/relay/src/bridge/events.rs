@@ -24,6 +24,8 @@ pub(super) struct Events {
     after_cr: bool,
     kind: String,
     data: Option<Vec<u8>>,
+    /// The id that counts once the event that it stands in is whole.
+    next_id: Option<String>,
     last_id: Option<String>,
     retry: Option<u64>,
 }
@@ -37,14 +39,15 @@ impl Events {
             after_cr: false,
             kind: String::new(),
             data: None,
+            next_id: None,
             last_id: None,
             retry: None,
         }
     }
 
-    /// The id of the last event that had one, to go on after it.
+    /// The id of the last whole event that had one, to go on after it.
     pub(super) fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
+        self.last_id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// After how many milliseconds the server wants to be asked again.
@@ -61,6 +64,7 @@ impl Events {
     pub(super) fn begin_again(&mut self) {
         (self.first_line, self.after_cr) = (true, false);
         (self.line, self.kind, self.data) = (Vec::new(), String::new(), None);
+        self.next_id.clone_from(&self.last_id);
     }
 
     /// The events that these bytes complete.
@@ -93,6 +97,7 @@ impl Events {
     /// Acts on one line.
     fn take(&mut self, line: &[u8]) -> Option<Event> {
         if line.is_empty() {
+            self.last_id.clone_from(&self.next_id);
             let kind = std::mem::take(&mut self.kind);
             let data = String::from_utf8_lossy(&self.data.take()?).into_owned();
             return Some(Event { kind: if kind.is_empty() { "message".into() } else { kind }, data });
@@ -111,7 +116,7 @@ impl Events {
                 }
             },
             b"event" => self.kind = text(),
-            b"id" if !value.contains(&0) => self.last_id = Some(text()),
+            b"id" if !value.contains(&0) => self.next_id = Some(text()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => self.retry = text().parse().ok(),
             // A comment (the empty name), or a field of the future.
             _ => {}
@@ -140,6 +145,21 @@ mod tests {
             assert_eq!(found, expected, "chunks of {size}");
             assert_eq!((events.last_id(), events.retry()), (Some("8"), Some(250)));
         }
+    }
+
+    #[test]
+    fn an_event_that_was_cut_off_is_not_gone_on_after() {
+        // proves: FCL-10
+        let mut events = Events::new(100);
+        events.feed(b"id: 1\ndata: a\n\nid: 2\ndata: b").unwrap();
+        assert_eq!(events.last_id(), Some("1"), "the second one has not come");
+        events.begin_again();
+        assert_eq!(events.feed(b"data: without an id\n\n"), Ok(vec![event("without an id")]));
+        assert_eq!(events.last_id(), Some("1"));
+        events.feed(b"id: 2\ndata: b\n\n").unwrap();
+        assert_eq!(events.last_id(), Some("2"));
+        events.feed(b"id\ndata: c\n\n").unwrap();
+        assert_eq!(events.last_id(), None, "the server has none to go on after");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use doorward_client::Failed;
+use doorward_client::{Exit, Failed};
 use doorward_types::outbound::FetchFailed;
 use futures_util::Stream;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 
 /// The body of an answer, as it arrives.
 pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, FetchFailed>> + Send>>;
@@ -26,4 +26,27 @@ pub(super) enum NoAnswer {
     NotAuthorized(Failed),
     /// The request or its answer was lost.
     Fetch(FetchFailed),
+}
+
+impl NoAnswer {
+    /// Whether it may be otherwise another time, with the login that there is.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::NotAuthorized(failed) => may_pass(failed),
+            Self::Fetch(_) => true,
+        }
+    }
+}
+
+/// Whether what kept a token away says nothing of the login: after sleep the network is not there at once, and a token that
+/// ended meanwhile cannot be renewed before it is.
+pub(super) fn may_pass(failed: &Failed) -> bool {
+    matches!(failed.exit(), Exit::Unreachable | Exit::Error)
+}
+
+/// Whether a stream that was refused like this may be had another time.
+pub(super) fn comes_later(status: StatusCode) -> bool {
+    // A stream that broke may still be there for the server, which gives no second one meanwhile.
+    status.is_server_error()
+        || matches!(status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
 }

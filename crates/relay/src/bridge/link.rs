@@ -13,18 +13,23 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     elsewhere::Elsewhere,
     host::Host,
+    restore::Wishes,
     room::{Held, Room},
-    session::Session,
+    session::{Session, Which},
+    session_ids,
     tools::KnownTools,
     wire::Wire,
 };
-use crate::envelope::{Id, Message};
+use crate::{
+    envelope::{self, Id, Message},
+    listen::{Change, Filter},
+};
 
 /// What comes outside of the answer to any request.
 #[derive(Debug)]
 pub(super) enum Unasked {
     /// The server says it. It takes room until it has been dealt with.
-    Said(Message, Held),
+    Said(Message, Which, Held),
     /// A new session has taken the place of one that the server had forgotten.
     SessionAnew,
 }
@@ -34,6 +39,7 @@ pub(super) struct Link {
     wire: Wire,
     pub(super) host: Host,
     pub(super) session: Session,
+    pub(super) wishes: Wishes,
     pub(super) tools: KnownTools,
     pub(super) elsewhere: Elsewhere,
     /// Who takes what the server says unasked; the host itself when there is nobody.
@@ -51,6 +57,7 @@ impl Link {
             wire,
             host,
             session: Session::default(),
+            wishes: Wishes::default(),
             tools: KnownTools::default(),
             elsewhere: Elsewhere::default(),
             aside: Mutex::default(),
@@ -80,8 +87,23 @@ impl Link {
         }
     }
 
+    /// Tells the host what the server said in this session.
+    pub(super) async fn pass_on(&self, session: Which, message: &Message, text: &str) {
+        match session_ids::outward(session, message) {
+            Some(told) => self.host.say(&told).await,
+            None => self.host.say(text).await,
+        }
+    }
+
+    /// Tells the host that everything that it follows may have changed.
+    pub(super) async fn tell_all(&self, filter: &Filter) {
+        for Change { method, params } in filter.all_changes() {
+            self.host.say(&envelope::notification(&method, &params)).await;
+        }
+    }
+
     /// Takes a message that the server sent unasked, outside of the stream of any request.
-    pub(super) async fn unasked(&self, message: Message, text: String) {
+    pub(super) async fn unasked(&self, session: Which, message: Message, text: String) {
         match message {
             // An answer belongs on the stream of its own request, unless that stream broke.
             Message::Response { id: Some(ref id), .. } => {
@@ -94,11 +116,14 @@ impl Link {
                 if self.is_handed_aside() {
                     // While there is no room the stream is not read.
                     let held = self.room.take(text.len()).await;
-                    if self.set_aside(Unasked::Said(message, held)).is_none() {
-                        return;
+                    match self.set_aside(Unasked::Said(message, session, held)) {
+                        None => {}
+                        Some(Unasked::Said(message, ..)) => self.pass_on(session, &message, &text).await,
+                        Some(Unasked::SessionAnew) => {}
                     }
+                    return;
                 }
-                self.host.say(&text).await;
+                self.pass_on(session, &message, &text).await;
             }
         }
     }

@@ -2,19 +2,26 @@
 //!
 //! Source: MCP 2025-11-25 transports, "Listening for Messages from the Server".
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::ACCEPT};
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
 use super::{
     answer::Answer,
+    exchange::comes_later,
     headers,
     incoming::{Broken, Incoming},
     link::Link,
+    renew::is_forgotten,
     resume::{LAST_EVENT, SHORTEST_PAUSE},
-    wire::{NoAnswer, Outgoing},
+    session::Which,
+    wire::Outgoing,
 };
 use crate::{
     envelope::{self, Members},
@@ -25,6 +32,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a server may take to answer a ping.
 const PONG: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often another session is tried to be begun while the host says nothing: for some ten minutes.
+const MOST_BEGINNINGS: u32 = 15;
+/// How often it is looked whether there is another login.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Listens, and asks again whenever the stream ends, until the server says that there is no such stream.
 /// `opening` is let go when the first one is open, or is not to be had.
@@ -53,7 +64,7 @@ pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
                     match incoming.next().await {
                         Ok(Some((message, text))) => {
                             pause = FIRST_PAUSE;
-                            link.unasked(message, text).await;
+                            link.unasked(session, message, text).await;
                         }
                         ended => break ended,
                     }
@@ -65,17 +76,48 @@ pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
                 last_event = id.or(last_event);
                 pause = retry.unwrap_or(pause).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             }
-            Ok(answer) if answer.status().is_server_error() => {}
-            Ok(answer) if answer.status() == StatusCode::NOT_FOUND && was_there => {
-                // In a task of its own: a new session ends this one's listener.
-                tokio::spawn(async move { link.renew(session).await });
+            Ok(answer) if comes_later(answer.status()) => {}
+            Ok(answer) => {
+                if was_there && is_forgotten(answer, Instant::now() + PONG).await.1 {
+                    // In a task of its own: a new session ends this one's listener.
+                    tokio::spawn(begin_anew(Arc::downgrade(&link), session));
+                }
                 return;
             }
-            Ok(_) | Err(NoAnswer::NotAuthorized(_)) => return,
-            Err(NoAnswer::Fetch(_)) => {}
+            Err(no_answer) if no_answer.may_pass() => {}
+            Err(_) => link.another_login().await,
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Begins another session in place of a forgotten one, as soon as the server is there again. The host may have nothing to
+/// say meanwhile, and the server may.
+async fn begin_anew(link: Weak<Link>, forgotten: Which) {
+    let mut pause = FIRST_PAUSE;
+    for _ in 0..MOST_BEGINNINGS {
+        let Some(link) = link.upgrade().filter(|link| link.session.is(forgotten)) else { return };
+        if link.renew(forgotten).await {
+            return;
+        }
+        drop(link);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+impl Link {
+    /// Waits until there is another login than now: made or renewed by whoever needed one.
+    pub(super) async fn another_login(&self) {
+        let now = self.stored().await;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let stored = self.stored().await;
+            if stored.is_some() && stored != now {
+                return;
+            }
+        }
     }
 }
 

@@ -26,10 +26,12 @@ mod modern_host;
 mod possession;
 mod questions;
 mod renew;
+mod restore;
 mod resume;
 mod room;
 mod route;
 mod session;
+mod session_ids;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 
 use super::{
-    exchange::{Body, NoAnswer, Outgoing},
+    exchange::{Body, Outgoing, comes_later},
     headers,
     incoming::Resumption,
     link::Link,
@@ -73,10 +73,9 @@ impl Resumption for Resume {
                     let is_stream = headers::is_stream(answer.headers());
                     return is_stream.then_some(answer);
                 }
-                // The old stream may still be there for the server.
-                Ok(Ok(answer)) if answer.status().is_server_error() || answer.status() == StatusCode::CONFLICT => {}
-                Ok(Err(NoAnswer::Fetch(_))) => {}
-                Ok(Ok(_) | Err(NoAnswer::NotAuthorized(_))) | Err(_) => return None,
+                Ok(Ok(answer)) if comes_later(answer.status()) => {}
+                Ok(Err(no_answer)) if no_answer.may_pass() => {}
+                Ok(Ok(_) | Err(_)) | Err(_) => return None,
             }
         }
     }

@@ -15,6 +15,7 @@ use super::{
     modern_host::{self, Kept},
     questions::Questions,
     session::session_id,
+    session_ids,
     without_login::state::WithoutLogin,
 };
 use crate::{
@@ -69,6 +70,19 @@ impl Routes {
                 Era::Modern => self.for_modern_host(&server).tell(method, params.clone()).await,
             },
             (Way::Translated(_), _) => tracing::debug!("an answer to no question is dropped"),
+            (_, Message::Response { id: Some(id), reply }) => {
+                match session_ids::inward(self.link.session.present(), id) {
+                    Some(own) if own.key() == id.key() => call.tell(&self.link).await,
+                    Some(own) => {
+                        let answer = Message::Response { id: Some(own), reply: reply.clone() };
+                        Call::new(call.speech.clone(), answer).tell(&self.link).await
+                    }
+                    None => {
+                        tracing::debug!("an answer to a question of a session that is over is dropped");
+                        false
+                    }
+                };
+            }
             _ => {
                 if call.tell(&self.link).await && call.speech == Speech::Initialized {
                     find::confirmed(&self.link, &call.body).await;
@@ -153,6 +167,7 @@ impl Routes {
                     tokio::spawn(modern_host::take(Arc::clone(&self.link), Arc::clone(&self.kept), unasked));
                 } else {
                     self.link.hand_aside(None);
+                    self.link.wishes.forget();
                 }
                 server
             }
@@ -168,7 +183,13 @@ impl Routes {
         if let (Speech::Initialize, Reply::Result(result)) = (&call.speech, &outcome.reply) {
             // From here on the session is the host's own.
             self.link.hand_aside(None);
+            self.link.wishes.forget();
             self.link.session.began(&call.body, session_id(&outcome.headers), result);
+        }
+        if let (Speech::Legacy, Message::Request(request), Reply::Result(_)) =
+            (&call.speech, &call.message, &outcome.reply)
+        {
+            self.link.wishes.granted(request);
         }
         Ok(outcome)
     }

@@ -37,6 +37,23 @@ struct Now {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Which(u64);
 
+impl Which {
+    #[cfg(test)]
+    pub(super) fn of(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// How many sessions there had been with it.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Whether there was none before.
+    pub(super) fn is_first(self) -> bool {
+        self.0 <= 1
+    }
+}
+
 impl Session {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().expect("nobody panics with the session in hand")
@@ -72,6 +89,11 @@ impl Session {
     /// Whether the server gave the session a name.
     pub(super) fn is_named(&self) -> bool {
         self.now().id.is_some()
+    }
+
+    /// The session that there is, or the one without a beginning.
+    pub(super) fn present(&self) -> Which {
+        Which(self.now().count)
     }
 
     /// Whether this is still the session that there is.

@@ -124,6 +124,10 @@ impl Wire {
             return Ok(http_sse::empty(StatusCode::METHOD_NOT_ALLOWED));
         }
         let answer = self.send_to(&self.url, whose, outgoing, self.settings.answer_timeout).await?;
+        if begins && answer.status().is_success() {
+            // The server has become another one: nothing goes to the connection that there was.
+            *self.pipe.lock().expect("nobody panics with it in hand") = None;
+        }
         if !begins || transport == Transport::HttpOnly || !http_sse::may_be_spoken(answer.status()) {
             return Ok(answer);
         }

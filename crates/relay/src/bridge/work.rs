@@ -87,14 +87,17 @@ impl Work {
         }
         if let Message::Notification { method, params } = &message
             && method == "notifications/cancelled"
-            && (matches!(speech, Speech::Modern(_)) || self.routes.ends_what_is_taken_back())
         {
-            // In the newer era the end of the answer's stream is the cancellation; what a server of the older era has
-            // to hear is said when the call ends here.
+            // What has not been sent yet is not sent, and nobody waits for the rest: many servers never end the stream of a
+            // call that they cancelled.
             if let Some(id) = params.get("requestId").and_then(Id::read) {
                 self.take_back(&id);
             }
-            return;
+            // In the newer era the end of the answer's stream is the cancellation; what a server of the older era has
+            // to hear is said when the call ends here.
+            if matches!(speech, Speech::Modern(_)) || self.routes.ends_what_is_taken_back() {
+                return;
+            }
         }
         let before = if matches!(speech, Speech::Modern(_)) { None } else { Some(self.opened.clone()) };
         let opens = matches!(speech, Speech::Initialize | Speech::Initialized);

@@ -5,22 +5,25 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_types::Revision;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::said::{Said, listen_params};
 use crate::{
     bridge::{
         answer::{Answer, Heard},
         call::{Call, Speech},
+        exchange::{comes_later, may_pass},
         link::Link,
     },
-    envelope::{self, Members, Message, Reply, Request, raw},
+    envelope::{self, Message, Reply, Request},
     era::Identity,
     listen::{ACKNOWLEDGED, Filter, tagged},
 };
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// From when on a stream is no longer one that ended at once.
+const LASTED: Duration = Duration::from_secs(10);
 /// How long the host's calls wait until it does.
 const MOMENT: Duration = Duration::from_millis(500);
 /// How long the server may take to say that it listens.
@@ -36,6 +39,8 @@ pub(super) async fn follow(link: &Arc<Link>, said: &Arc<Said>, server: &Arc<Iden
 
 /// The same; says whether the server tells of them now.
 pub(super) async fn follow_now(link: &Arc<Link>, said: &Arc<Said>, server: &Identity) -> bool {
+    // One at a time: the last one is the one that knows all that is watched.
+    let _one = said.changing.lock().await;
     let filter = said.filter().granted_by(server);
     if filter == Filter::default() {
         said.follow(None);
@@ -65,13 +70,21 @@ async fn run(link: Arc<Link>, said: Arc<Said>, filter: Filter, mut ready: Option
         let call = Call::new(Speech::Modern(Revision::LATEST.to_string()), Message::Request(request));
         match call.answer_unasked(&id, &link).await {
             Ok(answer) => {
-                if !listen(&link, &filter, answer, &mut ready, &mut pause).await {
+                let begun = Instant::now();
+                if !listen(&link, &filter, answer, &mut ready).await {
                     return;
                 }
+                // With each stream the host is told that all may have changed, and asks for all of it.
+                if begun.elapsed() > LASTED {
+                    pause = FIRST_PAUSE;
+                }
             }
-            Err(no_reply) if no_reply.not_let_in.is_some() => return,
-            Err(no_reply) if no_reply.status.is_some_and(|status| !status.is_server_error()) => return,
-            Err(_) => {}
+            Err(no_reply) => match (no_reply.not_let_in, no_reply.status) {
+                (Some(_), _) if ready.is_some() => return,
+                (Some(failed), _) if !may_pass(&failed) => link.another_login().await,
+                (_, Some(status)) if !comes_later(status) => return,
+                _ => {}
+            },
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -79,24 +92,17 @@ async fn run(link: Arc<Link>, said: Arc<Said>, filter: Filter, mut ready: Option
 }
 
 /// Tells the host what one stream says; `false` when the server refused.
-async fn listen(
-    link: &Link,
-    filter: &Filter,
-    answer: Answer,
-    ready: &mut Option<oneshot::Sender<()>>,
-    pause: &mut Duration,
-) -> bool {
+async fn listen(link: &Link, filter: &Filter, answer: Answer, ready: &mut Option<oneshot::Sender<()>>) -> bool {
     let mut answer = answer.silent_for(link.settings.listen_silence);
     loop {
         match answer.next().await {
             Ok(Heard::Other(Message::Notification { method, .. }, _)) if method == ACKNOWLEDGED => {
-                *pause = FIRST_PAUSE;
                 match ready.take() {
                     Some(ready) => {
                         let _ = ready.send(());
                     }
                     // What changed while nobody listened is not known.
-                    None => tell_all(link, filter).await,
+                    None => link.tell_all(filter).await,
                 }
             }
             Ok(Heard::Other(Message::Notification { method, params }, _)) => {
@@ -107,24 +113,5 @@ async fn listen(
             // It ends, or is cut off.
             Ok(Heard::Reply(Reply::Result(_))) | Err(_) => return true,
         }
-    }
-}
-
-/// Tells the host that everything that it follows may have changed.
-async fn tell_all(link: &Link, filter: &Filter) {
-    for (on, what) in [
-        (filter.tools_list_changed, "tools"),
-        (filter.prompts_list_changed, "prompts"),
-        (filter.resources_list_changed, "resources"),
-    ] {
-        if on {
-            let method = format!("notifications/{what}/list_changed");
-            link.host.say(&envelope::notification(&method, &Members::default())).await;
-        }
-    }
-    for uri in &filter.resource_subscriptions {
-        let mut params = Members::default();
-        params.set("uri", raw(uri));
-        link.host.say(&envelope::notification("notifications/resources/updated", &params)).await;
     }
 }

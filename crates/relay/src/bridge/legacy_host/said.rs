@@ -17,7 +17,11 @@ use crate::{
 
 /// All of it.
 #[derive(Default)]
-pub(in crate::bridge) struct Said(Mutex<Now>);
+pub(in crate::bridge) struct Said {
+    now: Mutex<Now>,
+    /// Held while another follower of changes takes the place of the present one.
+    pub(super) changing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Default)]
 struct Now {
@@ -29,7 +33,7 @@ struct Now {
 
 impl Said {
     fn now(&self) -> MutexGuard<'_, Now> {
-        self.0.lock().expect("nobody panics with it in hand")
+        self.now.lock().expect("nobody panics with it in hand")
     }
 
     /// Remembers who the host is and what it can do, as its `initialize` says.

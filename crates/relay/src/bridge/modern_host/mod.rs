@@ -17,7 +17,7 @@ use tokio::sync::mpsc::Receiver;
 
 use self::{
     parked::{Parked, Question, identity},
-    running::{Running, respond},
+    running::{Asked, Running, respond},
     unasked::{Carrier, Said, sort},
 };
 pub(super) use self::{state::State, unasked::take};
@@ -29,7 +29,7 @@ use super::{
     link::Link,
 };
 use crate::{
-    envelope::{INTERNAL_ERROR, METHOD_NOT_FOUND, Members, Message, Reply, Request, RpcError, raw},
+    envelope::{INTERNAL_ERROR, Id, METHOD_NOT_FOUND, Members, Message, Reply, Request, RpcError, raw},
     era::{Era, Identity, META_CAPABILITIES, META_LOG_LEVEL},
     plan::{LEVELS, is_cacheable, name_member},
     translate::{self, Remembered, Translation},
@@ -46,7 +46,7 @@ pub(super) struct Translator<'a> {
 }
 
 /// One request of the host.
-struct Asked<'a> {
+struct Ask<'a> {
     request: &'a Request,
     /// What the host can do, as this request says.
     host: Members,
@@ -63,7 +63,7 @@ impl Translator<'_> {
     pub(super) async fn ask(&self, request: &Request) -> Result<Reply, NoReply> {
         let meta = request.params.object("_meta").unwrap_or_default();
         let level = meta.text(META_LOG_LEVEL);
-        let asked = Asked {
+        let asked = Ask {
             request,
             host: meta.object(META_CAPABILITIES).unwrap_or_default(),
             level: level.and_then(|level| LEVELS.iter().position(|own| *own == level)),
@@ -72,8 +72,18 @@ impl Translator<'_> {
         match request.method.as_str() {
             "server/discover" => Ok(Reply::Result(self.server.discover_result())),
             "subscriptions/listen" => self.listen(request).await,
-            _ if asked.carries() => self.carry(&asked).await,
-            _ => self.run(&asked, &mut None).await,
+            _ => {
+                let progress = meta.get("progressToken").and_then(Id::read).map(|token| token.key());
+                let _hearing = self.kept.hear(progress, asked.level);
+                self.call(&asked).await
+            }
+        }
+    }
+
+    async fn call(&self, asked: &Ask<'_>) -> Result<Reply, NoReply> {
+        match asked.carries() {
+            true => self.carry(asked).await,
+            false => self.run(asked, &mut None).await,
         }
     }
 
@@ -85,7 +95,7 @@ impl Translator<'_> {
     }
 
     /// Runs a call that can carry questions to the host.
-    async fn carry(&self, asked: &Asked<'_>) -> Result<Reply, NoReply> {
+    async fn carry(&self, asked: &Ask<'_>) -> Result<Reply, NoReply> {
         let params = &asked.request.params;
         if let Some(name) = params.text("requestState") {
             let call = identity(&asked.request.method, params);
@@ -110,10 +120,10 @@ impl Translator<'_> {
     }
 
     /// Goes on with a call that waited for the host's answers.
-    async fn go_on(&self, asked: &Asked<'_>, parked: Parked<Running>) -> Result<Reply, NoReply> {
+    async fn go_on(&self, asked: &Ask<'_>, parked: Parked<Running>) -> Result<Reply, NoReply> {
         let answers = parked.answers(&asked.request.params);
-        for (id, answer) in answers.replies {
-            respond(self.link, id, Reply::Result(answer)).await;
+        for (question, answer) in answers.replies {
+            respond(self.link, question, Reply::Result(answer)).await;
         }
         if !answers.missing.is_empty() {
             return Ok(self.park(asked, answers.missing, parked.open).await);
@@ -136,7 +146,7 @@ impl Translator<'_> {
     }
 
     /// Sends a request in the words of the server's era.
-    async fn run(&self, asked: &Asked<'_>, elsewhere: &mut Option<&mut Receiver<Question>>) -> Result<Reply, NoReply> {
+    async fn run(&self, asked: &Ask<'_>, elsewhere: &mut Option<&mut Receiver<Question>>) -> Result<Reply, NoReply> {
         if let Some(level) = asked.level {
             self.set_level(level).await;
         }
@@ -159,7 +169,7 @@ impl Translator<'_> {
     /// Follows a call until it has come to something, or to a question.
     async fn follow(
         &self,
-        asked: &Asked<'_>,
+        asked: &Ask<'_>,
         mut running: Running,
         elsewhere: &mut Option<&mut Receiver<Question>>,
     ) -> Result<Reply, NoReply> {
@@ -189,7 +199,8 @@ impl Translator<'_> {
                 }
                 Ok(Heard::Other(Message::Request(Request { id, method, params }), text)) => {
                     let held = self.link.room.try_take(text.len()).map(Arc::new);
-                    match self.put(asked, Question { id: Some(id), method, params, held }, running).await {
+                    let question = Some(Asked { id, session: answer.session });
+                    match self.put(asked, Question { asked: question, method, params, held }, running).await {
                         Ok(reply) => return Ok(reply),
                         Err(still) => running = still,
                     }
@@ -211,7 +222,7 @@ impl Translator<'_> {
     }
 
     /// A reply in the words of the host's era.
-    async fn came_to(&self, asked: &Asked<'_>, reply: Reply) -> Reply {
+    async fn came_to(&self, asked: &Ask<'_>, reply: Reply) -> Reply {
         match parked::pages(&reply, &asked.host) {
             Some(pages) if asked.carries() => self.park(asked, pages, None).await,
             _ => translate::reply(reply, Translation::ToModern { cacheable: asked.cacheable }),
@@ -219,10 +230,10 @@ impl Translator<'_> {
     }
 
     /// Puts a question of the server to the host; gives the call back when that is not possible.
-    async fn put(&self, asked: &Asked<'_>, question: Question, running: Running) -> Result<Reply, Running> {
+    async fn put(&self, asked: &Ask<'_>, question: Question, running: Running) -> Result<Reply, Running> {
         if question.method == "ping" {
-            if let Some(id) = question.id {
-                respond(self.link, id, find::nothing()).await;
+            if let Some(own) = question.asked {
+                respond(self.link, own, find::nothing()).await;
             }
             return Err(running);
         }
@@ -234,7 +245,7 @@ impl Translator<'_> {
     }
 
     /// Lets a call wait, and tells the host what it waits for.
-    async fn park(&self, asked: &Asked<'_>, questions: Vec<Question>, open: Option<Running>) -> Reply {
+    async fn park(&self, asked: &Ask<'_>, questions: Vec<Question>, open: Option<Running>) -> Reply {
         let call = identity(&asked.request.method, &asked.request.params);
         let parked = Parked { questions, call, open };
         let told = parked.questions.clone();
@@ -275,7 +286,7 @@ impl Translator<'_> {
     }
 }
 
-impl Asked<'_> {
+impl Ask<'_> {
     /// Whether the answer to it may be a question.
     fn carries(&self) -> bool {
         name_member(&self.request.method).is_some()
@@ -284,10 +295,10 @@ impl Asked<'_> {
 
 /// Tells the server that its questions will not be answered.
 async fn refuse_all(link: &Arc<Link>, questions: Vec<Question>) {
-    for Question { id, method, .. } in questions {
-        if let Some(id) = id {
+    for Question { asked, method, .. } in questions {
+        if let Some(asked) = asked {
             let error = RpcError::new(METHOD_NOT_FOUND, format!("{method} cannot be asked here at present"));
-            respond(link, id, Reply::Error(error.to_raw())).await;
+            respond(link, asked, Reply::Error(error.to_raw())).await;
         }
     }
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use serde_json::{json, value::RawValue};
 
+use super::running::Asked;
 use crate::{
     bridge::{legacy_host::can_be_asked, room::Held},
-    envelope::{INVALID_PARAMS, Id, Members, Reply, RpcError, raw},
+    envelope::{INVALID_PARAMS, Members, Reply, RpcError, raw},
 };
 
 /// The person has to open a page first.
@@ -24,8 +25,8 @@ const MOST_PAGES: usize = 16;
 /// A question of the server.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
-    /// The id of the server's request; `None` when the server does not wait for the answer itself.
-    pub(super) id: Option<Id>,
+    /// The server's request; `None` when the server does not wait for the answer itself.
+    pub(super) asked: Option<Asked>,
     pub(super) method: String,
     pub(super) params: Members,
     /// The room that it takes as long as it waits.
@@ -45,7 +46,7 @@ pub(super) struct Parked<C> {
 /// What is done with the host's answers.
 pub(super) struct Answers {
     /// These go to the server, each for its request.
-    pub(super) replies: Vec<(Id, Box<RawValue>)>,
+    pub(super) replies: Vec<(Asked, Box<RawValue>)>,
     /// Whether the person declined what has to be done before the call can be sent again.
     pub(super) declined: bool,
     /// These are still unanswered.
@@ -76,9 +77,9 @@ impl<C> Parked<C> {
         let given = params.object("inputResponses").unwrap_or_default();
         let mut answers = Answers { replies: Vec::new(), declined: false, missing: Vec::new() };
         for (at, question) in self.questions.iter().enumerate() {
-            match (given.object(&key(at)), &question.id) {
+            match (given.object(&key(at)), &question.asked) {
                 (None, _) => answers.missing.push(question.clone()),
-                (Some(answer), Some(id)) => answers.replies.push((id.clone(), answer.to_raw())),
+                (Some(answer), Some(asked)) => answers.replies.push((asked.clone(), answer.to_raw())),
                 (Some(answer), None) => answers.declined |= answer.text("action").as_deref() != Some("accept"),
             }
         }
@@ -109,7 +110,7 @@ pub(super) fn pages(reply: &Reply, host: &Members) -> Option<Vec<Question>> {
     let pages: Vec<Members> = serde_json::from_str(error.object("data")?.get("elicitations")?.get()).ok()?;
     let are_pages = pages.iter().all(|page| page.text("mode").as_deref() == Some("url") && page.text("url").is_some());
     (are_pages && (1..=MOST_PAGES).contains(&pages.len())).then(|| {
-        let question = |params| Question { id: None, method: "elicitation/create".to_owned(), params, held: None };
+        let question = |params| Question { asked: None, method: "elicitation/create".to_owned(), params, held: None };
         pages.into_iter().map(question).collect()
     })
 }
@@ -129,6 +130,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::{bridge::session::Which, envelope::Id};
 
     fn members(value: &Value) -> Members {
         Members::parse(&value.to_string()).unwrap()
@@ -136,7 +138,7 @@ mod tests {
 
     fn parked(questions: &[(Option<&str>, &str, Value)]) -> Parked<()> {
         let questions = questions.iter().map(|(id, method, params)| Question {
-            id: id.map(Id::own),
+            asked: id.map(|id| Asked { id: Id::own(id), session: Which::of(1) }),
             method: (*method).to_owned(),
             params: members(params),
             held: None,

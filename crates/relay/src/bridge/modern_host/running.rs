@@ -7,6 +7,7 @@ use crate::{
         answer::Answer,
         call::{Call, Speech},
         link::Link,
+        session::Which,
     },
     envelope::{Id, Members, Message, Reply, raw},
 };
@@ -56,7 +57,16 @@ impl Drop for Running {
     }
 }
 
-/// Answers a question of the server.
-pub(super) async fn respond(link: &Arc<Link>, id: Id, reply: Reply) {
-    Call::new(Speech::Legacy, Message::Response { id: Some(id), reply }).tell(link).await;
+/// A question of the server, by its id in the session in which it was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) id: Id,
+    pub(super) session: Which,
+}
+
+/// Answers a question of the server. In another session it would be an answer to another question.
+pub(super) async fn respond(link: &Arc<Link>, Asked { id, session }: Asked, reply: Reply) {
+    if link.session.is(session) {
+        Call::new(Speech::Legacy, Message::Response { id: Some(id), reply }).tell(link).await;
+    }
 }

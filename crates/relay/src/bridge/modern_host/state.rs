@@ -38,6 +38,15 @@ struct Inner<C> {
     carriers: Vec<(u64, Sender<Question>)>,
     waiting: VecDeque<(u64, Question)>,
     listeners: HashMap<u64, (Filter, mpsc::Sender<Change>)>,
+    hearers: HashMap<u64, Hearer>,
+}
+
+/// What an open request wants to hear of while it is open.
+struct Hearer {
+    /// The key of its progress token.
+    progress: Option<String>,
+    /// The least of what is logged.
+    level: Option<usize>,
 }
 
 impl<C> State<C> {
@@ -48,6 +57,7 @@ impl<C> State<C> {
             carriers: Vec::new(),
             waiting: VecDeque::new(),
             listeners: HashMap::new(),
+            hearers: HashMap::new(),
         };
         Self { inner: Mutex::new(inner), level: tokio::sync::Mutex::default(), patience }
     }
@@ -138,6 +148,25 @@ impl<C> State<C> {
         (Guard { state: Arc::clone(self), number }, changes, new)
     }
 
+    /// Notes what an open request wants to hear of.
+    pub(super) fn hear(self: &Arc<Self>, progress: Option<String>, level: Option<usize>) -> Guard<C> {
+        let mut inner = self.inner();
+        inner.next += 1;
+        let number = inner.next;
+        inner.hearers.insert(number, Hearer { progress, level });
+        Guard { state: Arc::clone(self), number }
+    }
+
+    /// Whether an open request wants to hear of this progress.
+    pub(super) fn hears_progress(&self, token: &str) -> bool {
+        self.inner().hearers.values().any(|hearer| hearer.progress.as_deref() == Some(token))
+    }
+
+    /// Whether an open request wants to hear what is logged at this level.
+    pub(super) fn hears_log(&self, level: usize) -> bool {
+        self.inner().hearers.values().any(|hearer| hearer.level.is_some_and(|least| level >= least))
+    }
+
     /// All resources that are watched.
     pub(super) fn watched(&self) -> Vec<String> {
         let inner = self.inner();
@@ -168,7 +197,7 @@ impl<C> Inner<C> {
     }
 }
 
-/// A call that carries questions, or a listener, for as long as it lasts.
+/// A call that carries questions or wants to hear something, or a listener, for as long as it lasts.
 pub(super) struct Guard<C> {
     state: Arc<State<C>>,
     number: u64,
@@ -179,6 +208,7 @@ impl<C> Guard<C> {
     pub(super) fn end(&self) -> Vec<String> {
         let mut inner = self.state.inner();
         inner.carriers.retain(|(number, _)| *number != self.number);
+        inner.hearers.remove(&self.number);
         let Some((filter, _)) = inner.listeners.remove(&self.number) else { return Vec::new() };
         filter.resource_subscriptions.into_iter().filter(|uri| !inner.is_watched(uri)).collect()
     }
@@ -200,7 +230,7 @@ mod tests {
     }
 
     fn question(method: &str) -> Question {
-        Question { id: None, method: method.to_owned(), params: Members::default(), held: None }
+        Question { asked: None, method: method.to_owned(), params: Members::default(), held: None }
     }
 
     #[test]

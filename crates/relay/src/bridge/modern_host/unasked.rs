@@ -9,7 +9,7 @@ use super::{
     listening::watch,
     parked::Question,
     refuse_all,
-    running::{Running, respond},
+    running::{Asked, Running, respond},
     state::Guard,
 };
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
         find,
         link::{Link, Unasked},
     },
-    envelope::{Members, Message, Request, raw},
-    listen::Change,
+    envelope::{self, Id, Members, Message, Request, raw},
+    listen::{Change, Filter},
     plan::LEVELS,
 };
 
@@ -59,16 +59,21 @@ pub(super) fn sort(message: Message) -> Said {
 pub(in crate::bridge) async fn take(link: Arc<Link>, kept: Arc<Kept>, mut unasked: UnboundedReceiver<Unasked>) {
     while let Some(unasked) = unasked.recv().await {
         match unasked {
-            Unasked::Said(Message::Request(Request { id, method, .. }), _) if method == "ping" => {
-                respond(&link, id, find::nothing()).await;
+            Unasked::Said(Message::Request(Request { id, method, .. }), session, _) if method == "ping" => {
+                respond(&link, Asked { id, session }, find::nothing()).await;
             }
-            Unasked::Said(Message::Request(Request { id, method, params }), held) => {
-                let held = Some(Arc::new(held));
-                put(&link, &kept, Question { id: Some(id), method, params, held }).await;
+            Unasked::Said(Message::Request(Request { id, method, params }), session, held) => {
+                let (asked, held) = (Some(Asked { id, session }), Some(Arc::new(held)));
+                put(&link, &kept, Question { asked, method, params, held }).await;
             }
-            Unasked::Said(message, _) => {
-                if let Said::Change(change) = sort(message) {
-                    kept.changed(&change);
+            Unasked::Said(message, ..) => {
+                // Some servers tell of a call outside of its answer, and those of 2024-11-05 tell of all calls there.
+                let text = belongs_to_a_call(&kept, &message).then(|| envelope::written(&message));
+                match (sort(message), text) {
+                    (Said::Change(change), _) => kept.changed(&change),
+                    (Said::OfThisCall, Some(text)) => link.host.say(&text).await,
+                    (Said::Logged(level), Some(text)) if kept.hears_log(level) => link.host.say(&text).await,
+                    _ => {}
                 }
             }
             Unasked::SessionAnew => {
@@ -78,11 +83,27 @@ pub(in crate::bridge) async fn take(link: Arc<Link>, kept: Arc<Kept>, mut unaske
                     params.set("level", raw(&LEVELS[level]));
                     find::ask(&link, Speech::Legacy, "logging/setLevel", params).await;
                 }
-                for uri in kept.watched() {
-                    watch(&link, &uri, true).await;
+                let watched = kept.watched();
+                for uri in &watched {
+                    watch(&link, uri, true).await;
                 }
+                // What changed in between is not known.
+                Filter::all(watched).all_changes().iter().for_each(|change| kept.changed(change));
             }
         }
+    }
+}
+
+/// Whether a notification that came outside of any answer may belong to a call that is open.
+fn belongs_to_a_call(kept: &Kept, message: &Message) -> bool {
+    let Message::Notification { method, params } = message else { return false };
+    match method.as_str() {
+        "notifications/message" => true,
+        "notifications/progress" => {
+            let token = params.get("progressToken").and_then(Id::read);
+            token.is_some_and(|token| kept.hears_progress(&token.key()))
+        }
+        _ => false,
     }
 }
 

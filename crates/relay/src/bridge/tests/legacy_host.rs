@@ -293,3 +293,39 @@ async fn a_refusal_of_a_server_that_is_of_neither_era_is_told_as_it_is() {
         let _ = host.end().await;
     }
 }
+
+#[tokio::test]
+async fn of_many_resources_that_are_watched_at_once_all_are() {
+    // proves: MCP-PX-10
+    let server = Server::start(|got, mut caller| async move {
+        if modern_server(&got, &mut caller).await {
+            return;
+        }
+        let watched = got.body["params"]["notifications"]["resourceSubscriptions"].as_array().map_or(0, Vec::len);
+        // The first one is slow to be confirmed.
+        tokio::time::sleep(Duration::from_millis(if watched == 1 { 300 } else { 0 })).await;
+        caller.stream().await;
+        let acknowledged = "notifications/subscriptions/acknowledged";
+        caller.event(&json!({"jsonrpc": "2.0", "method": acknowledged, "params": {}}).to_string()).await;
+        for uri in got.body["params"]["notifications"]["resourceSubscriptions"].as_array().into_iter().flatten() {
+            let changed =
+                json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}});
+            // Late enough for the streams that another one has taken the place of to be closed.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            caller.event(&changed.to_string()).await;
+        }
+        caller.closed().await;
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.ask(&initialize()).await;
+    for (id, uri) in [(1, "a:"), (2, "b:")] {
+        host.send(&with(id, "resources/subscribe", json!({"uri": uri}))).await;
+    }
+    let mut updated = std::collections::BTreeSet::new();
+    while updated.len() < 2 {
+        let message = host.receive().await;
+        updated.extend(message["params"]["uri"].as_str().map(str::to_owned));
+    }
+    host.end().await.0.unwrap();
+}

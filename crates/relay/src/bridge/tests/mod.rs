@@ -1,5 +1,6 @@
 //! The bridge between a host that is played over pipes and a real HTTP server that answers by a script.
 
+mod anew;
 mod authorization;
 mod bounds;
 mod http_sse;

@@ -436,6 +436,8 @@ async fn a_session_that_is_forgotten_is_begun_again_and_watched_in_again() {
         }
     };
     tokio::time::timeout(PATIENCE, watched_again).await.expect("the new session watches what the old one did");
+    let changed = host.receive().await;
+    assert_eq!(changed["method"], "notifications/resources/updated", "what changed in between is not known: {changed}");
     let settled = host.end().await;
     settled.0.unwrap();
     let methods = server.methods();
@@ -548,5 +550,50 @@ async fn a_page_that_has_to_be_opened_first_is_a_question() {
         assert_eq!(went_on, action == "accept", "{answer}");
     }
     assert!(server.got().iter().all(|got| got.path() == "/mcp"), "nobody but the person opens it");
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_call_outside_of_its_answer_is_heard_as_long_as_it_is_open() {
+    // proves: MCP-PX-10
+    let (told, unasked) = mpsc::unbounded_channel::<String>();
+    let unasked = Arc::new(tokio::sync::Mutex::new(unasked));
+    let done = Arc::new(Notify::new());
+    let is_done = Arc::clone(&done);
+    let server = Server::start(move |got, mut caller| {
+        let (unasked, is_done, told) = (Arc::clone(&unasked), Arc::clone(&is_done), told.clone());
+        async move {
+            if got.method == "GET" {
+                caller.stream().await;
+                caller.raw(": here\n\n").await;
+                while let Some(text) = unasked.lock().await.recv().await {
+                    caller.event(&text).await;
+                }
+            } else if got.rpc() == "tools/call" && got.header("mcp-session-id").is_some() {
+                for (method, params) in [
+                    ("notifications/progress", json!({"progressToken": "another", "progress": 1})),
+                    ("notifications/message", json!({"level": "debug", "data": "too low"})),
+                    ("notifications/progress", json!({"progressToken": "mine", "progress": 1})),
+                    ("notifications/message", json!({"level": "error", "data": "heard"})),
+                ] {
+                    told.send(json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string()).unwrap();
+                }
+                is_done.notified().await;
+                caller.json(&got.result(&json!({"content": []}))).await;
+            } else if !legacy_server(&got, &mut caller).await {
+                caller.json(&got.result(&json!({}))).await;
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let mut params = json!({"name": "t", "_meta": {"progressToken": "mine"}});
+    params["_meta"]["io.modelcontextprotocol/logLevel"] = "warning".into();
+    host.send(&ask(1, "tools/call", params)).await;
+    let (first, second) = (host.receive().await, host.receive().await);
+    assert_eq!(first["params"], json!({"progressToken": "mine", "progress": 1}), "{first}");
+    assert_eq!(second["params"]["data"], "heard", "{second}");
+    done.notify_one();
+    assert_eq!(host.receive().await["id"], 1);
     host.end().await.0.unwrap();
 }

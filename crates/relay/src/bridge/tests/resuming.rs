@@ -221,3 +221,106 @@ async fn the_stream_for_what_is_said_unasked_is_asked_for_again_when_it_falls_si
         last = note["params"]["id"].clone();
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_was_cut_off_in_the_middle_comes_again_whole() {
+    // proves: FCL-10
+    let server = Server::start(|got, mut caller| async move {
+        match (got.method.as_str(), got.rpc(), got.header("last-event-id")) {
+            (_, "initialize", _) => begin(&got, &mut caller).await,
+            ("GET", _, None) => caller.status("405 Method Not Allowed", &[], "").await,
+            ("GET", _, Some("1")) => {
+                caller.stream().await;
+                caller.raw(format!("id: 2\ndata: {}\n\n", answer("c", "whole"))).await;
+                caller.closed().await;
+            }
+            (_, "tools/call", _) => {
+                caller.stream().await;
+                caller.raw("id: 1\nretry: 100\ndata:\n\n").await;
+                caller.raw("event: message\nid: 2\ndata: {\"jsonrpc\":\"2.0\",\"id\":\"c\",\"resu").await;
+            }
+            _ => caller.accepted().await,
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    let whole = host.ask(&legacy("c", "tools/call")).await;
+    assert_eq!(whole["result"]["text"], "whole", "{whole}");
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_renewed_before_the_network_is_back_ends_no_stream() {
+    // proves: FCL-10
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    let gone = Arc::clone(&go_on);
+    let server = Server::start(move |got, mut caller| {
+        let gone = Arc::clone(&gone);
+        async move {
+            match (got.method.as_str(), got.rpc(), got.header("last-event-id")) {
+                (_, "initialize", _) => begin(&got, &mut caller).await,
+                ("GET", _, Some("of the call")) => {
+                    caller.stream().await;
+                    caller.event(&answer("c", "after sleep")).await;
+                    caller.closed().await;
+                }
+                ("GET", _, Some("unasked")) => {
+                    caller.stream().await;
+                    caller.event(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#).await;
+                    caller.closed().await;
+                }
+                ("GET", ..) => {
+                    caller.stream().await;
+                    caller.raw("id: unasked\nretry: 100\ndata:\n\n").await;
+                    gone.notified().await;
+                }
+                (_, "tools/call", _) => {
+                    caller.stream().await;
+                    caller.raw("id: of the call\nretry: 100\ndata:\n\n").await;
+                    gone.notified().await;
+                }
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let tokens = Tokens::new(&server.url());
+    let mut host = Host::start(&server, &tokens);
+    host.initialize().await;
+    host.send(&legacy("c", "tools/call")).await;
+    while server.methods().len() < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokens.go_away(4);
+    go_on.notify_waiters();
+    let mut both = [host.receive().await, host.receive().await];
+    both.sort_by_key(|message| message.get("id").is_some());
+    assert_eq!(both[0]["method"], "notifications/x", "{both:?}");
+    assert_eq!(both[1]["result"]["text"], "after sleep", "{both:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_the_server_still_has_is_asked_for_until_it_can_be_had() {
+    // proves: FCL-10
+    let asked = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let asked = Arc::clone(&asked);
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                (_, "initialize") => begin(&got, &mut caller).await,
+                ("GET", _) if asked.fetch_add(1, Relaxed) == 0 => caller.status("409 Conflict", &[], "").await,
+                ("GET", _) => {
+                    caller.stream().await;
+                    caller.event(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#).await;
+                    caller.closed().await;
+                }
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    assert_eq!(host.receive().await["method"], "notifications/x");
+}

@@ -213,3 +213,52 @@ async fn no_call_is_made_before_the_server_can_ask_something() {
     assert_eq!(host.receive().await["id"], 0);
     assert_eq!(host.receive().await["result"], json!({"open": true}));
 }
+
+#[tokio::test]
+async fn a_call_that_is_taken_back_ends_here_too_and_is_not_sent_any_more() {
+    // proves: MCP-PX-14
+    let (closed, mut was_closed) = tokio::sync::mpsc::channel(1);
+    let server = Server::start(move |got, mut caller| {
+        let closed = closed.clone();
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                (_, "initialize") => {
+                    // While it begins, calls wait.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    begin(&got, &mut caller, "s").await;
+                }
+                ("GET", _) => caller.status("405 Method Not Allowed", &[], "").await,
+                (_, "tools/call") => {
+                    // It has no answer to a call that was taken back, and never ends its stream.
+                    caller.stream().await;
+                    caller.raw(": here\n\n").await;
+                    caller.closed().await;
+                    closed.send(()).await.unwrap();
+                }
+                (_, "tools/list") => caller.json(&got.result(&json!({"tools": []}))).await,
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let take_back =
+        |id: u32| json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.send(&initialize()).await;
+    host.send(&legacy(1, "tools/call")).await;
+    host.send(&take_back(1)).await;
+    assert_eq!(host.receive().await["id"], 0);
+    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    assert_eq!(host.ask(&legacy(2, "tools/list")).await["id"], 2);
+    assert!(!server.methods().contains(&"tools/call".to_owned()), "{:?}", server.methods());
+    host.send(&legacy(3, "tools/call")).await;
+    while !server.methods().contains(&"tools/call".to_owned()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    host.send(&take_back(3)).await;
+    tokio::time::timeout(PATIENCE, was_closed.recv()).await.expect("nobody waits for its answer");
+    let (_, rest) = host.end().await;
+    assert!(rest.is_empty(), "{rest:?}");
+    let told: Vec<_> = server.got().into_iter().filter(|got| got.rpc() == "notifications/cancelled").collect();
+    assert!(told.iter().any(|got| got.body["params"]["requestId"] == 3), "{told:?}");
+}

@@ -23,6 +23,8 @@ pub(super) struct Tokens {
     more: bool,
     /// Whether somebody has logged in elsewhere.
     elsewhere: AtomicBool,
+    /// How often a token to send cannot be had for want of a network.
+    away: AtomicUsize,
     sent: AtomicUsize,
     looked: AtomicUsize,
     /// Where a person can log in, when there is such a page.
@@ -64,6 +66,7 @@ impl Tokens {
             first,
             more,
             elsewhere: AtomicBool::new(false),
+            away: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
             looked: AtomicUsize::new(0),
             page: None,
@@ -95,6 +98,11 @@ impl Tokens {
         self.elsewhere.store(true, Relaxed);
     }
 
+    /// The token has ended, and the network is away for so many tries to renew it.
+    pub(super) fn go_away(&self, times: usize) {
+        self.away.store(times, Relaxed);
+    }
+
     /// How often a token was asked for to be sent, and how often it was looked which one there is.
     pub(super) fn sent_and_looked(&self) -> (usize, usize) {
         (self.sent.load(Relaxed), self.looked.load(Relaxed))
@@ -111,6 +119,9 @@ impl BearerSource for Tokens {
         let mut asked = self.asked.lock().unwrap();
         let present = self.present.load(Relaxed);
         self.sent.fetch_add(usize::from(matches!(why, Why::ToSend)), Relaxed);
+        if self.away.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            return Err(Failed::new(Code::Unreachable, "the token was not renewed", "no network", "try again"));
+        }
         match why {
             Why::ToSend if present == 0 && !self.first => return Ok(None),
             Why::ToSend => {}
