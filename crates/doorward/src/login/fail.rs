@@ -47,11 +47,6 @@ pub(super) fn store(fault: &StoreFault) -> Failed {
 }
 
 /// A person has to log in, and none is here.
-pub(super) fn log_in_first(resource: &ResourceId, why: &str) -> Failed {
-    person_needed(resource, why, &format!("doorward login {resource}"))
-}
-
-/// The same, as the account that was named.
 pub(super) fn log_in_as(target: &Target, why: &str) -> Failed {
     person_needed(&target.resource, why, &login_command(target))
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use doorward_client::{
-    Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, SaveFailed, Step, StoredTokens,
-    Target,
+    Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Step, StoredTokens, Target,
     step::{HoldPort, NotTaken, OpenBrowser, PortChoice, ShowDeviceCode},
     target::By,
 };
@@ -17,12 +16,13 @@ pub(crate) use super::ladder::Manner;
 use super::{
     answer::At,
     browser::{self, Way},
+    command::login_command,
     device, fail, forgotten,
     identity::Sitting,
     import,
     ladder::{Paste, Rung},
     listener::Listener,
-    notes,
+    made, notes,
     pages::Page,
     paste::Typed,
     place::Place,
@@ -34,9 +34,6 @@ use crate::{clock::now, entropy::SystemEntropy, output};
 /// The port that is named where none can be held: the address is read by a person, and never asked for by a browser that
 /// could reach it.
 const UNHELD_PORT: u16 = 65_535;
-/// How often saving is tried again because another process wrote in between.
-const MOST_CONFLICTS: usize = 8;
-
 /// Logs in and uses the tokens once. `challenge` are the headers with which the server refused.
 ///
 /// # Errors
@@ -52,9 +49,22 @@ pub(crate) async fn log_in(
     let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None, doubtful: None };
     let resource = target.resource.clone();
     let (rung, sitting) = (Rung::Browser, Sitting::default());
-    let (window, shown, not_let_in) = (&window, false, false);
-    let mut visit =
-        Visit { place, manner, window, at, stored: None, sitting, until, reach, resource, rung, shown, not_let_in };
+    let (window, shown, not_let_in, command) = (&window, false, false, login_command(&target));
+    let mut visit = Visit {
+        place,
+        manner,
+        window,
+        at,
+        stored: None,
+        sitting,
+        until,
+        reach,
+        resource,
+        command,
+        rung,
+        shown,
+        not_let_in,
+    };
     let outcome = visit.run(target, challenge).await;
     match &outcome {
         Ok(_) => window.done(),
@@ -81,6 +91,8 @@ struct Visit<'a> {
     until: Instant,
     reach: Reach,
     resource: ResourceId,
+    /// What a person types to make this login.
+    command: String,
     /// The way that is tried at present.
     rung: Rung,
     /// Whether the person was shown anything.
@@ -92,7 +104,7 @@ struct Visit<'a> {
 impl Visit<'_> {
     async fn run(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<StoredTokens, Failed> {
         let connected = self.climb(target.clone(), challenge).await?;
-        let tokens = self.save(connected).await?;
+        let tokens = made::save(self.place, connected).await?;
         let tokens = import::renewed(self.place, &target, tokens).await?;
         if let Err(probe::NotLetIn { refused, failed }) = probe::try_token(self.place, &target, &tokens.bearer()).await
         {
@@ -217,7 +229,10 @@ impl Visit<'_> {
                 Input::ClientSaved
             }
             Step::LoadIdentity(key) => {
+                let begun = Instant::now();
                 let stored = self.sitting.load(self.place, &key, self.manner.patience).await?;
+                // Whoever waited for another process has as much time as anybody.
+                self.until += begun.elapsed();
                 Input::Identity(stored.map(Box::new))
             }
             Step::SaveIdentity(identity) => {
@@ -267,16 +282,20 @@ impl Visit<'_> {
     /// turns out only now.
     fn may_show(&self) -> Result<(), Failed> {
         if self.manner.way == Way::Nobody && self.manner.paste != Paste::Wanted && self.manner.told.is_none() {
-            return Err(fail::log_in_first(&self.resource, "nobody can look at a browser here"));
+            return Err(self.person_needed("nobody can look at a browser here"));
         }
         // Whoever was waited for had opened a page, and a host that starts many servers must not open it again for each.
         match self.window.opened_lately().filter(|_| self.sitting.waited && self.manner.paste == Paste::No) {
             Some(ago) => {
                 let why = format!("a sign-in page was opened {} s ago and was not finished", ago.as_secs());
-                Err(fail::log_in_first(&self.resource, &why))
+                Err(self.person_needed(&why))
             }
             None => Ok(()),
         }
+    }
+
+    fn person_needed(&self, why: &str) -> Failed {
+        fail::person_needed(&self.resource, why, &self.command)
     }
 
     /// Takes hold of a port. Where that cannot be, and somebody can paste the address at which the browser ends, that
@@ -367,31 +386,6 @@ impl Visit<'_> {
         }
         self.place.trace.waited(pause);
         Input::Waited
-    }
-
-    /// Saves the tokens in place of what is there: a person has just made them.
-    async fn save(&self, connected: Connected) -> Result<StoredTokens, Failed> {
-        let Connected { mut tokens, notes: more } = connected;
-        more.iter().for_each(notes::tell);
-        let (store, key) = (&self.place.store, tokens.key());
-        for _ in 0..MOST_CONFLICTS {
-            let present = store.load(&key).await.map_err(|fault| fail::store(&fault))?;
-            match store.save(&tokens, present.map_or(0, |present| present.generation)).await {
-                Ok(generation) => {
-                    tokens.generation = generation;
-                    self.place.trace.tokens_stored();
-                    return Ok(tokens);
-                }
-                Err(SaveFailed::Conflict) => {}
-                Err(SaveFailed::Fault(fault)) => return Err(fail::store(&fault)),
-            }
-        }
-        Err(Failed::new(
-            Code::Store,
-            "the new login could not be saved",
-            "other processes changed it again and again",
-            "try again",
-        ))
     }
 
     async fn end(mut self, page: Page) {

@@ -1,9 +1,9 @@
 //! `doorward login URL --import`: the login that mcp-remote holds becomes one of ours.
 
-use doorward_client::{CredentialStore as _, Failed, Registration, StoredTokens, Target, target::Grant, word};
+use doorward_client::{Code, CredentialStore as _, Failed, Registration, StoredTokens, Target, target::Grant, word};
 
 use super::{
-    fail,
+    command, fail,
     place::Place,
     refresh::{self, is_ending},
 };
@@ -20,6 +20,12 @@ pub(super) async fn renewed(place: &Place, target: &Target, tokens: StoredTokens
         return Ok(tokens);
     }
     match refresh::run(place, tokens, target.reach).await? {
+        Some(renewed) if renewed.unsaved => Err(Failed::new(
+            Code::Store,
+            "the login was taken over and renewed, and could not be saved",
+            format!("{} cannot be written; what is there is good no more", place.stored_in()),
+            command::login_command(target),
+        )),
         Some(renewed) => Ok(renewed.tokens),
         None => Err(fail::log_in_as(target, "the login that was to be taken over has ended")),
     }

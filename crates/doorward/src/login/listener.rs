@@ -33,6 +33,8 @@ const MOST_HEAD: usize = 16 << 10;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most connections at one time.
 const MOST_CONNECTIONS: usize = 64;
+/// How long to wait after a connection that could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long the last page may take to reach the browser.
 const LAST_PAGE: Duration = Duration::from_secs(3);
 
@@ -246,8 +248,12 @@ async fn accept(socket: TcpListener, door: Arc<Door>, stop: CancellationToken) -
             () = stop.cancelled() => return connections,
             Some(_) = connections.join_next() => {}
             // More than these is no browser. They wait in the system's queue.
-            accepted = socket.accept(), if connections.len() < MOST_CONNECTIONS => if let Ok((connection, _)) = accepted {
-                connections.spawn(serve(connection, Arc::clone(&door)));
+            accepted = socket.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                Ok((connection, _)) => {
+                    connections.spawn(serve(connection, Arc::clone(&door)));
+                }
+                // Of open files there are too many; that does not change at once.
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }

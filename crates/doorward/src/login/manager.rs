@@ -23,6 +23,7 @@ use super::{
     in_hand::{InHand, same_row},
     place::Place,
     refresh::{self, Renewed, is_ending},
+    trouble::Trouble,
     turn, wishes,
 };
 use crate::{cli, clock::now};
@@ -31,6 +32,8 @@ use crate::{cli, clock::now};
 const FRESH: Duration = Duration::from_secs(10);
 /// How long to wait before saving is tried again, at first and at most.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How long a command may take, at its end, to save a token that was renewed.
+pub(super) const LAST_SAVE: Duration = Duration::from_secs(5);
 /// How long those who waited for a sign-in may take to notice that its process died.
 const GIVE_WAY: Duration = Duration::from_secs(2);
 /// The most different challenges for more scopes that are counted.
@@ -50,6 +53,7 @@ struct Shared {
     renewing: Arc<tokio::sync::Mutex<()>>,
     /// Held while a refresh is under way, whose tokens must not be lost.
     refreshing: tokio::sync::Mutex<()>,
+    trouble: Trouble,
     /// How often which scopes were asked for in addition.
     step_ups: Mutex<HashMap<String, StepUps>>,
     /// The login for want of which the last request failed, where nobody here can make it.
@@ -96,6 +100,7 @@ impl TokenManager {
             in_hand: InHand::default(),
             renewing: Arc::default(),
             refreshing: tokio::sync::Mutex::default(),
+            trouble: Trouble::default(),
             step_ups: Mutex::default(),
             wanted: Mutex::default(),
             elsewhere: tokio::sync::Mutex::default(),
@@ -127,6 +132,7 @@ impl BearerSource for TokenManager {
         if let Some(credential) = self.0.in_hand.ready(why) {
             return Ok(Some(credential));
         }
+        let asked = Instant::now();
         let one = Arc::clone(&self.0.renewing).lock_owned().await;
         // Whoever was before us may have done it.
         if let Some(credential) = self.0.in_hand.ready(why) {
@@ -142,7 +148,7 @@ impl BearerSource for TokenManager {
         let shared = Arc::clone(&self.0);
         let getting = tokio::spawn(async move {
             let _one = one;
-            shared.get(need).await
+            shared.get(need, asked).await
         });
         getting.await.unwrap_or_else(|_| {
             let why = "getting a token stopped in the middle, which is a defect of the program";
@@ -175,11 +181,12 @@ impl BearerSource for TokenManager {
 }
 
 impl Shared {
-    async fn get(self: &Arc<Self>, need: Need) -> Result<Option<Credential>, Failed> {
+    /// `asked` is when it was first asked for.
+    async fn get(self: &Arc<Self>, need: Need, asked: Instant) -> Result<Option<Credential>, Failed> {
         match need {
-            Need::ToSend => self.to_send().await,
-            Need::InPlaceOf(headers) => self.after_rejection(&headers).await.map(Some),
-            Need::Refreshed => self.refreshed().await?.map(Some).ok_or_else(|| self.ended()),
+            Need::ToSend => self.to_send(asked).await,
+            Need::InPlaceOf(headers) => self.after_rejection(&headers, asked).await.map(Some),
+            Need::Refreshed => self.refreshed(asked).await?.map(Some).ok_or_else(|| self.ended()),
             Need::MoreThan(headers) => self.after_insufficient_scope(&headers).await.map(Some),
         }
     }
@@ -210,7 +217,7 @@ impl Shared {
     }
 
     /// Tokens for the next message: stored ones, renewed when they are about to end.
-    async fn to_send(self: &Arc<Self>) -> Result<Option<Credential>, Failed> {
+    async fn to_send(self: &Arc<Self>, asked: Instant) -> Result<Option<Credential>, Failed> {
         let Some(tokens) = self.stored().await? else {
             // The server's challenge says how to log in.
             self.in_hand.forget();
@@ -221,7 +228,7 @@ impl Shared {
             return Ok(Some(credential));
         }
         let has_ended = tokens.expires_within(Duration::ZERO, now());
-        match self.refresh(tokens).await {
+        match self.refresh(tokens, asked).await {
             Ok(Some(new)) => Ok(Some(self.adopt_renewed(new))),
             Ok(None) => {
                 self.in_hand.forget();
@@ -237,11 +244,12 @@ impl Shared {
     }
 
     /// Tokens in place of refused ones: what another process has put there, a refresh, or a login.
-    async fn after_rejection(self: &Arc<Self>, headers: &HeaderMap) -> Result<Credential, Failed> {
+    async fn after_rejection(self: &Arc<Self>, headers: &HeaderMap, asked: Instant) -> Result<Credential, Failed> {
         let refused = self.in_hand.tokens();
-        if let Some(credential) = self.refreshed().await? {
+        if let Some(credential) = self.refreshed(asked).await? {
             return Ok(credential);
         }
+        self.trouble.none_since(asked)?;
         let mut target = self.target.clone();
         remember(&mut target, refused.as_ref());
         let command = login_command(&target);
@@ -250,7 +258,7 @@ impl Shared {
     }
 
     /// Tokens in place of refused ones without a person: what another process has put there, or a refresh.
-    async fn refreshed(self: &Arc<Self>) -> Result<Option<Credential>, Failed> {
+    async fn refreshed(self: &Arc<Self>, asked: Instant) -> Result<Option<Credential>, Failed> {
         let refused = self.in_hand.tokens();
         if let Some(stored) = self.stored().await? {
             if !refused.as_ref().is_some_and(|own| same_row(own, &stored)) {
@@ -260,7 +268,7 @@ impl Shared {
             let is_new = lives && self.in_hand.were_refreshed_within(FRESH);
             if !is_new
                 && stored.can_be_renewed()
-                && let Some(new) = self.refresh(stored).await?
+                && let Some(new) = self.refresh(stored, asked).await?
             {
                 return Ok(Some(self.adopt_renewed(new)));
             }
@@ -315,9 +323,12 @@ impl Shared {
         newest
     }
 
-    async fn refresh(&self, tokens: StoredTokens) -> Result<Option<Renewed>, Failed> {
+    async fn refresh(&self, tokens: StoredTokens, asked: Instant) -> Result<Option<Renewed>, Failed> {
+        self.trouble.none_since(asked)?;
         let _under_way = self.refreshing.lock().await;
-        refresh::run(&self.place, tokens, self.target.reach).await
+        let renewed = refresh::run(&self.place, tokens, self.target.reach).await;
+        self.trouble.note(renewed.as_ref().err());
+        renewed
     }
 
     /// Whether nobody who would be needed can be sent to a browser from here.
@@ -346,7 +357,7 @@ impl Shared {
             self.want(target, headers);
             return Err(person_needed("nobody can look at a browser here"));
         }
-        let mut turn = turn::take(&self.place, resource, &self.manner).await?;
+        let mut turn = turn::take(&self.place, &target, &self.manner).await?;
         let window = self.place.window_of(&target);
         let mut gave_way = false;
         loop {
@@ -370,7 +381,7 @@ impl Shared {
             gave_way = true;
             drop(turn);
             tokio::time::sleep(GIVE_WAY).await;
-            turn = turn::take(&self.place, resource, &self.manner).await?;
+            turn = turn::take(&self.place, &target, &self.manner).await?;
         }
         if let (Some(grants), false) = (self.grants.get(), self.target.grant.needs_a_person()) {
             target.grant = wishes::grant(grants)?;
@@ -380,6 +391,7 @@ impl Shared {
         place.trace.challenged(headers);
         let outcome = flow::log_in(&place, target.clone(), Some(headers), &self.manner).await;
         place.trace.end(outcome.as_ref().err());
+        self.trouble.note(outcome.as_ref().err());
         // What was kept turned out to be good for nothing.
         if self.manner.way == Way::Nobody
             && outcome.as_ref().is_err_and(|failed| failed.code() == Code::LoginNeeded)

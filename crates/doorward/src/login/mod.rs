@@ -19,6 +19,7 @@ mod ladder;
 mod list;
 mod listener;
 mod logout;
+mod made;
 mod manager;
 mod named;
 mod notes;
@@ -33,6 +34,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trouble;
 mod turn;
 mod window;
 mod wishes;
@@ -67,6 +69,7 @@ use crate::{
 };
 use browser::Way;
 use ladder::Paste;
+use manager::LAST_SAVE;
 
 /// `doorward login`.
 pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure>> {
@@ -127,7 +130,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
 async fn get(place: &Place, target: Target, manner: &Manner, force: bool) -> Result<(StoredTokens, bool), Failed> {
     // A server that is not there is found out before anybody is asked for.
     let answer = probe::send(place, &target, None).await?;
-    let _turn = turn::take(place, &target.resource, manner).await?;
+    let _turn = turn::take(place, &target, manner).await?;
     if !force && let Some(tokens) = present(place, &target).await? {
         return Ok((tokens, true));
     }
@@ -187,21 +190,27 @@ async fn present(place: &Place, target: &Target) -> Result<Option<StoredTokens>,
     let credential = match manager.bearer(Why::ToSend).await {
         Ok(Some(credential)) => credential,
         Ok(None) => return Ok(None),
-        Err(failed) if failed.code() == Code::ClientUnknown => return Ok(None),
+        Err(failed) if a_new_one_may_do(&failed) => return Ok(None),
         Err(failed) => return Err(failed),
     };
+    manager.settle(LAST_SAVE).await;
     let answer = probe::send(place, target, Some(&credential.bearer)).await?;
     if answer.asks_for_login() {
         // Renewed and no more than that: a new login is made by whoever asks this, in its turn.
         match manager.bearer(Why::RejectedUnasked { serial: Some(credential.serial) }).await {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => manager.settle(LAST_SAVE).await,
             Ok(None) => return Ok(None),
-            // Where the client has another secret now, the login that is to come may bring it.
-            Err(failed) if matches!(failed.code(), Code::LoginNeeded | Code::ClientUnknown) => return Ok(None),
+            Err(failed) if failed.code() == Code::LoginNeeded || a_new_one_may_do(&failed) => return Ok(None),
             Err(failed) => return Err(failed),
         }
     }
     place.newest(target).await
+}
+
+/// Whether what keeps a login from being renewed need not keep a new one from being made: the server's refusal of this one.
+/// Where the client has another secret now, the login that is to come may bring it.
+fn a_new_one_may_do(failed: &Failed) -> bool {
+    matches!(failed.code(), Code::ClientUnknown | Code::TokenRefused | Code::BadTokenAnswer | Code::NotBound)
 }
 
 async fn log_in(

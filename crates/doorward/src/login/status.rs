@@ -1,7 +1,5 @@
 //! `doorward status`: who is logged in, with what, until when, and whether the server still takes it.
 
-use std::time::Duration;
-
 use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens, Target};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use doorward_types::Timestamp;
@@ -12,7 +10,7 @@ use super::{
     account, fail,
     flow::Manner,
     list,
-    manager::TokenManager,
+    manager::{LAST_SAVE, TokenManager},
     place::{self, Place},
     probe,
 };
@@ -22,9 +20,6 @@ use crate::{
     failure::{Exit, Failure},
     output,
 };
-
-/// How long it may take to save a token that was renewed.
-const LAST_SAVE: Duration = Duration::from_secs(5);
 
 /// What a server says about a login.
 #[derive(Debug)]

@@ -6,11 +6,13 @@ use doorward_client::{Code, Failed};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use serde_json::json;
 
-use super::{account, fail, flow::Manner, manager::TokenManager, place::Place};
+use super::{
+    account, fail,
+    flow::Manner,
+    manager::{LAST_SAVE, TokenManager},
+    place::Place,
+};
 use crate::{cli, clock::now, failure::Failure, output};
-
-/// How long it may take to save a token that was renewed.
-const LAST_SAVE: Duration = Duration::from_secs(5);
 
 /// Runs the command: renews the token when it is about to end, and prints it.
 pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure>> {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use doorward_client::Failed;
+use doorward_client::{Failed, Target};
 use doorward_store::{Attempt, Held};
 
 use super::{fail, flow::Manner, place::Place};
 use crate::output;
-use doorward_types::ResourceId;
 
 /// How much longer than the person's time a login may keep others waiting.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -23,11 +22,11 @@ pub(super) struct Turn {
 ///
 /// # Errors
 /// When they take longer than they may, or when no login could be kept.
-pub(super) async fn take(place: &Place, resource: &ResourceId, manner: &Manner) -> Result<Turn, Failed> {
+pub(super) async fn take(place: &Place, target: &Target, manner: &Manner) -> Result<Turn, Failed> {
     // What comes of it must find a place: better known now than after the person signed in.
     place.store.prepare().await.map_err(|fault| fail::store(&fault))?;
     let lease = manner.patience + MARGIN;
-    let lock = place.store.login_lock(resource);
+    let lock = place.store.login_lock(&target.resource);
     let first = lock.try_acquire(lease).await.map_err(|fault| fail::store(&fault))?;
     let (attempt, waited) = match first {
         Attempt::Held(_) => (first, false),
@@ -38,6 +37,6 @@ pub(super) async fn take(place: &Place, resource: &ResourceId, manner: &Manner) 
     };
     match attempt {
         Attempt::Held(lock) => Ok(Turn { _lock: lock, waited }),
-        Attempt::Busy(_) => Err(fail::log_in_first(resource, "another process has been signing in for too long")),
+        Attempt::Busy(_) => Err(fail::log_in_as(target, "another process has been signing in for too long")),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::login::{browser::Way, identity::Sitting, present};
+use doorward_client::target::{Enterprise, Grant};
 
 /// A world with a login that rests on a sign-in.
 async fn signed_in() -> (World, doorward_client::StoredIdentity) {
@@ -83,4 +84,28 @@ async fn what_is_good_is_used_though_another_process_is_at_the_provider_but_it_i
     let manager = world.manager(Way::Nobody).await;
     assert_eq!(manager.bearer(Why::ToSend).await.map(|_| ()).unwrap_err().code(), Code::ServerFault);
     assert_eq!(world.count("refresh idp-1"), 1);
+}
+
+#[tokio::test]
+async fn whoever_waited_for_another_process_at_the_provider_has_as_much_time_as_anybody() {
+    // proves: BRW-13
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let (world, identity) = signed_in().await;
+    let place = world.place().await;
+    assert!(place.store.remove_identity(&identity.key()).await.unwrap());
+    let lock = place.store.identity_lock(&identity.key()).try_acquire(super::PATIENCE).await.unwrap();
+    let mut target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    target.clients = vec![identity.own_client()];
+    target.grant =
+        Grant::Enterprise(Box::new(Enterprise::new(identity.provider.issuer().clone(), identity.own_client())));
+    let manner = crate::login::Manner::with(Way::Command(vec!["true".into()]), PATIENCE);
+    let login = tokio::spawn(async move {
+        let outcome = crate::login::flow::log_in(&place, target, Some(&challenge("Bearer")), &manner).await;
+        outcome.map(|_| ()).unwrap_err()
+    });
+    tokio::time::sleep(PATIENCE).await;
+    let free = std::time::Instant::now();
+    drop(lock);
+    assert_eq!(login.await.unwrap().code(), Code::LoginTimedOut);
+    assert!(free.elapsed() > PATIENCE * 3 / 4, "{:?}", free.elapsed());
 }

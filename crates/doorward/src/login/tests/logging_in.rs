@@ -46,6 +46,38 @@ async fn a_token_that_the_server_does_not_take_is_no_login() {
 }
 
 #[tokio::test]
+async fn a_login_is_saved_again_when_the_store_fails_for_a_moment() {
+    // proves: FCL-04
+    let world = World::new().await;
+    let headers = challenge(FIRST);
+    world.manager(world.curl()).await.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+    let (place, mut tokens) = (world.place().await, world.stored().await.unwrap());
+    tokens.access_token = doorward_types::Secret::parse("newer").unwrap();
+    let connected = doorward_client::Connected { tokens, notes: Vec::new() };
+    tokio::time::pause();
+    world.break_store();
+    let saving = tokio::spawn(async move { crate::login::made::save(&place, connected).await });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    world.mend_store();
+    assert_eq!(saving.await.unwrap().unwrap().access_token.expose(), "newer");
+    tokio::time::resume();
+    assert_eq!(world.stored().await.unwrap().access_token.expose(), "newer");
+}
+
+#[tokio::test]
+async fn the_command_to_type_names_the_account() {
+    // proves: BRW-04
+    let world = World::new().await;
+    let mut target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    target.account = Some("work".into());
+    let (place, nobody) = (world.place().await, crate::login::Manner::nobody());
+    // That nobody is here is found out when a page is to be shown.
+    let failed = crate::login::flow::log_in(&place, target, None, &nobody).await.unwrap_err();
+    assert_eq!(failed.code(), Code::LoginNeeded);
+    assert!(failed.hint().ends_with(&format!("doorward login --account work {}", world.url())), "{failed}");
+}
+
+#[tokio::test]
 async fn a_first_call_that_needs_more_scopes_is_a_login_all_the_same() {
     // proves: MCP-AUTH-126
     let world = World::new().await;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::login::{browser::Way, logout};
-use doorward_client::target::PreRegistered;
+use doorward_client::target::{Grant, PreRegistered, TakenOver};
 use doorward_types::{ClientId, Secret};
 
 /// A world with a login whose access token has ended.
@@ -216,6 +216,87 @@ async fn tokens_that_cannot_be_saved_are_used_and_saved_later() {
     let rejected = Why::Rejected { serial: Some(again.serial), headers: &headers };
     assert!(manager.bearer(rejected).await.is_ok());
     assert_eq!(world.count("refresh r1"), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_to_renew_does_not_keep_a_login_from_being_made() {
+    // proves: KEY-12
+    let target = |world: &World| doorward_client::Target::new(&world.url(), "tests").unwrap();
+    for refreshes in [Refreshes::Refused("unauthorized_client"), Refreshes::Refused("x"), Refreshes::Nonsense] {
+        let world = ended().await;
+        world.seen().refreshes = refreshes;
+        let present = crate::login::present(&world.place().await, &target(&world)).await;
+        assert!(present.unwrap_or_else(|failed| panic!("{refreshes:?}: {failed}")).is_none());
+        assert!(world.stored().await.is_some(), "nothing is lost before there is a new one");
+    }
+    let world = ended().await;
+    world.seen().refreshes = Refreshes::Unavailable;
+    let failed = crate::login::present(&world.place().await, &target(&world)).await.unwrap_err();
+    assert_eq!(failed.code(), Code::ServerFault, "a new one would fail as well");
+}
+
+#[tokio::test]
+async fn whoever_waited_for_a_refresh_that_failed_does_not_wait_for_another() {
+    // proves: KEY-03
+    let world = ended().await;
+    world.seen().refreshes = Refreshes::Unavailable;
+    let manager = world.manager(Way::Nobody).await;
+    let all = futures_util::future::join_all([Why::ToSend; 8].map(|why| manager.bearer(why))).await;
+    for got in all {
+        assert_eq!(got.map(|_| ()).unwrap_err().code(), Code::ServerFault);
+    }
+    assert_eq!(world.count("refresh"), 1);
+    // A token that has not ended yet is used by all of them.
+    world.age(-3600 + 575).await;
+    let other = world.manager(Way::Nobody).await;
+    for got in futures_util::future::join_all([Why::ToSend; 8].map(|why| other.bearer(why))).await {
+        assert_eq!(token(&got.unwrap().unwrap(), &world), "a1");
+    }
+    assert_eq!(world.count("refresh"), 2);
+    // Whoever comes later tries again.
+    world.age(3600).await;
+    world.seen().refreshes = Refreshes::Good;
+    assert_eq!(token(&manager.bearer(Why::ToSend).await.unwrap().unwrap(), &world), "a2");
+}
+
+#[tokio::test]
+async fn a_login_that_is_there_and_was_renewed_is_saved_before_the_command_ends() {
+    // proves: FCL-04
+    let world = Arc::new(ended().await);
+    let gate = world.hold_refreshes();
+    let (place, target) = (world.place().await, doorward_client::Target::new(&world.url(), "tests").unwrap());
+    let present = tokio::spawn(async move { crate::login::present(&place, &target).await });
+    wait_for(&world, "refresh r1").await;
+    world.break_store();
+    gate.add_permits(1);
+    // Longer than it takes to give up saving at once.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    world.mend_store();
+    assert_eq!(present.await.unwrap().unwrap().expect("it is there").access_token.expose(), "a2");
+    assert_eq!(world.stored().await.unwrap().access_token.expose(), "a2");
+}
+
+#[tokio::test]
+async fn a_login_that_was_taken_over_and_renewed_and_is_not_saved_is_no_login() {
+    // proves: FCL-04
+    let world = Arc::new(ended().await);
+    let gate = world.hold_refreshes();
+    let (place, mut target) = (world.place().await, doorward_client::Target::new(&world.url(), "tests").unwrap());
+    let tokens = world.stored().await.unwrap();
+    target.grant = Grant::TakenOver(Box::new(TakenOver {
+        issuer: None,
+        client: None,
+        access_token: tokens.access_token.clone(),
+        expires_at: None,
+        refresh_token: None,
+        requested: None,
+        granted: None,
+    }));
+    let renewed = tokio::spawn(async move { crate::login::import::renewed(&place, &target, tokens).await });
+    wait_for(&world, "refresh r1").await;
+    world.break_store();
+    gate.add_permits(1);
+    assert_eq!(renewed.await.unwrap().map(|_| ()).unwrap_err().code(), Code::Store);
 }
 
 #[tokio::test]

@@ -34,6 +34,10 @@ pub(super) enum Refreshes {
     Unavailable,
     InvalidGrant,
     InvalidClient,
+    /// Refused with another word.
+    Refused(&'static str),
+    /// An answer that says nothing.
+    Nonsense,
     /// The answer to the next one breaks off; then all is good.
     LostOnce,
 }
@@ -334,6 +338,8 @@ async fn token(State(server): State<Server>, body: Bytes) -> Response {
             Refreshes::Unavailable => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Refreshes::InvalidGrant => return refused("invalid_grant"),
             Refreshes::InvalidClient => return refused("invalid_client"),
+            Refreshes::Refused(word) => return refused(word),
+            Refreshes::Nonsense => return answer(StatusCode::OK, &json!({})),
             Refreshes::LostOnce => {
                 server.seen().refreshes = Refreshes::Good;
                 let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut off"))]);
