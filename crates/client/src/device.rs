@@ -150,8 +150,12 @@ pub(crate) fn ask_again(waiting: Polling, fresh: &mut Fresh<'_>) -> Next {
 /// Source: RFC 8628 section 3.5.
 pub(crate) fn answered(mut waiting: Polling, answer: Result<Inbound, FetchFailed>, fresh: &mut Fresh<'_>) -> Next {
     let (client, endpoint) = (waiting.request.client.clone(), waiting.request.server.token_endpoint().clone());
-    let no_answer = answer.is_err() || answer.as_ref().is_ok_and(|answer| is_fault(answer.status));
-    if no_answer {
+    if let Err(failed @ FetchFailed::Forbidden(_)) = &answer {
+        // It is where it may not be asked, and stays there.
+        return Err(no_answer("the authorization server cannot be asked for the token", &endpoint, failed));
+    }
+    let unanswered = answer.is_err() || answer.as_ref().is_ok_and(|answer| is_fault(answer.status));
+    if unanswered {
         // What the question came to is unknown, and the code is still good.
         waiting.pause = (waiting.pause * 2).min(LONGEST.max(waiting.interval));
         return Ok(wait(waiting));

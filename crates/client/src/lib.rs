@@ -5,13 +5,21 @@
 //!
 //! ```text
 //! let (mut connect, mut step) = Connect::start(target, Some(answer.headers()))?;
+//! let mut generation = 0;
 //! loop {
 //!     let input = match step {
 //!         Step::Send(request) => Input::Answer(fetcher.send(request).await),
 //!         Step::LoadClient { issuer } => Input::Client(store.load_client(&issuer).await?),
 //!         Step::SaveClient(client) => { store.save_client(&client).await?; Input::ClientSaved }
-//!         Step::LoadIdentity(key) => Input::Identity(store.load_identity(&key).await?.map(Box::new)),
-//!         Step::SaveIdentity(identity) => { store.save_identity(&identity, identity.generation).await?; Input::IdentitySaved }
+//!         Step::LoadIdentity(key) => {
+//!             let stored = store.load_identity(&key).await?;
+//!             generation = stored.as_ref().map_or(0, |stored| stored.generation);
+//!             Input::Identity(stored.map(Box::new))
+//!         }
+//!         Step::SaveIdentity(identity) => {
+//!             generation = store.save_identity(&identity, generation).await?;
+//!             Input::IdentitySaved
+//!         }
 //!         Step::HoldPort(wanted) => Input::PortHeld { redirect_uri: listener.hold(wanted).await? },
 //!         Step::OpenBrowser(page) => { browser.open(&page.url); listener.next_callback_or_time_up().await }
 //!         Step::KeepWaiting { .. } => listener.next_callback_or_time_up().await,

@@ -25,7 +25,8 @@ pub enum Step {
     /// Look for what is kept of a sign-in at an identity provider, and let no other process sign in there, or renew that
     /// sign-in, until this login is over; answer with [`Input::Identity`].
     LoadIdentity(IdentityKey),
-    /// Keep this sign-in, in place of the one that was loaded; answer with [`Input::IdentitySaved`].
+    /// Keep this sign-in, in place of the one that was loaded or that was kept last, whatever generation it carries itself;
+    /// answer with [`Input::IdentitySaved`].
     SaveIdentity(Box<StoredIdentity>),
     /// Listen on a port of this computer and keep it until the end; answer with [`Input::PortHeld`].
     HoldPort(HoldPort),

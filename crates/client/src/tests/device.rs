@@ -142,6 +142,14 @@ fn a_server_that_does_not_answer_is_asked_more_and_more_rarely() {
 }
 
 #[test]
+fn a_token_endpoint_that_may_not_be_asked_is_not_waited_for() {
+    // proves: R8628-02
+    let mut world = world(vec![no("authorization_pending"), Err(FetchFailed::Forbidden("10.0.0.1".into()))]);
+    assert_eq!(world.run().unwrap_err().code(), Code::Forbidden);
+    assert_eq!(world.sent_to(TOKEN).len(), 2);
+}
+
+#[test]
 fn a_code_is_waited_for_until_it_expires_and_no_longer_than_the_person_may_take() {
     let mut short = world((0..6).map(|_| no("authorization_pending")).collect());
     short.route(DEVICE, |_| Ok(answer(200, &with(code(), json!({ "expires_in": 20 })))));
