@@ -63,7 +63,7 @@ impl Connect {
             (State::Callback(waiting), Input::TimeUp) => Err(callback::time_up(&waiting)),
             (State::DeviceCode(waiting), Input::Answer(answer)) => device::given(waiting, answer, now),
             (State::DevicePause(waiting), Input::Waited) => device::ask_again(waiting, fresh),
-            (State::DevicePause(waiting), Input::TimeUp) => Err(device::time_up(&waiting)),
+            (State::DevicePause(waiting), Input::TimeUp) => Err(device::time_up(&waiting, waiting.expires <= now)),
             (State::DeviceAnswer(waiting), Input::Answer(answer)) => device::answered(waiting, answer, fresh),
             (State::Provider(waiting), Input::Answer(answer)) => provider::answered(waiting, answer, fresh),
             (State::Identity(errand), Input::Identity(stored)) => {

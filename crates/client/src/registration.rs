@@ -12,6 +12,7 @@ use doorward_types::{
 use crate::{
     AuthMethod, ClientCredentials, Code, Failed, IssuerBound, Note, Registration, Step,
     brought::{USUAL_REDIRECT, with_secret},
+    document,
     failed::{no_answer, place, words},
     found::Found,
     state::{AwaitRegistration, AwaitSaved, Next, State},
@@ -126,7 +127,7 @@ pub(crate) fn answered(waiting: AwaitRegistration, answer: Result<Inbound, Fetch
         return Err(refused(&found, &redirect_uri, endpoint, &answer));
     }
     let client = read(server, &redirect_uri, &answer.body).map_err(|why| {
-        let why = format!("{}: {why}", place(endpoint));
+        let why = format!("{}: {}", place(endpoint), document::or_page(why, &answer));
         Failed::new(
             Code::BadRegistration,
             "the answer to the registration cannot be used",
