@@ -80,15 +80,19 @@ pub(super) struct Host {
     gone: CancellationToken,
 }
 
-/// The task that writes; it ends when every [`Host`] is dropped.
-pub(super) struct Writer(JoinHandle<()>);
+/// The task that writes; it ends when every [`Host`] is dropped, or when it is told to.
+pub(super) struct Writer {
+    writing: JoinHandle<()>,
+    last: CancellationToken,
+}
 
 impl Host {
     pub(super) fn start(output: impl AsyncWrite + Send + Unpin + 'static) -> (Self, Writer) {
         let (lines, waiting) = mpsc::channel(WAITING);
         let gone = CancellationToken::new();
-        let writer = tokio::spawn(write(output, waiting, gone.clone()));
-        (Self { lines, room: Arc::new(Room::of(MOST_WAITING)), gone }, Writer(writer))
+        let last = CancellationToken::new();
+        let writing = tokio::spawn(write(output, waiting, gone.clone(), last.clone()));
+        (Self { lines, room: Arc::new(Room::of(MOST_WAITING)), gone }, Writer { writing, last })
     }
 
     /// Writes one message. Line breaks between its tokens and in its strings are gone from it.
@@ -110,10 +114,12 @@ impl Host {
 }
 
 impl Writer {
-    /// Waits until everything is written, if the host reads.
+    /// Waits until everything is written that was said, if the host reads. Who has more to say says it to nobody: there may be
+    /// tasks that wait for a server.
     pub(super) async fn finish(mut self) {
-        if tokio::time::timeout(LAST_LINES, &mut self.0).await.is_err() {
-            self.0.abort();
+        self.last.cancel();
+        if tokio::time::timeout(LAST_LINES, &mut self.writing).await.is_err() {
+            self.writing.abort();
         }
     }
 }
@@ -122,9 +128,19 @@ async fn write(
     mut output: impl AsyncWrite + Unpin,
     mut lines: mpsc::Receiver<(String, Held)>,
     gone: CancellationToken,
+    last: CancellationToken,
 ) {
     let _gone = gone.drop_guard();
-    while let Some((mut line, _held)) = lines.recv().await {
+    loop {
+        let line = tokio::select! {
+            biased;
+            line = lines.recv() => line,
+            () = last.cancelled(), if !lines.is_closed() => {
+                lines.close();
+                continue;
+            }
+        };
+        let Some((mut line, _held)) = line else { return };
         debug_assert!(!line.contains(['\n', '\r']), "a message is one line");
         line.push('\n');
         if output.write_all(line.as_bytes()).await.is_err() || output.flush().await.is_err() {
@@ -171,6 +187,26 @@ mod tests {
         }
         host.write_all(b"lf\n").await.unwrap();
         assert_eq!(reader.next().await.unwrap(), Line::Whole(b"first half".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn the_end_waits_for_what_was_said_and_not_for_who_might_say_more() {
+        // proves: STDIO-10
+        let (output, stdout) = tokio::io::duplex(1 << 10);
+        let (host, writer) = Host::start(stdout);
+        host.say("1").await;
+        host.say("2").await;
+        let begun = tokio::time::Instant::now();
+        writer.finish().await;
+        assert!(begun.elapsed() < LAST_LINES, "a task has a host in hand for ever");
+        host.say("3").await;
+        assert_eq!(lines_of(output).await, "1\n2\n");
+    }
+
+    async fn lines_of(mut output: tokio::io::DuplexStream) -> String {
+        let mut text = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut output, &mut text).await.unwrap();
+        text
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use super::{
     headers,
     incoming::Resumption,
     link::Link,
+    session::Which,
 };
 use crate::envelope::{Id, Message};
 
@@ -27,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Resume {
     link: Arc<Link>,
     id: Id,
+    /// The session that the request is in: another one knows nothing of its stream.
+    session: Option<Which>,
     answers: UnboundedReceiver<(Message, String)>,
     /// When the stream broke, if nothing has come since.
     broken: Option<Instant>,
@@ -36,7 +39,8 @@ pub(super) struct Resume {
 impl Resume {
     pub(super) fn new(link: &Arc<Link>, id: &Id) -> Self {
         let answers = link.elsewhere.wait_for(id);
-        Self { link: Arc::clone(link), id: id.clone(), answers, broken: None, pause: FIRST_PAUSE }
+        let session = link.session.mark(&mut HeaderMap::new());
+        Self { link: Arc::clone(link), id: id.clone(), session, answers, broken: None, pause: FIRST_PAUSE }
     }
 }
 
@@ -65,7 +69,9 @@ impl Resumption for Resume {
             }
             tokio::time::sleep(pause).await;
             let mut headers = HeaderMap::from_iter([(ACCEPT, headers::EVENTS), (LAST_EVENT, last.clone())]);
-            self.link.session.mark(&mut headers);
+            if self.link.session.mark(&mut headers) != self.session {
+                return None;
+            }
             let outgoing = Outgoing { method: Method::GET, headers, body: Bytes::new() };
             let asked = tokio::time::timeout_at(end, self.link.send_unasked(&outgoing)).await;
             match asked {

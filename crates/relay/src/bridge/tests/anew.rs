@@ -220,3 +220,44 @@ async fn what_the_host_asked_a_session_for_is_asked_of_the_next_one() {
     let (_, rest) = host.end().await;
     assert!(rest.is_empty(), "the bridge's own requests are not the host's: {rest:?}");
 }
+
+#[tokio::test]
+async fn a_stream_of_a_session_that_is_over_is_not_asked_for_in_the_next_one() {
+    // proves: FCL-01, FCL-10
+    let begun = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let begun = Arc::clone(&begun);
+        async move {
+            match (got.method.as_str(), got.rpc(), got.header("last-event-id"), got.header("mcp-session-id")) {
+                (_, "initialize", ..) => begin(&got, &mut caller, begun.fetch_add(1, Relaxed)).await,
+                ("GET", _, None, _) => caller.status("405 Method Not Allowed", &[], "").await,
+                ("GET", _, _, Some("s0")) => caller.status("503 Service Unavailable", &[], "").await,
+                // It says nothing, for there is nothing that it could say.
+                ("GET", ..) => {
+                    caller.stream().await;
+                    caller.closed().await;
+                }
+                (_, "tools/call", ..) if got.body["params"]["name"] == "breaks" => {
+                    caller.stream().await;
+                    caller.raw("id: 1\nretry: 100\ndata:\n\n").await;
+                }
+                (_, "tools/call", _, Some("s0")) => caller.status("404 Not Found", &[], "").await,
+                (_, "tools/call", ..) => caller.json(&got.result(&json!({}))).await,
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    host.send(&call("broken", "breaks")).await;
+    until_got(&server, |got| got.header("last-event-id").is_some()).await;
+    host.send(&call("next", "any")).await;
+    assert!(host.answer_to(&json!("next")).await["result"].is_object());
+    let broken = host.answer_to(&json!("broken")).await;
+    assert!(
+        broken["error"]["message"].as_str().is_some_and(|words| words.contains("may or may not have run")),
+        "{broken}"
+    );
+    host.end().await.0.unwrap();
+}
