@@ -1,15 +1,18 @@
 //! What a target says of tokens that there are, and of how a person is asked.
 
-use doorward_types::{Issuer, Secret};
+use doorward_types::{
+    ClientId, Issuer, Secret,
+    jose::{ClientKey, SigningKey},
+};
 
 use super::{
     enterprise::{self, IDP},
     registration::given,
 };
 use crate::{
-    Got, Registration, StoredTokens,
-    scripted::{ISSUER, World},
-    target::{By, Dpop, Enterprise, Grant, Who},
+    AuthMethod, ClientCredentials, Got, IssuerBound, Registration, StoredTokens,
+    scripted::{ISSUER, NOW, World},
+    target::{By, Dpop, Enterprise, Grant, PreRegistered, Who},
 };
 
 /// Tokens that rest on a sign-in at the identity provider.
@@ -133,4 +136,65 @@ fn a_person_is_asked_again_as_they_were_before() {
     let mut none = World::usual();
     none.target.ask_as_before(&StoredTokens { client: by_itself.client, ..tokens }, &identity);
     assert!(named(&none).is_empty());
+}
+
+#[test]
+fn a_stored_client_proves_itself_with_what_is_given_now_for_it_and_for_its_server() {
+    // proves: MCP-AUTH-065, MCP-AUTH-067
+    use AuthMethod::{ClientSecretBasic as Basic, ClientSecretPost as Post, None as Public, PrivateKeyJwt as Signs};
+    let (old_key, new_key) = (super::client_key(&SigningKey::generate()), super::client_key(&SigningKey::generate()));
+    let tokens = World::usual().run().unwrap().tokens;
+    let own = |issuer: Option<&str>, id: &str, method, secret: Option<&str>, key: Option<&ClientKey>| PreRegistered {
+        auth_method: method,
+        secret: secret.map(|secret| Secret::parse(secret).unwrap()),
+        key: key.cloned(),
+        ..given(issuer, id)
+    };
+    let here = |method, secret, key| vec![own(Some(ISSUER), "c", method, secret, key)];
+    let (old, new) = ((Some("old"), None), (Some("new"), None));
+    let (signs, signs_anew) = ((None, Some(&old_key)), (None, Some(&new_key)));
+    // how it proved itself, what the user gives, how it proves itself then
+    for (method, before, clients, then, with) in [
+        (Basic, old, vec![], Basic, old),
+        (Basic, old, here(None, Some("new"), None), Basic, new),
+        (Post, old, here(None, Some("new"), None), Post, new),
+        (Basic, old, here(Some(Post), None, None), Post, old),
+        (Public, (None, None), here(None, Some("new"), None), Basic, new),
+        (Public, (None, None), here(Some(Post), Some("new"), None), Post, new),
+        (Public, (None, None), here(Some(Basic), None, None), Public, (None, None)),
+        (Public, (None, None), here(Some(Signs), None, None), Public, (None, None)),
+        (Public, (None, None), here(Some(Signs), None, Some(&new_key)), Signs, signs_anew),
+        (Signs, signs, here(None, None, None), Signs, signs),
+        (Signs, signs, here(None, None, Some(&new_key)), Signs, signs_anew),
+        (Signs, signs, here(None, Some("new"), None), Signs, signs),
+        (Basic, (Some("old"), Some(&old_key)), here(Some(Signs), None, None), Signs, (Some("old"), Some(&old_key))),
+        (Basic, old, here(Some(Basic), Some("new"), Some(&new_key)), Basic, new),
+        // What is given for another client or another server is none of its business; what is given for this one goes first.
+        (Basic, old, vec![own(None, "other", None, Some("new"), None)], Basic, old),
+        (Basic, old, vec![own(Some("https://other.example"), "c", None, Some("new"), None)], Basic, old),
+        (Basic, old, vec![own(None, "c", None, Some("new"), None)], Basic, new),
+        (Basic, old, [vec![own(None, "c", None, Some("x"), None)], here(None, Some("new"), None)].concat(), Basic, new),
+    ] {
+        let client = ClientCredentials {
+            client_id: ClientId::parse("c").unwrap(),
+            secret: before.0.map(|secret| Secret::parse(secret).unwrap()),
+            secret_expires_at: before.0.map(|_| NOW),
+            key: before.1.cloned(),
+            auth_method: method,
+            registration: Registration::PreRegistered,
+            redirect_uri: tokens.client.redirect_uri().clone(),
+        };
+        let mut target = World::usual().target;
+        target.clients = clients;
+        let client = IssuerBound::new(Issuer::parse(ISSUER).unwrap(), client);
+        let got = target.with_own_client(StoredTokens { client, ..tokens.clone() }).client;
+        let proves = got.at(&tokens.server).unwrap();
+        let text = format!("{method:?} {:?}", target.clients);
+        assert_eq!(proves.auth_method, then, "{text}");
+        assert_eq!(proves.secret.as_ref().map(|secret| secret.expose()), with.0, "{text}");
+        let key = |key: Option<&ClientKey>| key.map(|key| serde_json::to_value(key.to_stored()).unwrap());
+        assert_eq!(key(proves.key.as_ref()), key(with.1), "{text}");
+        // A new secret does not end when the old one did.
+        assert_eq!(got.is_expired(NOW), with.0 == Some("old"), "{text}");
+    }
 }
