@@ -34,7 +34,7 @@ pub(crate) fn open(
     };
     let url = url(&pending, page);
     if pending.found.server.document().require_pushed_authorization_requests {
-        return push::push(pending, &url, fresh);
+        return push::push(pending, url, fresh);
     }
     Ok(callback::show(pending, url))
 }

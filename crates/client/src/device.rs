@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_types::{
     Secret, Timestamp, json,
     metadata::ValidatedMetadata,
-    outbound::{FetchFailed, Inbound},
+    outbound::{FetchFailed, Inbound, Outbound},
     secret, web_url,
 };
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{
     Code, Failed, RegisteredClient, Step,
     bearer::next_nonce,
-    brought, document,
+    brought, busy,
     exchange::{self, may_register_again},
     failed::{no_answer, place},
     found::{Found, Login},
@@ -47,11 +47,17 @@ pub(crate) fn ask(found: Box<Found>, client: RegisteredClient, stored: bool, fre
             "log in where a browser can come back to this computer",
         ));
     };
+    let waiting = AwaitDeviceCode { found, client, stored, endpoint };
+    let step = Step::Send(request(&waiting, fresh)?);
+    Ok((State::DeviceCode(waiting), step))
+}
+
+/// The request for a code, as it is sent.
+pub(crate) fn request(waiting: &AwaitDeviceCode, fresh: &mut Fresh<'_>) -> Result<Outbound, Failed> {
+    let AwaitDeviceCode { found, client, endpoint, .. } = waiting;
     let scope = found.scope.as_ref().map(ToString::to_string);
     let parameters = Parameters::new(&[("resource", found.audience.as_str())]).and("scope", scope.as_deref());
-    let reach = found.flow.target.reach;
-    let request = token_request::authenticated(&endpoint, &found.server, &client, &parameters, reach, fresh)?;
-    Ok((State::DeviceCode(AwaitDeviceCode { found, client, stored, endpoint }), Step::Send(request)))
+    token_request::authenticated(endpoint, &found.server, client, &parameters, found.flow.target.reach, fresh)
 }
 
 #[derive(Deserialize)]
@@ -79,7 +85,7 @@ pub(crate) fn given(waiting: AwaitDeviceCode, answer: Result<Inbound, FetchFaile
         return Err(exchange::refused(code, &endpoint, &error));
     }
     let (shown, device_code, interval) = read(&found.server, &answer.body, now).map_err(|why| {
-        let why = format!("{}: {}", place(&endpoint), document::or_page(why, &answer));
+        let why = format!("{}: {why}", place(&endpoint));
         Failed::new(Code::BadTokenAnswer, what, why, "ask the operator of the server")
     })?;
     let parameters = Parameters::new(&[
@@ -139,7 +145,7 @@ fn read(
 /// Asks the server again.
 pub(crate) fn ask_again(waiting: Polling, fresh: &mut Fresh<'_>) -> Next {
     if waiting.expires <= fresh.now {
-        return Err(time_up(&waiting, true));
+        return Err(time_up(&waiting));
     }
     let step = Step::Send(waiting.request.outbound(fresh)?);
     Ok((State::DeviceAnswer(waiting), step))
@@ -154,10 +160,11 @@ pub(crate) fn answered(mut waiting: Polling, answer: Result<Inbound, FetchFailed
         // It is where it may not be asked, and stays there.
         return Err(no_answer("the authorization server cannot be asked for the token", &endpoint, failed));
     }
-    let unanswered = answer.is_err() || answer.as_ref().is_ok_and(|answer| is_fault(answer.status));
+    let unanswered = answer.as_ref().map_or(true, |answer| busy::is(answer.status));
     if unanswered {
         // What the question came to is unknown, and the code is still good.
-        waiting.pause = (waiting.pause * 2).min(LONGEST.max(waiting.interval));
+        let wished = answer.ok().and_then(|answer| busy::seconds(&answer.headers)).unwrap_or_default();
+        waiting.pause = (waiting.pause * 2).min(LONGEST.max(waiting.interval)).max(wished.min(MOST_LIFE));
         return Ok(wait(waiting));
     }
     let nonce = answer.as_ref().ok().and_then(|answer| next_nonce(&answer.headers)).map(str::to_owned);
@@ -172,7 +179,7 @@ pub(crate) fn answered(mut waiting: Polling, answer: Result<Inbound, FetchFailed
     match error.error.as_str() {
         "authorization_pending" => {}
         "slow_down" => waiting.interval += SLOWER,
-        "expired_token" => return Err(time_up(&waiting, true)),
+        "expired_token" => return Err(time_up(&waiting)),
         "access_denied" => {
             return Err(Failed::new(
                 Code::Denied,
@@ -189,22 +196,17 @@ pub(crate) fn answered(mut waiting: Polling, answer: Result<Inbound, FetchFailed
     Ok(wait(waiting))
 }
 
-fn is_fault(status: http::StatusCode) -> bool {
-    status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS
-}
-
 fn wait(waiting: Polling) -> (State, Step) {
     let step = Step::Wait(waiting.pause);
     (State::DevicePause(waiting), step)
 }
 
-/// Nobody typed the code in time: its own, or what this program gives them.
-pub(crate) fn time_up(waiting: &Polling, has_expired: bool) -> Failed {
-    let issuer = waiting.request.server.issuer();
-    let why = match has_expired {
-        true => format!("the code of {issuer} has expired"),
-        false => format!("{issuer} was not told in time that the code is right"),
-    };
-    let next = "try again; type the code on the page that is shown with it, and finish the login there";
-    Failed::new(Code::LoginTimedOut, "nobody typed the code for another device in time", why, next)
+/// Nobody typed the code in time.
+pub(crate) fn time_up(waiting: &Polling) -> Failed {
+    Failed::new(
+        Code::LoginTimedOut,
+        "nobody finished the login in the browser in time",
+        format!("the code of {} has expired", waiting.request.server.issuer()),
+        "try again, and finish the login in the browser",
+    )
 }

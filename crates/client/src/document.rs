@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::{
-    Code, Failed,
+    Failed, busy,
     failed::{no_answer, place},
 };
 
@@ -34,13 +34,8 @@ pub(crate) fn read<T: DeserializeOwned>(
 ) -> Result<Document<T>, Failed> {
     let answer = answer.map_err(|failed| no_answer(&format!("{what} could not be fetched"), url, &failed))?;
     let status = answer.status;
-    if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
-        return Err(Failed::new(
-            Code::ServerFault,
-            format!("{what} could not be fetched"),
-            format!("{} answered {status}", place(url)),
-            "the server has a problem of its own; try again later",
-        ));
+    if let Some(failed) = busy::failed(&format!("{what} could not be fetched"), url, &answer) {
+        return Err(failed);
     }
     if status != http::StatusCode::OK {
         return Ok(Document::Absent(format!("{} answered {status}", place(url))));
@@ -52,11 +47,6 @@ pub(crate) fn read<T: DeserializeOwned>(
         }
         Err(error) => Document::Unreadable(format!("{} is not the expected JSON: {error}", place(url))),
     })
-}
-
-/// Why an answer is not the JSON that was awaited, in words for people where it is a page for people.
-pub(crate) fn or_page(why: String, answer: &Inbound) -> String {
-    if looks_like_a_page(answer) { "it answered with a web page instead of JSON".to_owned() } else { why }
 }
 
 fn looks_like_a_page(answer: &Inbound) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use doorward_types::{ResourceId, messages::ErrorResponse, outbound::FetchFailed};
+use doorward_types::{messages::ErrorResponse, outbound::FetchFailed};
 
 /// What the process should exit with when nothing else can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ codes! {
     ServerFault = "CL-103", Unreachable;
     /// A document or endpoint lies where it may not be asked for: another origin, or a private network.
     Forbidden = "CL-104", Refused;
+    /// A server has been asked too often, and wants to be left alone for a while.
+    TooOften = "CL-105", Unreachable;
 
     /// The MCP server publishes no metadata, and is no server of 2025-03-26 either.
     NoResourceMetadata = "CL-110", Refused;
@@ -186,22 +188,6 @@ pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Fai
     Failed::new(code, what, format!("{}: {failed}", place(url)), hint)
 }
 
-/// The command with which a person logs in at an MCP server as one of their accounts.
-pub(crate) fn log_in(resource: &ResourceId, account: Option<&str>) -> String {
-    let account = account.map(|name| format!("--account {} ", word(name))).unwrap_or_default();
-    format!("doorward login {account}{}", word(resource.as_str()))
-}
-
-/// A text as one word of a shell's command.
-pub fn word(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,%".contains(c);
-    if text.is_empty() || !text.chars().all(|c| plain(c) || c == ' ') {
-        return format!("'{}'", text.replace('\'', "'\\''"));
-    }
-    // Those of Windows know no other quotes.
-    if text.contains(' ') { format!("\"{text}\"") } else { text.to_owned() }
-}
-
 /// A URL without its query, which can hold what is nobody's business.
 pub(crate) fn place(url: &url::Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
@@ -254,22 +240,5 @@ mod tests {
             Failed::new(Code::Denied, "no", format!("\u{1b}[31m\r\n\u{2028}\u{202e}x{}", "y".repeat(5000)), "try");
         assert!(failed.why().starts_with("[31mxy") && failed.why().len() == 600);
         assert_eq!((failed.exit() as u8, Code::LoginNeeded.exit() as u8), (5, 3));
-    }
-
-    #[test]
-    fn a_word_of_a_command_is_one_word_and_the_command_is_whole() {
-        for (text, word) in [
-            ("https://a.example/mcp", "https://a.example/mcp"),
-            ("read write", "\"read write\""),
-            ("", "''"),
-            ("a$(id)", "'a$(id)'"),
-            ("a `id`", "'a `id`'"),
-            ("it's", "'it'\\''s'"),
-            ("a&b", "'a&b'"),
-        ] {
-            assert_eq!(super::word(text), word);
-        }
-        let command = format!("doorward login --scope \"{}\" URL", "scope ".repeat(1000));
-        assert_eq!(Failed::new(Code::Denied, "no", "why", &command).hint(), command);
     }
 }

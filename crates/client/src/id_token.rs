@@ -16,7 +16,7 @@ const SKEW: Duration = Duration::from_secs(60);
 const MOST_NAME: usize = 255;
 
 /// An ID token that was checked: this identity provider signed it, for this client alone, in answer to this very request,
-/// and it is good now. Only `check` makes one.
+/// and it is good now. Only [`check`] makes one.
 ///
 /// Source: OpenID Connect Core section 3.1.3.7.
 #[derive(Debug)]

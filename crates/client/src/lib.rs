@@ -25,6 +25,7 @@
 //!         Step::KeepWaiting { .. } => listener.next_callback_or_time_up().await,
 //!         Step::ShowDeviceCode(code) => { show(&code); sleep(code.wait).await; Input::Waited }
 //!         Step::Wait(time) => { sleep(time).await; Input::Waited }
+//!         Step::AskAgain { pause, .. } => { sleep(pause).await; Input::Waited }
 //!         Step::Done(connected) => break connected,
 //!     };
 //!     (connect, step) = connect.on(input, now(), &mut entropy)?;
@@ -36,9 +37,11 @@ mod authorization;
 mod bearer;
 mod bound;
 mod brought;
+mod busy;
 mod callback;
 mod checked_callback;
 mod client_credentials;
+mod command;
 mod connect;
 mod device;
 mod discovery;
@@ -79,8 +82,9 @@ pub use bound::{
     AuthMethod, ClientCredentials, ClientRecord, IssuerBound, RegisteredClient, Registration, WrongIssuer,
 };
 pub use checked_callback::CheckedCallback;
+pub use command::{login_command, login_command_with, word};
 pub use connect::Connect;
-pub use failed::{Code, Exit, Failed, word};
+pub use failed::{Code, Exit, Failed};
 pub use id_token::{CheckedIdToken, IdTokenRefusal};
 pub use identity::{IdentityKey, IdentityRecord, RestsOn, StoredIdentity};
 pub use proof::{Occasion, ProofKey};

@@ -2,7 +2,7 @@
 
 use doorward_types::{
     json,
-    outbound::{FetchFailed, Inbound},
+    outbound::{FetchFailed, Inbound, Outbound},
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ struct Answer {
 /// Pushes what would have stood in the page's address, with the client's proof of itself.
 ///
 /// Source: RFC 9126 section 2.1.
-pub(crate) fn push(pending: Pending, whole: &Url, fresh: &mut Fresh<'_>) -> Next {
+pub(crate) fn push(pending: Pending, whole: Url, fresh: &mut Fresh<'_>) -> Next {
     let server = &pending.found.server;
     let Some(endpoint) = server.pushed_authorization_request_endpoint().cloned() else {
         return Err(Failed::new(
@@ -43,21 +43,29 @@ pub(crate) fn push(pending: Pending, whole: &Url, fresh: &mut Fresh<'_>) -> Next
     let Some(page) = server.authorization_endpoint().cloned() else {
         return Err(callback::no_page(&pending.found));
     };
-    let (none, reach) = (Parameters::new(&[]), pending.found.flow.target.reach);
-    let mut request = token_request::authenticated(&endpoint, server, &pending.client, &none, reach, fresh)?;
+    let waiting = AwaitPushed { pending, endpoint, page, whole };
+    let step = Step::Send(request(&waiting, fresh)?);
+    Ok((State::Pushed(waiting), step))
+}
+
+/// The request as it is sent.
+pub(crate) fn request(waiting: &AwaitPushed, fresh: &mut Fresh<'_>) -> Result<Outbound, Failed> {
+    let AwaitPushed { pending: Pending { found, client, .. }, endpoint, whole, .. } = waiting;
+    let (none, reach) = (Parameters::new(&[]), found.flow.target.reach);
+    let mut request = token_request::authenticated(endpoint, &found.server, client, &none, reach, fresh)?;
     let proof = String::from_utf8(std::mem::take(&mut request.body)).unwrap_or_default();
     let named = form_urlencoded::parse(proof.as_bytes()).any(|(name, _)| name == "client_id");
     let mut form = form_urlencoded::Serializer::new(proof);
     form.extend_pairs(whole.query_pairs().filter(|(name, _)| !(named && name == "client_id")));
     request.body = form.finish().into_bytes();
-    Ok((State::Pushed(AwaitPushed { pending, endpoint, page }), Step::Send(request)))
+    Ok(request)
 }
 
 /// Opens the page with the request's name in the place of its parameters.
 ///
 /// Source: RFC 9126 sections 2.2, 2.3 and 4.
 pub(crate) fn answered(waiting: AwaitPushed, answer: Result<Inbound, FetchFailed>) -> Next {
-    let AwaitPushed { pending, endpoint, page } = waiting;
+    let AwaitPushed { pending, endpoint, page, .. } = waiting;
     let answer = answer.map_err(|failed| no_answer(WHAT, &endpoint, &failed))?;
     if let Some(error) = token_request::refusal(WHAT, &endpoint, &answer)? {
         if error.error == "invalid_client" && may_register_again(pending.stored, &pending.client) {

@@ -8,7 +8,8 @@ use doorward_types::{
 
 use crate::{
     Code, Failed, Registration, StoredTokens, client_credentials,
-    failed::{log_in, place, words},
+    command::log_in,
+    failed::{place, words},
     provider,
     store::Got,
     token_request::{Fresh, Parameters, TokenRequest, Told, expiry},

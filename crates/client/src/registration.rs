@@ -12,7 +12,8 @@ use doorward_types::{
 use crate::{
     AuthMethod, ClientCredentials, Code, Failed, IssuerBound, Note, Registration, Step,
     brought::{USUAL_REDIRECT, with_secret},
-    document,
+    busy,
+    command::login_command_with,
     failed::{no_answer, place, words},
     found::Found,
     state::{AwaitRegistration, AwaitSaved, Next, State},
@@ -41,31 +42,54 @@ pub(crate) fn no_registration(found: &Found) -> Failed {
 fn by_hand(issuer: &Issuer, target: &Target) -> String {
     let Some(known) = providers::of(issuer) else {
         return format!(
-            "register an application there by hand with the redirect URI {USUAL_REDIRECT}, then: doorward login \
-             --client-id ID {}",
-            target.resource
+            "register an application there by hand with the redirect URI {USUAL_REDIRECT}, then: {}",
+            login_command_with(target, &["--client-id", "ID"])
         );
     };
     let at = known.register_at.as_deref().map_or_else(String::new, |at| format!(" at {at}"));
-    let secret = if known.secret { " --client-secret-file FILE" } else { "" };
-    let redirect = match known.redirect_uri.as_str() {
-        USUAL_REDIRECT => String::new(),
-        other => format!(" --redirect-uri {other}"),
-    };
-    let pkce = if known.pkce_unlisted { " --tolerate unlisted-pkce" } else { "" };
+    let mut more = vec!["--client-id", "ID"];
+    if known.secret {
+        more.extend(["--client-secret-file", "FILE"]);
+    }
+    if known.redirect_uri != USUAL_REDIRECT {
+        more.extend(["--redirect-uri", &known.redirect_uri]);
+    }
+    if known.pkce_unlisted && !target.lenient.unlisted_pkce {
+        more.extend(["--tolerate", "unlisted-pkce"]);
+    }
     let note = known.note.as_deref().map_or_else(String::new, |note| format!(" ({note})"));
     format!(
-        "register {} with {}{at}, with the redirect URI {}, then: doorward login --client-id \
-         ID{secret}{redirect}{pkce} {}{note}",
-        known.register_as, known.name, known.redirect_uri, target.resource
+        "register {} with {}{at}, with the redirect URI {}, then: {}{note}",
+        known.register_as,
+        known.name,
+        known.redirect_uri,
+        login_command_with(target, &more)
     )
 }
 
+/// The server has given out too many identifiers: one that the person brings needs none.
+fn too_many(failed: Failed, target: &Target) -> Failed {
+    if failed.code() != Code::TooOften {
+        return failed;
+    }
+    let own = login_command_with(target, &["--client-id", "ID"]);
+    let next = format!("{}; a client identifier from its operator needs no registration: {own}", failed.hint());
+    Failed::new(failed.code(), "this client could not be registered: too many were of late", failed.why(), next)
+}
+
 /// Asks for an identifier with the redirect URI that is held.
+pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Next {
+    let waiting = AwaitRegistration { found, redirect_uri };
+    let step = Step::Send(request(&waiting)?);
+    Ok((State::Registration(waiting), step))
+}
+
+/// The request as it is sent.
 ///
 /// Source: RFC 7591 section 3.1, MCP 2026-07-28 authorization, "Application Type".
-pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Next {
-    let Some(endpoint) = found.server.registration_endpoint().cloned() else { return Err(no_registration(&found)) };
+pub(crate) fn request(waiting: &AwaitRegistration) -> Result<Outbound, Failed> {
+    let AwaitRegistration { found, redirect_uri } = waiting;
+    let Some(endpoint) = found.server.registration_endpoint().cloned() else { return Err(no_registration(found)) };
     let scope = found.scope.as_ref().map_or_else(|| found.listed.clone(), |scope| scope.union(&found.listed));
     let metadata = ClientMetadata {
         redirect_uris: vec![redirect_uri.to_string()],
@@ -80,8 +104,7 @@ pub(crate) fn register(found: Box<Found>, redirect_uri: RedirectUri) -> Next {
         ..ClientMetadata::default()
     };
     let body = serde_json::to_vec(&metadata).expect("strings serialise");
-    let request = Outbound::post(endpoint, "application/json", body, found.flow.target.reach);
-    Ok((State::Registration(AwaitRegistration { found, redirect_uri }), Step::Send(request)))
+    Ok(Outbound::post(endpoint, "application/json", body, found.flow.target.reach))
 }
 
 /// The grants to ask for. Where the server can let another device in, one registration is good for both ways.
@@ -118,16 +141,14 @@ pub(crate) fn answered(waiting: AwaitRegistration, answer: Result<Inbound, Fetch
     let endpoint = server.registration_endpoint().expect("a registration was sent there");
     let what = "this client could not be registered";
     let answer = answer.map_err(|failed| no_answer(what, endpoint, &failed))?;
-    let status = answer.status;
-    if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
-        let why = format!("{} answered {status}", place(endpoint));
-        return Err(Failed::new(Code::ServerFault, what, why, "the server has a problem of its own; try again later"));
+    if let Some(failed) = busy::failed(what, endpoint, &answer) {
+        return Err(too_many(failed, &found.flow.target));
     }
-    if !status.is_success() {
+    if !answer.status.is_success() {
         return Err(refused(&found, &redirect_uri, endpoint, &answer));
     }
     let client = read(server, &redirect_uri, &answer.body).map_err(|why| {
-        let why = format!("{}: {}", place(endpoint), document::or_page(why, &answer));
+        let why = format!("{}: {why}", place(endpoint));
         Failed::new(
             Code::BadRegistration,
             "the answer to the registration cannot be used",

@@ -254,6 +254,11 @@ impl World {
                 self.pass(time);
                 self.waited()
             }
+            Step::AskAgain { pause, .. } => {
+                self.order.push("again");
+                self.pass(pause);
+                self.waited()
+            }
             Step::Done(_) => unreachable!("the run ends before"),
         }
     }

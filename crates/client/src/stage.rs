@@ -56,6 +56,7 @@ impl From<&State> for Stage {
             }
             State::Exchange(_) => Self::Assertion,
             State::Token(_) => Self::Tokens,
+            State::Later(state, _) => Self::from(&**state),
             State::Finished => Self::Finished,
         }
     }

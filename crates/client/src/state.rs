@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use doorward_types::{Issuer, ScopeSet, Timestamp, redirect::RedirectUri};
+use doorward_types::{Issuer, ScopeSet, Timestamp, outbound::Inbound, redirect::RedirectUri};
 use url::Url;
 
 use crate::{
@@ -39,6 +39,8 @@ pub(crate) enum State {
     Kept(AwaitKept),
     Exchange(AwaitExchange),
     Token(AwaitToken),
+    /// The server wants to be left alone for a while. What is asked for then, and the answer that it gave instead.
+    Later(Box<State>, Inbound),
     Finished,
 }
 
@@ -122,6 +124,8 @@ pub(crate) struct AwaitPushed {
     pub(crate) endpoint: Url,
     /// The page, as the metadata has it.
     pub(crate) page: Url,
+    /// The page with what is pushed.
+    pub(crate) whole: Url,
 }
 
 /// Waits for the answer in the browser.

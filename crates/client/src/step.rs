@@ -45,6 +45,14 @@ pub enum Step {
     ShowDeviceCode(Box<ShowDeviceCode>),
     /// Wait this long, then answer with [`Input::Waited`], or with [`Input::TimeUp`].
     Wait(Duration),
+    /// The server wants to be left alone for this long. Tell the person, wait, and answer with [`Input::Waited`]; or, where
+    /// there is not so much time, at once with [`Input::TimeUp`].
+    AskAgain {
+        /// What was asked for.
+        url: Url,
+        /// How long to wait.
+        pause: Duration,
+    },
     /// The login is complete. Save the tokens, use them once, and only then tell the person that all is well.
     Done(Box<Connected>),
 }
@@ -144,7 +152,7 @@ pub enum Input {
         /// The query as it was received.
         query: String,
     },
-    /// [`Step::ShowDeviceCode`] or [`Step::Wait`] is done: the time has passed.
+    /// [`Step::ShowDeviceCode`], [`Step::Wait`] or [`Step::AskAgain`] is done: the time has passed.
     Waited,
     /// Nobody came in time.
     TimeUp,

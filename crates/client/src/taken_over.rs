@@ -4,7 +4,8 @@ use doorward_types::Timestamp;
 
 use crate::{
     AuthMethod, ClientCredentials, Code, Connected, Failed, IssuerBound, RegisteredClient, Registration, Step,
-    StoredTokens, assertion, brought, failed,
+    StoredTokens, assertion, brought,
+    command::login_command,
     found::Found,
     state::{Next, State},
     store::Got,
@@ -53,8 +54,7 @@ pub(crate) fn take(found: Found, theirs: TakenOver, now: Timestamp) -> Next {
 }
 
 fn log_in(found: &Found) -> String {
-    let target = &found.flow.target;
-    format!("log in anew: {}", failed::log_in(&target.resource, target.account.as_deref()))
+    format!("log in anew: {}", login_command(&found.flow.target))
 }
 
 /// A program that did not note who gave a token may hold one whose text says it. Where nothing says it, the refresh token

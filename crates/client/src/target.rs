@@ -20,6 +20,9 @@ pub struct Target {
     pub client_name: String,
     /// The user's own name for one of several accounts.
     pub account: Option<String>,
+    /// What else stands in a command that a person is told to type so that it is about this same login, such as the folder
+    /// of the logins: words that are not quoted yet.
+    pub also_typed: Vec<String>,
     /// Whom the sign-in page may take the person for, such as an e-mail address.
     pub login_hint: Option<String>,
     /// Clients that the user got from the provider.
@@ -228,16 +231,25 @@ impl Lenient {
 
     /// Switches the rule of this name off; says whether there is one.
     pub fn tolerate(&mut self, name: &str) -> bool {
-        let rule = match name {
+        let Some(rule) = self.rule(name) else { return false };
+        *rule = true;
+        true
+    }
+
+    /// The names of the rules that are switched off.
+    pub fn names(mut self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().map(|(name, _)| *name).filter(move |name| self.rule(name).is_some_and(|off| *off))
+    }
+
+    fn rule(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
             "foreign-metadata" => &mut self.foreign_metadata,
             "parent-resource" => &mut self.parent_resource,
             "other-issuer" => &mut self.other_issuer,
             "unlisted-pkce" => &mut self.unlisted_pkce,
             "no-resource" => &mut self.no_resource,
-            _ => return false,
-        };
-        *rule = true;
-        true
+            _ => return None,
+        })
     }
 }
 
@@ -261,6 +273,7 @@ impl Target {
             resource,
             client_name: client_name.into(),
             account: None,
+            also_typed: Vec::new(),
             login_hint: None,
             clients: Vec::new(),
             metadata_document: None,

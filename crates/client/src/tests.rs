@@ -2,6 +2,7 @@
 
 mod anything;
 mod authorization;
+mod busy;
 mod callback;
 mod device;
 mod discovery;

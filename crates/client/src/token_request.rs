@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     AuthMethod, ClientCredentials, Code, Failed, ProofKey, RegisteredClient,
     bearer::next_nonce,
-    document,
+    busy,
     failed::{no_answer, place},
     found::Found,
     proof::{self, Occasion},
@@ -193,8 +193,7 @@ pub(crate) fn read(
     if status != http::StatusCode::OK {
         return Err(bad(format!("{at} answered {status} without a reason")));
     }
-    let read = TokenResponse::parse(&answer.body).map(Ok);
-    read.map_err(|why| bad(format!("{at}: {}", document::or_page(why.to_string(), answer))))
+    TokenResponse::parse(&answer.body).map(Ok).map_err(|why| bad(format!("{at}: {why}")))
 }
 
 /// The refusal in an answer, if it is one.
@@ -202,10 +201,8 @@ pub(crate) fn read(
 /// # Errors
 /// When the server has a problem of its own.
 pub(crate) fn refusal(what: &str, endpoint: &Url, answer: &Inbound) -> Result<Option<ErrorResponse>, Failed> {
-    let (status, at) = (answer.status, place(endpoint));
-    if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
-        let why = format!("{at} answered {status}");
-        return Err(Failed::new(Code::ServerFault, what, why, "the server has a problem of its own; try again later"));
+    if let Some(failed) = busy::failed(what, endpoint, answer) {
+        return Err(failed);
     }
     // Some servers refuse with 200.
     Ok(json::parse_as::<ErrorResponse>(&answer.body).ok())

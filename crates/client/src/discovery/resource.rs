@@ -68,8 +68,13 @@ pub(crate) fn answered(mut waiting: AwaitResource, answer: Result<Inbound, Fetch
 
 impl AwaitResource {
     fn ask(self) -> (State, Step) {
-        let step = Step::Send(Outbound::metadata(self.url.clone(), self.flow.target.reach));
+        let step = Step::Send(self.request());
         (State::Resource(self), step)
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn request(&self) -> Outbound {
+        Outbound::metadata(self.url.clone(), self.flow.target.reach)
     }
 
     fn refuse(&mut self, failed: Failed) {

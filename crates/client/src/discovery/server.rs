@@ -89,12 +89,18 @@ pub(crate) fn answered(mut waiting: AwaitServer, answer: Result<Inbound, FetchFa
 
 impl AwaitServer {
     fn ask(self) -> (State, Step) {
+        let step = Step::Send(self.request());
+        (State::Server(self), step)
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn request(&self) -> Outbound {
         let mut request = Outbound::metadata(self.url.clone(), self.flow.target.reach);
         if self.old {
             let (name, value) = old::VERSION;
             request.headers.insert(name, value);
         }
-        (State::Server(self), Step::Send(request))
+        request
     }
 
     /// Only a login with a code has to be protected with PKCE. What is tolerated is noted where it makes a difference.

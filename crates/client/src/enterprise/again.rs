@@ -5,7 +5,7 @@ use doorward_types::{ScopeSet, outbound::Reach};
 use super::person;
 use crate::{
     Code, Failed, StoredIdentity, StoredTokens, Target,
-    failed::log_in,
+    command::log_in,
     found::{Errand, Flow, Found, Provider},
     state::Next,
     target::Dpop,

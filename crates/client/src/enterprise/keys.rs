@@ -9,7 +9,7 @@ use doorward_types::{
 
 use super::shown::{Left, Then, Unchecked};
 use crate::{
-    Code, Failed, IdTokenRefusal, Step, StoredIdentity,
+    Code, Failed, IdTokenRefusal, Step, StoredIdentity, busy,
     failed::{no_answer, place},
     found::{Errand, SignIn},
     id_token::{self, Expected},
@@ -55,6 +55,9 @@ pub(crate) fn answered(waiting: AwaitKeys, answer: Result<Inbound, FetchFailed>,
     let AwaitKeys { mut errand, unchecked, url } = waiting;
     let what = "the identity provider's keys could not be fetched";
     let answer = answer.map_err(|failed| no_answer(what, &url, &failed))?;
+    if let Some(failed) = busy::failed(what, &url, &answer) {
+        return Err(failed);
+    }
     if answer.status != http::StatusCode::OK {
         let why = format!("{} answered {}", place(&url), answer.status);
         return Err(Failed::new(Code::ServerFault, what, why, "try again; else ask whoever runs it"));

@@ -11,11 +11,12 @@ use doorward_types::{
 use super::person;
 use crate::{
     Code, Failed, IssuerBound, RegisteredClient, Step, brought,
+    command::login_command,
     document::{self, Document},
     failed::place,
     found::{Errand, Found, Provider},
     state::{AwaitProvider, Next, State},
-    target::{Grant, Who},
+    target::{Grant, Target, Who},
     token_request::Fresh,
 };
 
@@ -53,11 +54,12 @@ pub(crate) fn look(found: Box<Found>, client: RegisteredClient) -> Next {
     }
     let listed = &found.server.document().grant_types_supported;
     if !listed.is_empty() && !listed.iter().any(|grant| grant == JWT_BEARER) {
+        let theirs = Target { grant: Grant::Code, ..found.flow.target.clone() };
         return Err(Failed::new(
             Code::NoAssertion,
             "the MCP server's authorization server takes no identity provider's word",
             format!("{} lists {listed:?} and not {JWT_BEARER}", found.server.issuer()),
-            format!("log in there yourself, without --enterprise-idp: doorward login {}", found.flow.target.resource),
+            format!("log in there yourself, without --enterprise-idp: {}", login_command(&theirs)),
         ));
     }
     // It is an OpenID provider first of all.
@@ -106,8 +108,13 @@ impl AwaitProvider {
     }
 
     fn ask(self) -> (State, Step) {
-        let step = Step::Send(Outbound::metadata(self.url.clone(), self.reach()));
+        let step = Step::Send(self.request());
         (State::Provider(self), step)
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn request(&self) -> Outbound {
+        Outbound::metadata(self.url.clone(), self.reach())
     }
 
     /// Its sign-in page is used only where it is protected with PKCE; all else needs none.

@@ -6,8 +6,9 @@
 use doorward_types::{ScopeSet, Secret};
 
 use crate::{
-    Code, Failed, Note, device,
-    failed::log_in,
+    Code, Failed, Note,
+    command::login_command,
+    device,
     found::{Errand, Flow, Found, SignIn},
     port, scope,
     state::Next,
@@ -76,6 +77,6 @@ pub(super) fn nobody_here(errand: &Errand, why: &str) -> Failed {
         Code::LoginNeeded,
         "you have to sign in at your organisation's identity provider again",
         format!("{}: {why}", errand.provider.server.issuer()),
-        log_in(&errand.found.flow.target.resource, errand.found.flow.target.account.as_deref()),
+        login_command(&errand.found.flow.target),
     )
 }

@@ -117,7 +117,7 @@ fn an_answer_that_is_no_bearer_token_is_refused() {
         (200, json!({ "error": "bad_verification_code" }), Code::TokenRefused),
         (401, json!({ "error": "invalid_client" }), Code::ClientUnknown),
         (500, json!({ "error": "invalid_grant" }), Code::ServerFault),
-        (429, json!({}), Code::ServerFault),
+        (429, json!({}), Code::TooOften),
     ] {
         let mut world = World::usual();
         let text = body.to_string();
@@ -128,19 +128,6 @@ fn an_answer_that_is_no_bearer_token_is_refused() {
     let mut world = World::usual();
     world.route(&format!("POST {TOKEN}"), |_| Err(FetchFailed::Connect("reset".into())));
     assert_eq!(world.run().unwrap_err().exit() as u8, 4);
-}
-
-#[test]
-fn a_web_page_where_json_should_be_is_called_one() {
-    const REGISTER: &str = "https://as.example/register";
-    for endpoint in [REGISTER, TOKEN] {
-        let mut world = World::usual();
-        world.route(&format!("POST {endpoint}"), |_| {
-            Ok(doorward_types::outbound::Inbound { body: b"<!doctype html>".to_vec(), ..answer(200, &json!({})) })
-        });
-        let failed = world.run().unwrap_err();
-        assert!(failed.why().ends_with("it answered with a web page instead of JSON"), "{failed}");
-    }
 }
 
 #[test]

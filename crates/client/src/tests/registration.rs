@@ -183,7 +183,7 @@ fn a_refused_registration_is_explained() {
         (404, Code::RegistrationRefused),
         (307, Code::RegistrationRefused),
         (500, Code::ServerFault),
-        (429, Code::ServerFault),
+        (429, Code::TooOften),
     ] {
         let mut world = World::usual();
         world.route(&format!("POST {REGISTER}"), move |_| Ok(answer(status, &json!({}))));

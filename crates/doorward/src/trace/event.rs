@@ -220,7 +220,7 @@ impl So {
                 },
             },
             Next::ShowDeviceCode(code) => Self::ShowCode { issuer: mask.text(code.issuer.as_str()) },
-            Next::Wait(pause) => Self::Wait { seconds: pause.as_secs() },
+            Next::Wait(pause) | Next::AskAgain { pause, .. } => Self::Wait { seconds: pause.as_secs() },
             Next::Done(connected) => Self::tokens(&connected.tokens, mask),
         })
     }

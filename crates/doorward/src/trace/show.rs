@@ -22,7 +22,7 @@ const INDENT: usize = 6;
 pub(crate) async fn run(flags: cli::Trace, details: bool, json: bool) -> Result<(), Box<Failure>> {
     let folder = login::folder(flags.client_dir.as_deref())?;
     let wanted = match &flags.url {
-        Some(url) => Some(super::shown_url(&login::target(url, &flags.account).await?.resource)),
+        Some(url) => Some(super::shown_url(&login::target(url).await?.resource)),
         None => None,
     };
     let mut flows = ring::read(&folder);
