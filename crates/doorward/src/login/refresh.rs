@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{clock::now, entropy::SystemEntropy, trace::Kind};
 
-/// How long one process may keep the others from refreshing: longer than a request may take.
+/// How long one process may keep the others from refreshing when it shows no more life: longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
 /// How long to wait for another process.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -72,7 +72,7 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     // Of one generation, those in hand may be newer: see [`Renewed::unsaved`].
     let present = if generation == tokens.generation { tokens } else { present };
     let place = &place.tracing(Kind::Refresh, &key.resource, key.account.as_deref());
-    let outcome = renew(place, present, generation, reach, &lock).await;
+    let outcome = keeping(&lock, LEASE, renew(place, present, generation, reach, &lock)).await;
     place.trace.end(match &outcome {
         Ok(Outcome::Over(failed)) | Err(failed) => Some(failed),
         Ok(Outcome::New(_) | Outcome::Gone) => None,
@@ -80,6 +80,22 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
     match outcome? {
         Outcome::New(renewed) => Ok(Some(*renewed)),
         Outcome::Over(_) | Outcome::Gone => Ok(None),
+    }
+}
+
+/// Does the work, and keeps the lock for as long as that takes: it may have to wait for another process, and each of its requests
+/// for half a minute. Where the lock is lost all the same, as to a computer that slept, the work goes on: its answer may be the
+/// only one that there will be.
+async fn keeping<T>(lock: &Held, lease: Duration, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Ok(done) = tokio::time::timeout(lease / 3, &mut work).await {
+            return done;
+        }
+        if !lock.renew(lease).unwrap_or(false) {
+            tracing::info!("another process took over the refresh meanwhile");
+            return work.await;
+        }
     }
 }
 
@@ -214,4 +230,28 @@ pub(super) fn is_ending(tokens: &StoredTokens) -> bool {
         byte[0]
     });
     tokens.is_ending(*jitter, now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refresh_that_takes_long_keeps_its_lock_until_it_is_over() {
+        // proves: FCL-06
+        let folder = tempfile::tempdir().unwrap();
+        let lock = doorward_store::NamedLock::new(&folder.path().join("locks"), "refresh");
+        let lease = Duration::from_secs(3);
+        let Attempt::Held(held) = lock.try_acquire(lease).await.unwrap() else { panic!("it is free") };
+        let others = async {
+            let started = Instant::now();
+            while started.elapsed() < 2 * lease {
+                let attempt = lock.try_acquire(lease).await.unwrap();
+                assert!(matches!(attempt, Attempt::Busy(_)), "after {:?}", started.elapsed());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        keeping(&held, lease, others).await;
+        assert!(held.is_ours().unwrap());
+    }
 }
