@@ -31,6 +31,27 @@ pub enum Custody {
     Plain,
 }
 
+/// Where that key lies at present, which need not be where it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyLies {
+    /// In the system's keychain.
+    InKeychain,
+    /// Nowhere: it is made from a passphrase.
+    Nowhere,
+    /// In a file beside.
+    Beside,
+}
+
+impl From<&Kept> for KeyLies {
+    fn from(kept: &Kept) -> Self {
+        match kept {
+            Kept::Keychain(_) => Self::InKeychain,
+            Kept::Passphrase(_) => Self::Nowhere,
+            Kept::Beside => Self::Beside,
+        }
+    }
+}
+
 impl Default for Custody {
     fn default() -> Self {
         Self::Keychain { patience: PATIENCE }

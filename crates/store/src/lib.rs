@@ -29,7 +29,7 @@ mod wallet;
 mod watch;
 mod writer;
 
-pub use custody::Custody;
+pub use custody::{Custody, KeyLies};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use engine::{BackupError, Engine, Place, open};
 pub use named_lock::{Attempt, Held, Holder, NamedLock};

@@ -11,7 +11,7 @@ use doorward_types::ResourceId;
 use zeroize::Zeroizing;
 
 use crate::{
-    custody::{Custody, Keys, NoKey},
+    custody::{Custody, KeyLies, Keys, NoKey},
     envelope::{self, Kept, Sealed},
     named_lock::{NamedLock, lock_within},
     private::{self, NotPrivate},
@@ -89,6 +89,18 @@ impl SealedFile {
         let fresh = warnings.all[warnings.taken..].to_vec();
         warnings.taken = warnings.all.len();
         fresh
+    }
+
+    /// Where the key of the stored logins lies; `None` while nothing is stored that can be read.
+    ///
+    /// # Errors
+    /// When the file may not be read.
+    pub async fn key_lies(&self) -> Result<Option<KeyLies>, StoreFault> {
+        self.run(|place| {
+            let sealed = private::read(&place.file(), MOST_BYTES).map_err(fault)?;
+            Ok(sealed.as_deref().and_then(Sealed::parse).map(|parsed| KeyLies::from(&parsed.kept)))
+        })
+        .await
     }
 
     /// The lock that lets one process log in at a server while others wait for what comes of it.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use doorward_store::Custody;
+use doorward_store::{Custody, KeyLies};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -19,6 +19,30 @@ pub(super) fn of(flags: &cli::ClientDir) -> Result<Custody, Box<Failure>> {
     match flags.passphrase_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
         Some(file) => passphrase(file).map(Custody::Passphrase),
         None => Ok(Custody::Keychain { patience: Duration::from_secs(flags.keychain_seconds) }),
+    }
+}
+
+/// What keeps others from reading the logins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept(pub(super) KeyLies);
+
+impl Kept {
+    /// For people.
+    pub(super) const fn words(self) -> &'static str {
+        match self.0 {
+            KeyLies::InKeychain => "sealed, with the key in the system's keychain",
+            KeyLies::Nowhere => "sealed under your passphrase",
+            KeyLies::Beside => "in plain files: whoever can read your files can use them",
+        }
+    }
+
+    /// For programs.
+    pub(super) const fn name(self) -> &'static str {
+        match self.0 {
+            KeyLies::InKeychain => "keychain",
+            KeyLies::Nowhere => "passphrase",
+            KeyLies::Beside => "plain_files",
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use doorward_client::{CredentialStore as _, StoredTokens};
 use doorward_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::{fail, identity, place::Place};
+use super::{custody::Kept, fail, identity, place::Place};
 use crate::{cli, clock::now, failure::Failure, output};
 
 /// Runs the command.
@@ -15,10 +15,13 @@ pub(crate) async fn run(flags: cli::List, json: bool) -> Result<(), Box<Failure>
     let all = place.store.list().await.map_err(|fault| fail::store(&fault))?;
     let identities = place.store.identities().await.map_err(|fault| fail::store(&fault))?;
     place.warn();
+    let kept = place.kept().await?;
     if json {
         let logins: Vec<_> = all.iter().map(describe).collect();
         let identities: Vec<_> = identities.iter().map(identity::describe).collect();
-        output::data(&json!({ "logins": logins, "identities": identities }).to_string());
+        let (stored_in, kept) = (place.stored_in(), kept.map(Kept::name));
+        let all = json!({ "logins": logins, "identities": identities, "stored_in": stored_in, "kept": kept });
+        output::data(&all.to_string());
         return Ok(());
     }
     if all.is_empty() && identities.is_empty() {
@@ -31,6 +34,9 @@ pub(crate) async fn run(flags: cli::List, json: bool) -> Result<(), Box<Failure>
     }
     for identity in &identities {
         output::data(&identity::words(identity, now));
+    }
+    if let Some(kept) = kept {
+        output::tell(&format!("They lie in {}, {}.", output::harmless(&place.stored_in()), kept.words()));
     }
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! `doorward status`: who is logged in, with what, until when, and whether the server still takes it.
 
-use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens, Target};
+use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens, Target, word};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use doorward_types::Timestamp;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{
-    account, fail,
+    account,
+    custody::Kept,
+    fail,
     flow::Manner,
     list,
     manager::{LAST_SAVE, TokenManager},
@@ -37,7 +39,7 @@ pub(super) enum Verdict {
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Status, json: bool) -> Result<(), Box<Failure>> {
     let named = match &flags.url {
-        Some(url) => Some(account::target(url, &flags.account).await?),
+        Some(url) => Some(account::target(url, &flags.account, &flags.client).await?),
         None => None,
     };
     let place = Place::open(&flags.client).await?;
@@ -48,16 +50,18 @@ pub(crate) async fn run(flags: cli::Status, json: bool) -> Result<(), Box<Failur
             && (flags.account.account.is_none() || flags.account.account == tokens.account)
     };
     let all: Vec<_> = all.into_iter().filter(wanted).collect();
+    let kept = place.kept().await?;
     let judged = join_all(all.into_iter().map(|tokens| judge(&place, tokens, flags.offline))).await;
     if json {
-        let logins: Vec<_> = judged.iter().map(|(tokens, verdict)| describe(&place, tokens, verdict)).collect();
+        let logins: Vec<_> = judged.iter().map(|(tokens, verdict)| describe(&place, kept, tokens, verdict)).collect();
         output::data(&json!({ "logins": logins }).to_string());
     } else {
         for (at, (tokens, verdict)) in judged.iter().enumerate() {
             if at > 0 {
                 output::data("");
             }
-            output::data(&words(&place.stored_in(), tokens, verdict, now()));
+            let stored_in = (place.stored_in(), kept.map(Kept::words));
+            output::data(&words(stored_in, tokens, verdict, now()));
         }
     }
     outcome(&place, named.as_ref(), &flags, &judged).await
@@ -80,6 +84,7 @@ async fn judge(place: &Place, tokens: StoredTokens, offline: bool) -> (StoredTok
 async fn ask(place: &Place, tokens: &StoredTokens) -> Result<Verdict, Failed> {
     let mut target = place::target(tokens.resource.as_str()).await.map_err(|failure| fail::stored_target(&failure))?;
     target.account.clone_from(&tokens.account);
+    target.also_typed.clone_from(&place.also_typed);
     let over = || fail::log_in_as(&target, "the login has ended: the server does not renew it");
     let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());
     let credential = manager.bearer(Why::ToSend).await?.ok_or_else(over)?;
@@ -106,9 +111,10 @@ fn verdict(answer: &probe::Answer, target: &Target) -> Verdict {
     }
 }
 
-fn describe(place: &Place, tokens: &StoredTokens, verdict: &Verdict) -> Value {
+fn describe(place: &Place, kept: Option<Kept>, tokens: &StoredTokens, verdict: &Verdict) -> Value {
     let mut object = list::describe(tokens);
     object["stored_in"] = json!(place.stored_in());
+    object["kept"] = json!(kept.map(Kept::name));
     let (server, reason) = match verdict {
         Verdict::Taken => ("accepted", None),
         Verdict::Refused(failed) => ("refused", Some(failed.why())),
@@ -120,7 +126,12 @@ fn describe(place: &Place, tokens: &StoredTokens, verdict: &Verdict) -> Value {
     object
 }
 
-pub(super) fn words(stored_in: &str, tokens: &StoredTokens, verdict: &Verdict, now: Timestamp) -> String {
+pub(super) fn words(
+    (folder, kept): (String, Option<&str>),
+    tokens: &StoredTokens,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> String {
     let paint = output::Paint::stdout();
     let server = match verdict {
         Verdict::Taken => paint.green("lets you in"),
@@ -140,7 +151,10 @@ pub(super) fn words(stored_in: &str, tokens: &StoredTokens, verdict: &Verdict, n
     line("client", tokens.client.client_id().as_str());
     line("scopes", &list::scopes(tokens));
     line("expires", &list::expiry(tokens, now));
-    line("stored", stored_in);
+    line("stored", &folder);
+    if let Some(kept) = kept {
+        line("", kept);
+    }
     lines.push(format!("  {:<8} {server}", "server"));
     lines.join("\n")
 }
@@ -153,6 +167,7 @@ async fn outcome(
     judged: &[(StoredTokens, Verdict)],
 ) -> Result<(), Box<Failure>> {
     if judged.is_empty() {
+        let more: Vec<_> = place.also_typed.iter().map(|text| word(text) + " ").collect();
         return Err(match (named, &flags.account.account) {
             (Some(target), _) => account::missing(place, target, "there is no login at this server").await.into(),
             (None, Some(account)) => Failure::new(
@@ -167,7 +182,7 @@ async fn outcome(
                 Exit::AuthenticationNeeded,
                 "there is no login",
                 format!("none is stored in {}", place.stored_in()),
-                "in a terminal, type: doorward login URL",
+                format!("in a terminal, type: doorward login {}URL", more.join("")),
             ),
         });
     }

@@ -77,8 +77,12 @@ async fn plain_files_warn_each_time_and_move_into_the_keychain() {
     let (code, token, errors) = run(&mut doorward(&person, &["token", url]));
     assert!(code == Some(0) && errors.contains("plain files") && errors.contains("--passphrase-file"), "{errors}");
     let keychain = Keychain::unlocked();
+    let (_, told, _) = run(doorward(&person, &["status", "--offline", url]).env("DOORWARD_PLAIN_CREDENTIALS", "true"));
+    assert!(told.contains("in plain files"), "{told}");
     let (code, same, errors) = run(doorward(&person, &["token", url]).envs(keychain.environment()));
     assert_eq!((code, &same, errors.as_str()), (Some(0), &token, ""));
+    let (_, told, _) = run(doorward(&person, &["status", "--offline", url]).envs(keychain.environment()));
+    assert!(told.contains("sealed, with the key in the system's keychain"), "{told}");
     assert!(!person.client_dir().join("credentials.key").exists());
     assert!(!lies_in(&person.client_dir(), &token) && !lies_in(&keychain.files(), &token));
     let (code, _, errors) = run(&mut doorward(&person, &["token", url]));
@@ -112,6 +116,8 @@ async fn a_passphrase_file_is_private_and_opens_what_it_sealed() {
     let (code, token, errors) = run(&mut with(&same));
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     assert!(!lies_in(&person.client_dir(), &token));
+    let (_, told, _) = run(doorward(&person, &["list", "--json"]).env("DOORWARD_PASSPHRASE_FILE", &same));
+    assert!(told.contains("\"kept\":\"passphrase\""), "{told}");
     let wrong = file(&person, "wrong", b"open barley", 0o600);
     for mut command in [with(&wrong), doorward(&person, &["token", url])] {
         let (code, _, errors) = run(&mut command);
