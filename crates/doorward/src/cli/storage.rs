@@ -26,6 +26,20 @@ pub(crate) struct ClientDir {
     pub(crate) network: Network,
 }
 
+impl ClientDir {
+    /// What a command has to say so that its logins lie where they do here.
+    pub(crate) fn also_typed(&self) -> Vec<String> {
+        let named = |flag: &str, path: &Option<PathBuf>| {
+            let path = path.as_ref().filter(|path| !path.as_os_str().is_empty())?;
+            let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            Some([flag.to_owned(), whole.to_string_lossy().into_owned()])
+        };
+        let places = [named("--client-dir", &self.client_dir), named("--passphrase-file", &self.passphrase_file)];
+        let plain = self.plain_credentials.then(|| "--plain-credentials".to_owned());
+        places.into_iter().flatten().flatten().chain(plain).collect()
+    }
+}
+
 #[cfg(test)]
 impl ClientDir {
     /// Plain files in this folder.

@@ -28,6 +28,7 @@ pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
         own_client: flags.own_client,
         grants: &flags.grants,
         mcp_remote: &flags.mcp_remote,
+        client: &flags.client,
     };
     let (target, asked) = wanted.target().await?;
     let usual = flags.bridge.settings();

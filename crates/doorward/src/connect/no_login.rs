@@ -1,16 +1,20 @@
 //! Requests that carry an authorization of the user's own, so that there is no login.
 
 use async_trait::async_trait;
-use doorward_client::{Code, Failed, Target};
+use doorward_client::{Code, Failed, Target, login_command};
 use doorward_relay::bridge::{BearerSource, Credential, Why};
 use doorward_types::ResourceId;
 
 /// No token, and none to be had.
-pub(super) struct NoLogin(ResourceId);
+pub(super) struct NoLogin {
+    resource: ResourceId,
+    /// The command that makes a login, for whoever leaves that header out.
+    command: String,
+}
 
 impl NoLogin {
     pub(super) fn at(target: &Target) -> Self {
-        Self(target.resource.clone())
+        Self { resource: target.resource.clone(), command: login_command(target) }
     }
 }
 
@@ -25,8 +29,8 @@ impl BearerSource for NoLogin {
         Err(Failed::new(
             Code::TokenRefused,
             "the MCP server does not take the Authorization header that was given",
-            format!("{} answered {status}", self.0),
-            format!("give another one, or leave it out and log in: doorward login {}", self.0),
+            format!("{} answered {status}", self.resource),
+            format!("give another one, or leave it out and log in: {}", self.command),
         ))
     }
 }

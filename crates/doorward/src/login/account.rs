@@ -1,6 +1,6 @@
 //! Which of several accounts at a server is meant, and what to say when there is none of that name.
 
-use doorward_client::{CredentialStore as _, Failed, Target};
+use doorward_client::{CredentialStore as _, Failed, Target, word};
 
 use super::{
     fail,
@@ -9,8 +9,9 @@ use super::{
 use crate::{cli, failure::Failure};
 
 /// The MCP server that a person named, as the account that they named.
-pub(crate) async fn target(url: &str, account: &cli::Account) -> Result<Target, Box<Failure>> {
+pub(crate) async fn target(url: &str, account: &cli::Account, client: &cli::ClientDir) -> Result<Target, Box<Failure>> {
     let mut target = place::target(url).await?;
+    target.also_typed = client.also_typed();
     target.account.clone_from(&account.account);
     // A name of the person's own, such as `work`, means nothing to the server.
     target.login_hint = account.account.clone().filter(|name| name.contains('@'));
@@ -27,7 +28,7 @@ pub(super) async fn missing(place: &Place, target: &Target, why: &str) -> Failed
         return fail::log_in_as(target, why);
     }
     let named = |account: &Option<String>| match account {
-        Some(name) => format!("--account {name}"),
+        Some(name) => format!("--account {}", word(name)),
         None => "no --account".to_owned(),
     };
     let names: Vec<_> = names.iter().map(|tokens| named(&tokens.account)).collect();

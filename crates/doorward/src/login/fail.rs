@@ -1,9 +1,8 @@
 //! The client's failures in the program's words.
 
-use doorward_client::{self as client, Code, Failed, StoreFault, Target};
+use doorward_client::{self as client, Code, Failed, StoreFault, Target, login_command};
 use doorward_types::{ResourceId, outbound::FetchFailed};
 
-use super::command::login_command;
 use crate::failure::{Exit, Failure};
 
 impl From<Failed> for Box<Failure> {
@@ -26,18 +25,11 @@ pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed
         FetchFailed::Tls(words) if words.contains("InvalidContentType") => {
             (Code::Tls, "check the port; a server on this computer that speaks no TLS has an http:// URL")
         }
-        FetchFailed::Tls(words) if words.contains("this computer's clock") => {
-            (Code::Tls, "compare this computer's clock; if it is right, the operator has to renew the certificate")
-        }
         FetchFailed::Tls(_) => (
             Code::Tls,
             "check the address; where the certificate is of an authority of your own, or of a proxy that inspects TLS, \
              name it with --ca FILE",
         ),
-        // An address that is given as one and still not followed is nobody's: those of private networks are.
-        FetchFailed::Forbidden(what) if what.parse::<std::net::IpAddr>().is_ok() => {
-            (Code::Forbidden, "check the address: it is a special one, to which nothing is sent")
-        }
         FetchFailed::Forbidden(_) => {
             (Code::Forbidden, "a name that leads into a private network is not followed: give the address itself")
         }

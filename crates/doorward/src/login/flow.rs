@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorward_client::{
     Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Step, StoredTokens, Target,
+    login_command,
     step::{HoldPort, NotTaken, OpenBrowser, PortChoice, ShowDeviceCode},
     target::By,
 };
@@ -16,7 +17,6 @@ pub(crate) use super::ladder::Manner;
 use super::{
     answer::At,
     browser::{self, Way},
-    command::login_command,
     device, fail, forgotten,
     identity::Sitting,
     import,
@@ -104,10 +104,20 @@ struct Visit<'a> {
 impl Visit<'_> {
     async fn run(&mut self, target: Target, challenge: Option<&HeaderMap>) -> Result<StoredTokens, Failed> {
         let connected = self.climb(target.clone(), challenge).await?;
-        let tokens = made::save(self.place, connected).await?;
-        let tokens = import::renewed(self.place, &target, tokens).await?;
-        if let Err(probe::NotLetIn { refused, failed }) = probe::try_token(self.place, &target, &tokens.bearer()).await
-        {
+        let mut tokens = made::save(self.place, connected).await?;
+        let mut renewed = import::is_unsure(&target, &tokens);
+        if renewed {
+            tokens = import::renew(self.place, &target, tokens).await?;
+        }
+        loop {
+            let tried = probe::try_token(self.place, &target, &tokens.bearer()).await;
+            let Err(probe::NotLetIn { refused, failed }) = tried else { return Ok(tokens) };
+            if refused && !renewed && import::can_be_renewed(&target, &tokens) {
+                // What another program left may have ended early.
+                tokens = import::renew(self.place, &target, tokens).await?;
+                renewed = true;
+                continue;
+            }
             self.not_let_in = failed.code() == Code::TokenRefused;
             if refused {
                 // They would be refused tomorrow as well.
@@ -115,7 +125,6 @@ impl Visit<'_> {
             }
             return Err(failed);
         }
-        Ok(tokens)
     }
 
     /// Tries one way after the other, as long as what stops one need not stop the next.
@@ -265,6 +274,13 @@ impl Visit<'_> {
                 self.pause(code.wait).await
             }
             Step::Wait(pause) => self.pause(pause).await,
+            // What is left of the person's time may be too little, and then it is said at once.
+            Step::AskAgain { pause, .. } if Instant::now() + pause >= self.until => Input::TimeUp,
+            Step::AskAgain { url, pause } => {
+                let at = url.host_str().unwrap_or_default();
+                output::tell(&format!("{at} has been asked too often and wants {} of peace; waiting.", words(pause)));
+                self.pause(pause).await
+            }
             Step::OpenBrowser(_) | Step::Done(_) => unreachable!("the loop does these itself"),
         })
     }

@@ -1,30 +1,37 @@
 //! `doorward login URL --import`: the login that mcp-remote holds becomes one of ours.
 
-use doorward_client::{Code, CredentialStore as _, Failed, Registration, StoredTokens, Target, target::Grant, word};
+use doorward_client::{
+    Code, CredentialStore as _, Failed, Registration, StoredTokens, Target, login_command, target::Grant, word,
+};
 
 use super::{
-    command, fail,
+    fail,
     place::Place,
     refresh::{self, is_ending},
 };
 use crate::{mcp_remote::Found, output};
 
-/// Renews tokens that were taken over and of which it is not known how long they last, or that end. Others are left as they
-/// are.
+/// Whether these tokens were taken over and can be renewed.
+pub(super) fn can_be_renewed(target: &Target, tokens: &StoredTokens) -> bool {
+    matches!(target.grant, Grant::TakenOver(_)) && tokens.can_be_renewed()
+}
+
+/// Whether tokens that were taken over are renewed before they are used: it is not known how long they last, or they end.
+pub(super) fn is_unsure(target: &Target, tokens: &StoredTokens) -> bool {
+    can_be_renewed(target, tokens) && (tokens.expires_at.is_none() || is_ending(tokens))
+}
+
+/// Renews tokens that were taken over.
 ///
 /// # Errors
-/// When they cannot be renewed.
-pub(super) async fn renewed(place: &Place, target: &Target, tokens: StoredTokens) -> Result<StoredTokens, Failed> {
-    let unsure = tokens.expires_at.is_none() || is_ending(&tokens);
-    if !matches!(target.grant, Grant::TakenOver(_)) || !unsure || !tokens.can_be_renewed() {
-        return Ok(tokens);
-    }
+/// When they cannot be renewed. Only the server's word that the login is over loses them.
+pub(super) async fn renew(place: &Place, target: &Target, tokens: StoredTokens) -> Result<StoredTokens, Failed> {
     match refresh::run(place, tokens, target.reach).await? {
         Some(renewed) if renewed.unsaved => Err(Failed::new(
             Code::Store,
             "the login was taken over and renewed, and could not be saved",
             format!("{} cannot be written; what is there is good no more", place.stored_in()),
-            command::login_command(target),
+            login_command(target),
         )),
         Some(renewed) => Ok(renewed.tokens),
         None => Err(fail::log_in_as(target, "the login that was to be taken over has ended")),

@@ -37,7 +37,7 @@ pub(super) enum Told {
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Logout, json: bool) -> Result<(), Box<Failure>> {
     let target = match &flags.url {
-        Some(url) => Some(account::target(url, &flags.account).await?),
+        Some(url) => Some(account::target(url, &flags.account, &flags.client).await?),
         None => None,
     };
     let place = Place::open(&flags.client).await?;

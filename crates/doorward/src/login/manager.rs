@@ -8,15 +8,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use doorward_client::{Code, CredentialStore as _, Failed, StepUps, StoredTokens, Target, word};
+use doorward_client::{
+    Code, CredentialStore as _, Failed, StepUps, StoredTokens, Target, login_command, login_command_with,
+};
 use doorward_relay::bridge::{BearerSource, Credential, LoginPage, Why};
-use doorward_types::challenge;
+use doorward_types::{ResourceId, challenge};
 use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
     browser::Way,
-    command::login_command,
     elsewhere, fail,
     flow::{self, Manner},
     identity,
@@ -165,6 +166,10 @@ impl BearerSource for TokenManager {
         Some(which.finish())
     }
 
+    fn login_command(&self, _: &ResourceId) -> String {
+        login_command_with(&self.0.target, &["--force"])
+    }
+
     async fn login_page(&self) -> Option<LoginPage> {
         let mut page = self.0.elsewhere.lock().await;
         if page.as_ref().is_none_or(|page| page.ended.is_cancelled()) {
@@ -305,9 +310,7 @@ impl Shared {
                 counted.entry(wanted.clone()).or_default().next(before.as_ref(), headers)?
             }
         };
-        let login = login_command(&target);
-        // The server has chosen the words, and whoever reads this types them into a shell.
-        let command = login.replacen("login", &format!("login --force --scope {}", word(&more.to_string())), 1);
+        let command = login_command_with(&target, &["--force", "--scope", &more.to_string()]);
         let asks = Asks { why: format!("this operation needs more scopes than the login has ({wanted})"), command };
         target.requested_before = Some(more);
         self.log_in(target, headers, refused.as_ref(), &asks).await

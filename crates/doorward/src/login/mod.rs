@@ -3,7 +3,6 @@
 mod account;
 mod answer;
 mod browser;
-mod command;
 mod custody;
 mod device;
 mod elsewhere;
@@ -41,18 +40,17 @@ mod wishes;
 
 use std::path::{Path, PathBuf};
 
-use doorward_client::{Code, Failed, StoredTokens, Target, target::Grant};
+use doorward_client::{Code, Failed, StoredTokens, Target, login_command, login_command_with, target::Grant, word};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use doorward_types::ScopeSet;
 use serde_json::json;
 
-pub(crate) use account::target;
 pub(crate) use known::input_is_the_hosts;
 pub(crate) use ladder::Manner;
 pub(crate) use list::run as list;
 pub(crate) use logout::run as logout;
 pub(crate) use manager::TokenManager;
-pub(crate) use place::{Place, folder};
+pub(crate) use place::{Place, folder, target};
 pub(crate) use renew::run as refresh;
 pub(crate) use status::run as status;
 pub(crate) use token::run as token;
@@ -81,15 +79,18 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
         own_client: flags.own_client,
         grants: &flags.grants,
         mcp_remote: &flags.mcp_remote,
+        client: &flags.client,
     };
     let (mut target, asked) = wanted.target().await?;
     if asked.authorizes_itself() {
         let why = "the requests carry an Authorization header of yours";
-        let next = format!("doorward connect {url} with that header; or leave it out");
+        let next = format!("doorward connect {} with that header; or leave it out", word(&url));
         return Err(Failure::new("CLI-02", Exit::Usage, "there is nothing to log in to", why, next));
     }
     target.login_hint = flags.elsewhere.login_hint.clone().or(target.login_hint);
-    let found = store.map(|store| store.find(&url, &asked.identity, !target.clients.is_empty())).transpose()?;
+    let found = store
+        .map(|store| store.find(&url, &asked.identity, !target.clients.is_empty(), &login_command(&target)))
+        .transpose()?;
     if let Some(found) = &found {
         target.grant = Grant::TakenOver(Box::new(found.login.clone()));
     }
@@ -97,7 +98,7 @@ pub(crate) async fn run(flags: cli::Login, json: bool) -> Result<(), Box<Failure
     place.headers = asked.headers;
     identity::as_before(&place, &mut target).await?;
     let manner = Manner::of_person(&flags.sign_in, &flags.elsewhere);
-    let again = command::login_command(&target).replacen("login", "login --force", 1);
+    let again = login_command_with(&target, &["--force"]);
     if !flags.force
         && let Some(tokens) = present(&place, &target).await?
     {
@@ -157,6 +158,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) own_client: cli::OwnClient,
     pub(crate) grants: &'a cli::Grants,
     pub(crate) mcp_remote: &'a cli::McpRemote,
+    pub(crate) client: &'a cli::ClientDir,
 }
 
 impl Wanted<'_> {
@@ -164,7 +166,7 @@ impl Wanted<'_> {
     pub(crate) async fn target(mut self) -> Result<(Target, Asked), Box<Failure>> {
         let asked = mcp_remote::read(self.mcp_remote, self.url, &self.own_client)?;
         asked.complete(&mut self.own_client, &mut self.account);
-        let mut target = account::target(self.url, &self.account).await?;
+        let mut target = account::target(self.url, &self.account, self.client).await?;
         target.scope = self.scope.map(scopes).transpose()?;
         wishes::apply(&mut target, &self.own_client, self.grants)?;
         asked.apply(&mut target);

@@ -13,7 +13,11 @@ use doorward_types::{ResourceId, outbound::FetchFailed};
 use http::{HeaderMap, Request, StatusCode};
 use url::Url;
 
-use super::{custody, fail, window::Window};
+use super::{
+    custody::{self, Kept},
+    fail,
+    window::Window,
+};
 use crate::{
     cli,
     failure::{Exit, Failure},
@@ -37,6 +41,8 @@ pub(crate) struct Place {
     pub(crate) headers: HeaderMap,
     /// What is told of the requests and of what follows from them.
     pub(super) trace: Trace,
+    /// What a command has to say so that its logins lie here.
+    pub(super) also_typed: Vec<String>,
     folder: PathBuf,
 }
 
@@ -51,7 +57,8 @@ impl Place {
             );
         }
         let fetcher = network::fetcher(&flags.network)?;
-        let place = Self { store, fetcher, headers: HeaderMap::new(), trace: Trace::of_none(), folder };
+        let (headers, trace, also_typed) = (HeaderMap::new(), Trace::of_none(), flags.also_typed());
+        let place = Self { store, fetcher, headers, trace, also_typed, folder };
         place.warn();
         Ok(place)
     }
@@ -124,6 +131,11 @@ impl Place {
     /// Where logins lie, for people.
     pub(crate) fn stored_in(&self) -> String {
         self.folder.display().to_string()
+    }
+
+    /// What keeps others from reading them there; `None` while there are none.
+    pub(super) async fn kept(&self) -> Result<Option<Kept>, Failed> {
+        Ok(self.store.key_lies().await.map_err(|fault| fail::store(&fault))?.map(Kept))
     }
 }
 

@@ -1,14 +1,14 @@
 //! `doorward refresh`: renews a login now, and says what became of it.
 
-use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens};
+use doorward_client::{Code, CredentialStore as _, Failed, StoredTokens, login_command};
 use serde_json::json;
 
-use super::{account, command::login_command, fail, list, place::Place, refresh};
+use super::{account, fail, list, place::Place, refresh};
 use crate::{cli, clock::now, failure::Failure, output};
 
 /// Runs the command.
 pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failure>> {
-    let target = account::target(&flags.url, &flags.account).await?;
+    let target = account::target(&flags.url, &flags.account, &flags.client).await?;
     let place = Place::open(&flags.client).await?;
     let stored = place.newest(&target).await?;
     place.warn();

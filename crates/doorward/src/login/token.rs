@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_client::{Code, Failed};
+use doorward_client::{Code, Failed, login_command_with, word};
 use doorward_relay::bridge::{BearerSource as _, Why};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::{cli, clock::now, failure::Failure, output};
 
 /// Runs the command: renews the token when it is about to end, and prints it.
 pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure>> {
-    let target = account::target(&flags.url, &flags.account).await?;
+    let target = account::target(&flags.url, &flags.account, &flags.client).await?;
     let resource = target.resource.clone();
     let place = Place::open(&flags.client).await?;
     let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());
@@ -40,16 +40,17 @@ pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure
         return Err(fail::log_in_as(&target, why).into());
     }
     if credential.bearer.resource() != &resource {
-        let next = format!("doorward login --force {resource}");
+        let next = login_command_with(&target, &["--force"]);
         let why = "the stored login is for another server";
         return Err(Failed::new(Code::OutOfOrder, "the token cannot be printed", why, next).into());
     }
     if tokens.proof_key.is_some() && !json {
+        let at = word(resource.as_str());
         return Err(Failed::new(
             Code::NotBound,
             "this token is good for nothing by itself",
             "it is bound to a key that stays here (DPoP), and each request needs a new proof of that key",
-            format!("let doorward connect {resource} make the requests; --json prints the token all the same"),
+            format!("let doorward connect {at} make the requests; --json prints the token all the same"),
         )
         .into());
     }

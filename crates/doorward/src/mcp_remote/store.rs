@@ -93,7 +93,13 @@ impl Store {
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub(crate) fn find(&self, url: &str, identity: &Identity, own_client: bool) -> Result<Found, Box<Failure>> {
+    pub(crate) fn find(
+        &self,
+        url: &str,
+        identity: &Identity,
+        own_client: bool,
+        command: &str,
+    ) -> Result<Found, Box<Failure>> {
         let other = url.strip_suffix('/').map_or_else(|| format!("{url}/"), str::to_owned);
         let digests = [url, &other].map(|url| identity.digest(url));
         let folders = self.folders();
@@ -104,27 +110,27 @@ impl Store {
                 Some((written, folder, digest))
             })
             .max_by_key(|(written, ..)| *written);
-        let Some((_, folder, digest)) = newest else { return Err(self.absent(url, &digests[0])) };
+        let Some((_, folder, digest)) = newest else { return Err(self.absent(url, &digests[0], command)) };
         let unreadable = |why: String| {
-            let next = format!("log in anew: doorward login {url}");
+            let next = format!("log in anew: {command}");
             Failure::new("IMP-02", Exit::Error, "the login that mcp-remote holds cannot be taken over", why, next)
         };
         let login = read(folder, digest, own_client).map_err(unreadable)?;
         Ok(Found { login, folder: folder.clone(), digest: digest.clone() })
     }
 
-    fn absent(&self, url: &str, digest: &str) -> Box<Failure> {
+    fn absent(&self, url: &str, digest: &str, command: &str) -> Box<Failure> {
         let place = self.0.display();
         let (why, next) = match self.count() {
             0 if !self.0.is_dir() => {
                 (format!("there is no folder {place}"), "name mcp-remote's folder: --import DIR".to_owned())
             }
-            0 => (format!("{place} holds no login at all"), format!("doorward login {url}")),
+            0 => (format!("{place} holds no login at all"), command.to_owned()),
             count => (
                 format!("{place} holds {count} logins, none of them under {digest}"),
                 format!(
                     "give the URL exactly as mcp-remote had it, with its --resource, --header, --authorize-param and \
-                     --client-metadata-url; or log in anew: doorward login {url}"
+                     --client-metadata-url; or log in anew: {command}"
                 ),
             ),
         };
@@ -238,8 +244,10 @@ mod tests {
         })
     }
 
+    const COMMAND: &str = "doorward login --account work https://mcp.example.com/mcp";
+
     fn find(folder: &TempDir, own_client: bool) -> Result<TakenOver, Box<Failure>> {
-        Store::at(folder.path()).find(URL, &Identity::default(), own_client).map(|found| found.login)
+        Store::at(folder.path()).find(URL, &Identity::default(), own_client, COMMAND).map(|found| found.login)
     }
 
     #[test]
@@ -260,7 +268,7 @@ mod tests {
         assert!(find(&folder, true).unwrap().client.is_none());
         // The folder of the release itself, and the URL with a slash, will do.
         let with_slash = format!("{URL}/");
-        assert!(Store::at(&release).find(&with_slash, &Identity::default(), false).is_ok());
+        assert!(Store::at(&release).find(&with_slash, &Identity::default(), false, COMMAND).is_ok());
     }
 
     #[test]
@@ -306,9 +314,9 @@ mod tests {
             assert_eq!(failure.code, "IMP-02", "{tokens} {client}");
             assert!(!format!("{failure:?}").contains("s3cret"), "{failure:?}");
         }
-        let other =
-            Store::at(folder.path()).find("https://other.example/mcp", &Identity::default(), false).err().unwrap();
-        assert_eq!(other.code, "IMP-01");
+        let other = Store::at(folder.path()).find("https://other.example/mcp", &Identity::default(), false, COMMAND);
+        let other = other.err().unwrap();
+        assert!(other.code == "IMP-01" && other.next.ends_with(COMMAND), "{other:?}");
         assert!(other.why.contains("holds 1 logins"), "{}", other.why);
     }
 }

@@ -72,7 +72,7 @@ fn alone(person: &Person, world: &World, capabilities: &Value) -> Stdio {
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": client});
     let begun = bridge.request("initialize", params, PATIENCE);
     let words = begun["result"]["instructions"].as_str().unwrap_or_default();
-    let command = format!("doorward login {}", world.gateway.mcp_url());
+    let command = person.login_command(world.gateway.mcp_url());
     assert!(words.contains(&command), "{begun}\n{}", bridge.process().errors());
     bridge.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
     bridge
@@ -170,7 +170,7 @@ async fn a_host_that_ends_before_anybody_logged_in_leaves_word_what_to_type() {
     process.close_input();
     let status = process.wait(PATIENCE);
     assert_eq!(status.code(), Some(3), "{}", process.errors());
-    let command = format!("doorward login {}", world.gateway.mcp_url());
+    let command = person.login_command(world.gateway.mcp_url());
     assert!(process.errors().contains(&command), "{}", process.errors());
     while let Some(line) = process.maybe_line(Duration::ZERO) {
         let message: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("a stray line: {line}"));

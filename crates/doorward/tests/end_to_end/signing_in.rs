@@ -154,7 +154,7 @@ fn with_nobody_there_it_says_at_once_what_to_type() {
     for command in [&["login", &url][..], &["token", &url], &["refresh", &url], &["status", &url]] {
         let (code, output, errors) = person.run(command);
         assert_eq!((code, output.as_str()), (Some(3), ""), "{command:?} {errors}");
-        assert!(errors.contains(&format!("doorward login {url}")), "{command:?} {errors}");
+        assert!(errors.contains(&person.login_command(&url)), "{command:?} {errors}");
     }
     assert!(silent.accept().is_err(), "no server was waited for");
 }

@@ -93,6 +93,11 @@ impl Person {
         (status.code(), output, running.errors())
     }
 
+    /// The command that somebody is told to type so that it is about the logins of this person.
+    pub(crate) fn login_command(&self, url: &str) -> String {
+        format!("doorward login --client-dir {} --plain-credentials {url}", self.client_dir().display())
+    }
+
     /// `doorward login`, with the browser pressing the buttons.
     pub(crate) async fn log_in(&self, gateway: &Gateway, browser: &Browser) {
         let mut login = Running::start(&mut self.doorward(&["login", gateway.mcp_url()]));

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
-use doorward_client::{BearerFor, Failed};
+use doorward_client::{BearerFor, Failed, word};
+use doorward_types::ResourceId;
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -65,6 +66,11 @@ pub trait BearerSource: Send + Sync {
     /// often, so nothing is renewed for it and no server hears of it.
     async fn stored(&self) -> Option<u64> {
         None
+    }
+
+    /// The command with which a person logs in anew at the server with this URL, though there is a login.
+    fn login_command(&self, resource: &ResourceId) -> String {
+        format!("doorward login --force {}", word(resource.as_str()))
     }
 
     /// Where a person can make the login for want of which [`bearer`](Self::bearer) failed last, on whichever device; `None`

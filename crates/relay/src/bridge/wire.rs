@@ -326,7 +326,7 @@ impl Wire {
             Code::TokenRefused,
             "the MCP server does not take the access token",
             format!("{} answered 401 to a fresh token", self.resource),
-            format!("log in again with: doorward login --force {}", self.resource),
+            format!("log in again with: {}", self.source.login_command(&self.resource)),
         )
     }
 

@@ -109,7 +109,7 @@ fn pass(client: TcpStream, server: SocketAddr, rule: &Mutex<Option<Rule>>) -> Op
     client.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(client.try_clone().ok()?);
     loop {
-        let (head, body) = read_request(&mut reader)?;
+        let (head, body) = request(&mut reader)?;
         let fault = fault_for(&head, &body, rule);
         let is_last = head.to_ascii_lowercase().contains("connection: close");
         if fault == Some(Fault::NeverArrives) {
@@ -130,8 +130,7 @@ fn pass(client: TcpStream, server: SocketAddr, rule: &Mutex<Option<Rule>>) -> Op
     }
 }
 
-/// Reads one request of HTTP/1.1: its head, and the body of the length that the head tells.
-pub fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
+fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let start = head.len();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::login::browser::Way;
+use crate::login::{Manner, browser::Way, flow};
 
 const FIRST: &str = "Bearer scope=\"read\"";
 
@@ -65,16 +65,21 @@ async fn a_login_is_saved_again_when_the_store_fails_for_a_moment() {
 }
 
 #[tokio::test]
-async fn the_command_to_type_names_the_account() {
-    // proves: BRW-04
+async fn a_server_with_too_many_registrations_is_asked_again_while_there_is_time() {
+    // proves: DISC-16
     let world = World::new().await;
-    let mut target = doorward_client::Target::new(&world.url(), "tests").unwrap();
-    target.account = Some("work".into());
-    let (place, nobody) = (world.place().await, crate::login::Manner::nobody());
-    // That nobody is here is found out when a page is to be shown.
-    let failed = crate::login::flow::log_in(&place, target, None, &nobody).await.unwrap_err();
-    assert_eq!(failed.code(), Code::LoginNeeded);
-    assert!(failed.hint().ends_with(&format!("doorward login --account work {}", world.url())), "{failed}");
+    let headers = challenge(FIRST);
+    let rejected = Why::Rejected { serial: None, headers: &headers };
+    world.seen().too_many = 9;
+    let hasty = Manner::with(world.curl(), Duration::from_millis(500));
+    let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    let manager = crate::login::TokenManager::new(world.place().await, target, hasty);
+    let failed = manager.bearer(rejected).await.unwrap_err();
+    assert_eq!((failed.code(), world.count("register")), (Code::TooOften, 1), "{failed}");
+    assert!(failed.hint().starts_with("try again in 1 s; "), "{failed}");
+    world.seen().too_many = 2;
+    let credential = world.manager(world.curl()).await.bearer(rejected).await.unwrap().unwrap();
+    assert_eq!((token(&credential, &world).as_str(), world.count("register")), ("a1", 4));
 }
 
 #[tokio::test]
@@ -138,7 +143,7 @@ async fn a_page_that_nobody_finished_is_not_followed_by_another() {
     let headers = challenge(FIRST);
     let rejected = Why::Rejected { serial: None, headers: &headers };
     let place = world.place().await;
-    let hasty = crate::login::Manner::with(idle(), Duration::from_millis(200));
+    let hasty = Manner::with(idle(), Duration::from_millis(200));
     let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
     let manager = crate::login::TokenManager::new(place, target, hasty);
     assert_eq!(manager.bearer(rejected).await.unwrap_err().code(), Code::LoginTimedOut);
@@ -208,10 +213,10 @@ async fn a_client_that_the_server_has_forgotten_is_registered_once_more() {
     assert!(world.place().await.store.remove(&old.key(), old.generation).await.unwrap());
     // The server tells only the person.
     let target = || doorward_client::Target::new(&world.url(), "tests").unwrap();
-    let hasty = crate::login::Manner::with(world.curl(), Duration::from_secs(1));
+    let hasty = Manner::with(world.curl(), Duration::from_secs(1));
     let failed = crate::login::TokenManager::new(world.place().await, target(), hasty).bearer(rejected).await;
     assert_eq!(failed.unwrap_err().code(), Code::LoginTimedOut);
-    let manner = crate::login::Manner::with(world.curl(), PATIENCE);
+    let manner = Manner::with(world.curl(), PATIENCE);
     crate::login::flow::log_in(&world.place().await, target(), Some(&headers), &manner).await.unwrap();
     assert_eq!(world.count("register"), 2);
     assert_ne!(world.stored().await.unwrap().client.client_id(), old.client.client_id());
@@ -331,4 +336,42 @@ async fn more_scopes_for_which_nobody_is_here_come_from_a_login_elsewhere_howeve
     person.bearer(Why::InsufficientScope { serial, headers }).await.unwrap();
     assert_eq!(token(&nobody.bearer(more).await.unwrap().unwrap(), &world), "a2");
     assert_eq!(world.seen().scopes.last().map(String::as_str), Some("read write"));
+}
+
+#[tokio::test]
+async fn a_login_that_another_program_left_is_renewed_once_when_its_token_is_refused() {
+    // proves: MCP-AUTH-126, FCL-03
+    let take_over =
+        async |world: &World| flow::log_in(&world.place().await, world.left_behind(), None, &Manner::nobody()).await;
+    let world = World::new().await;
+    world.seen().dead = vec!["old"];
+    assert_eq!(take_over(&world).await.unwrap().access_token.expose(), "a1");
+    assert_eq!(world.seen().requests, ["mcp Bearer old", "refresh r0", "mcp Bearer a1"]);
+
+    // One that cannot be renewed at the moment is kept, with all that it takes to renew it.
+    let world = World::new().await;
+    (world.seen().dead, world.seen().refreshes) = (vec!["old"], Refreshes::Unavailable);
+    assert_eq!(take_over(&world).await.unwrap_err().code(), Code::ServerFault);
+    assert_eq!(world.stored().await.unwrap().refresh_token.unwrap().expose(), "r0");
+
+    // A server that refuses the new one as well is not asked for ever.
+    let world = World::new().await;
+    world.seen().dead = vec!["old", "a1"];
+    assert_eq!(take_over(&world).await.unwrap_err().code(), Code::TokenRefused);
+    assert_eq!(world.count("refresh"), 1);
+}
+
+#[tokio::test]
+async fn the_command_that_a_person_is_told_makes_the_login_that_is_wanted() {
+    // proves: BRW-04
+    let world = World::new().await;
+    let place = world.place().await;
+    let mut target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    target.account = Some("at work".into());
+    target.also_typed = vec!["--client-dir".into(), "/some/$where".into()];
+    let command = format!("doorward login --account \"at work\" --client-dir '/some/$where' {}", world.url());
+    let failed = flow::log_in(&place, target.clone(), None, &Manner::nobody()).await.unwrap_err();
+    assert_eq!((failed.code(), failed.hint()), (Code::LoginNeeded, &*format!("in a terminal, type: {command}")));
+    let manager = crate::login::TokenManager::new(place, target, Manner::nobody());
+    assert_eq!(manager.login_command(&world.resource()), command.replacen("login", "login --force", 1));
 }

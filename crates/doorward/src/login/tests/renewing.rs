@@ -292,7 +292,7 @@ async fn a_login_that_was_taken_over_and_renewed_and_is_not_saved_is_no_login() 
         requested: None,
         granted: None,
     }));
-    let renewed = tokio::spawn(async move { crate::login::import::renewed(&place, &target, tokens).await });
+    let renewed = tokio::spawn(async move { crate::login::import::renew(&place, &target, tokens).await });
     wait_for(&world, "refresh r1").await;
     world.break_store();
     gate.add_permits(1);

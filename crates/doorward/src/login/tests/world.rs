@@ -15,8 +15,9 @@ use axum::{
 };
 use doorward_client::{
     CredentialStore as _, Got, RegisteredClient, Registration, RestsOn, StoredIdentity, StoredTokens, Target,
+    target::{Grant, TakenOver, TheirClient},
 };
-use doorward_types::{CodeVerifier, ResourceId, Timestamp};
+use doorward_types::{ClientId, CodeVerifier, RedirectUri, ResourceId, Secret, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -55,10 +56,14 @@ pub(super) struct Seen {
     pub(super) mcp: StatusCode,
     /// The challenge that comes with it.
     pub(super) mcp_challenge: &'static str,
+    /// Access tokens that the MCP endpoint refuses.
+    pub(super) dead: Vec<&'static str>,
     /// Clients that are not known any more.
     pub(super) forgotten: Vec<String>,
     /// How the exchange of a sign-in for an assertion is refused.
     pub(super) exchanges: &'static str,
+    /// How many registrations are refused because there were too many, for one second each.
+    pub(super) too_many: usize,
     /// Whether codes for another device are given.
     pub(super) device: bool,
     /// Whether the person says no.
@@ -95,8 +100,10 @@ impl World {
             life: 600,
             mcp: StatusCode::OK,
             mcp_challenge: "",
+            dead: Vec::new(),
             forgotten: Vec::new(),
             exchanges: "invalid_target",
+            too_many: 0,
             device: false,
             denies: false,
             codes: "",
@@ -208,6 +215,27 @@ impl World {
         std::fs::rename(self.folder.path().join("away"), &client).unwrap();
     }
 
+    /// A login that another program left, whose access token is called `old`.
+    pub(super) fn left_behind(&self) -> Target {
+        let client = TheirClient {
+            client_id: ClientId::parse("theirs").unwrap(),
+            secret: None,
+            secret_expires_at: None,
+            auth_method: None,
+            redirect_uri: RedirectUri::parse("http://127.0.0.1:9/callback").unwrap(),
+        };
+        let left = TakenOver {
+            issuer: Some(self.server.base.clone()),
+            client: Some(client),
+            access_token: Secret::parse("old").unwrap(),
+            expires_at: Some(now().plus(Duration::from_secs(3600))),
+            refresh_token: Some(Secret::parse("r0").unwrap()),
+            requested: None,
+            granted: None,
+        };
+        Target { grant: Grant::TakenOver(Box::new(left)), ..Target::new(&self.url(), "tests").unwrap() }
+    }
+
     /// The stored tokens.
     pub(super) async fn stored(&self) -> Option<StoredTokens> {
         self.place().await.newest(&Target::new(&self.url(), "tests").unwrap()).await.unwrap()
@@ -291,6 +319,10 @@ async fn server_metadata(State(server): State<Server>) -> Response {
 
 async fn register(State(server): State<Server>, body: Bytes) -> Response {
     server.note("register");
+    if server.seen().too_many > 0 {
+        server.seen().too_many -= 1;
+        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "too many").into_response();
+    }
     let mut client: Value = serde_json::from_slice(&body).unwrap();
     client["client_id"] = json!(format!("client-{}", server.seen().requests.len()));
     answer(StatusCode::CREATED, &client)
@@ -387,7 +419,8 @@ async fn revoke(State(server): State<Server>, body: Bytes) -> Response {
 async fn mcp(State(server): State<Server>, headers: HeaderMap) -> Response {
     let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
     server.note(format!("mcp {}", token.as_deref().unwrap_or("-")));
-    if token.is_none() {
+    let dead = token.as_deref().and_then(|token| token.strip_prefix("Bearer "));
+    if token.is_none() || dead.is_some_and(|token| server.seen().dead.contains(&token)) {
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer scope=\"read\"")]).into_response();
     }
     let status = server.seen().mcp;
