@@ -278,7 +278,7 @@ impl Visit<'_> {
             Step::AskAgain { pause, .. } if Instant::now() + pause >= self.until => Input::TimeUp,
             Step::AskAgain { url, pause } => {
                 let at = url.host_str().unwrap_or_default();
-                output::tell(&format!("{at} has been asked too often and wants {} of peace; waiting.", words(pause)));
+                output::tell(&format!("{at} has no time at present, and is asked again in {}.", words(pause)));
                 self.pause(pause).await
             }
             Step::OpenBrowser(_) | Step::Done(_) => unreachable!("the loop does these itself"),
