@@ -11,9 +11,8 @@ use tokio::time::Instant;
 
 use super::{
     answer::{Answer, Heard, NoReply},
-    headers, incoming,
+    forgotten, headers, incoming,
     link::Link,
-    renew,
     session::Which,
     wire::{Body, NoAnswer, Outgoing},
 };
@@ -106,7 +105,7 @@ impl Call {
             return link.send(&self.outgoing(link).0).await;
         }
         let Some(session) = session else { return Ok(answer) };
-        let (answer, forgotten) = renew::is_forgotten(answer, Instant::now() + link.settings.answer_timeout).await;
+        let (answer, forgotten) = forgotten::is_forgotten(answer, Instant::now() + link.settings.answer_timeout).await;
         // An answer to a question of the old session would be one to another question in the new one.
         let is_answer = matches!(self.message, Message::Response { .. });
         if forgotten && link.renew(session).await && !is_answer {

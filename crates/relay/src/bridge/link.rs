@@ -13,12 +13,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     elsewhere::Elsewhere,
     host::Host,
-    restore::Wishes,
     room::{Held, Room},
     session::{Session, Which},
     session_ids,
     tools::KnownTools,
     wire::Wire,
+    wished::Wishes,
 };
 use crate::{
     envelope::{self, Id, Message},

@@ -15,10 +15,10 @@ use tokio_util::sync::DropGuard;
 use super::{
     answer::Answer,
     exchange::comes_later,
+    forgotten::is_forgotten,
     headers,
     incoming::{Broken, Incoming},
     link::Link,
-    renew::is_forgotten,
     resume::{LAST_EVENT, SHORTEST_PAUSE},
     session::Which,
     wire::Outgoing,

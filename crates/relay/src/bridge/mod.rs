@@ -14,6 +14,7 @@ mod eras;
 mod events;
 mod exchange;
 mod find;
+mod forgotten;
 mod headers;
 mod hidden_tools;
 mod host;
@@ -39,6 +40,7 @@ mod tool_list;
 mod tool_rules;
 mod tools;
 mod wire;
+mod wished;
 mod without_login;
 mod work;
 

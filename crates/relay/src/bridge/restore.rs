@@ -1,63 +1,26 @@
 //! What the host asked a session for, to be asked again in the one that takes its place: the host does not know that there is
 //! another one.
-//!
-//! Source: MCP 2025-11-25 logging, "Setting Log Level"; resources, "Subscriptions".
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use super::{
     call::{Call, Speech},
     link::Link,
+    wished::Now,
 };
 use crate::{
     envelope::{Members, Message, Request, raw},
     era::{Era, Identity},
-    listen::{Filter, MOST_WATCHED},
+    listen::Filter,
 };
-
-/// All of it.
-#[derive(Default)]
-pub(super) struct Wishes(Mutex<Now>);
-
-#[derive(Clone, Default)]
-struct Now {
-    level: Option<Box<RawValue>>,
-    watched: BTreeSet<String>,
-}
-
-impl Wishes {
-    fn now(&self) -> MutexGuard<'_, Now> {
-        self.0.lock().expect("nobody panics with it in hand")
-    }
-
-    /// The host begins a session.
-    pub(super) fn forget(&self) {
-        *self.now() = Now::default();
-    }
-
-    /// Notes what the server did for the host.
-    pub(super) fn granted(&self, request: &Request) {
-        let uri = || request.params.text("uri");
-        let mut now = self.now();
-        match request.method.as_str() {
-            "logging/setLevel" => now.level = request.params.get("level").map(ToOwned::to_owned),
-            "resources/subscribe" if now.watched.len() < MOST_WATCHED => now.watched.extend(uri()),
-            "resources/unsubscribe" => drop(uri().map(|uri| now.watched.remove(&uri))),
-            _ => {}
-        }
-    }
-}
 
 impl Link {
     /// Asks in a new session for what the host had asked for in the one before, and tells the host that everything that it
     /// hears of may have changed in between.
     pub(super) async fn restore(self: Arc<Self>, initialized: Box<RawValue>) {
-        let Now { level, watched } = self.wishes.now().clone();
+        let Now { level, watched } = self.wishes.now();
         if let Some(level) = level {
             self.ask_again("logging/setLevel", "level", level).await;
         }
