@@ -91,6 +91,21 @@ impl Clients {
         client.as_ref().map_err(Clone::clone)
     }
 
+    /// The same failure; where there was no connection, with the proxies that may be what was not reached.
+    pub(crate) fn with_proxies(&self, failed: FetchFailed, url: &Url, reach: Reach) -> FetchFailed {
+        let may_be_asked = (self.trust_proxy || reach == Reach::Anywhere) && !reach::is_this_computer(url);
+        match failed {
+            FetchFailed::Connect(words) if may_be_asked && !self.proxy_hosts().is_empty() => {
+                let hosts: Vec<_> = self.proxy_hosts().into_iter().collect();
+                let hosts = hosts.join(", ");
+                FetchFailed::Connect(format!(
+                    "{words} (by way of the proxy {hosts}, if NO_PROXY does not name the host)"
+                ))
+            }
+            other => other,
+        }
+    }
+
     fn public_client(&self) -> Result<Client, FetchFailed> {
         finish(if self.trust_proxy {
             self.proxied().dns_resolver(PublicOnly::new(self.proxy_hosts()))

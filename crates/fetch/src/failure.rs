@@ -42,8 +42,44 @@ fn resolver(error: &(dyn Error + 'static)) -> Option<FetchFailed> {
 
 fn tls(error: &(dyn Error + 'static)) -> Option<FetchFailed> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return Some(FetchFailed::Tls(error.to_string()));
+        return Some(FetchFailed::Tls(out_of_time(error).unwrap_or_else(|| error.to_string())));
     }
     // An i/o error that wraps another error leaves it out of its chain of sources.
     tls(error.downcast_ref::<io::Error>()?.get_ref()?)
+}
+
+/// A certificate that is not good at this time, in days: seconds since 1970 say nothing to a person.
+fn out_of_time(error: &rustls::Error) -> Option<String> {
+    const DAY: u64 = 24 * 60 * 60;
+    let rustls::Error::InvalidCertificate(error) = error else { return None };
+    let days = |from: &rustls::pki_types::UnixTime, to: &rustls::pki_types::UnixTime| {
+        to.as_secs().saturating_sub(from.as_secs()).div_ceil(DAY)
+    };
+    match error {
+        rustls::CertificateError::ExpiredContext { time, not_after } => {
+            Some(format!("the certificate expired {} days ago by this computer's clock", days(not_after, time)))
+        }
+        rustls::CertificateError::NotValidYetContext { time, not_before } => {
+            Some(format!("the certificate begins in {} days by this computer's clock", days(time, not_before)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{CertificateError, Error, pki_types::UnixTime};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_out_of_its_time_is_told_in_days() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let told = |error| out_of_time(&Error::InvalidCertificate(error)).unwrap();
+        let expired = CertificateError::ExpiredContext { time: at(200_000), not_after: at(100_000) };
+        assert_eq!(told(expired), "the certificate expired 2 days ago by this computer's clock");
+        let early = CertificateError::NotValidYetContext { time: at(100_000), not_before: at(200_000) };
+        assert_eq!(told(early), "the certificate begins in 2 days by this computer's clock");
+        assert_eq!(out_of_time(&Error::InvalidCertificate(CertificateError::UnknownIssuer)), None);
+    }
 }

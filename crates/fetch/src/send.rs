@@ -42,7 +42,8 @@ async fn hop(clients: &Clients, request: &Outbound, url: Url) -> Result<Response
     if !request.body.is_empty() || request.method == Method::POST {
         *sent.body_mut() = Some(request.body.clone().into());
     }
-    client.execute(sent).await.map_err(|error| failure::from_reqwest(error, &url, request.timeout))
+    let answer = client.execute(sent).await.map_err(|error| failure::from_reqwest(error, &url, request.timeout));
+    answer.map_err(|failed| clients.with_proxies(failed, &url, request.reach))
 }
 
 /// Where a redirect leads, if it is one that may be followed: by a GET, to the same origin.

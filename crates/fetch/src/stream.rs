@@ -29,7 +29,8 @@ pub(crate) async fn stream(
     let answer = tokio::time::timeout(header_timeout, client.execute(sent))
         .await
         .map_err(|_| FetchFailed::Timeout(header_timeout))?
-        .map_err(|error| failure::from_reqwest(error, &url, header_timeout))?;
+        .map_err(|error| failure::from_reqwest(error, &url, header_timeout))
+        .map_err(|failed| clients.with_proxies(failed, &url, reach))?;
     let mut out = http::Response::new(());
     *out.status_mut() = answer.status();
     *out.version_mut() = answer.version();

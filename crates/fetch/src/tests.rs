@@ -294,3 +294,17 @@ async fn a_proxy_that_was_named_is_asked_and_a_name_is_not_resolved_here() {
     let here = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     assert_eq!(fetcher.send(get(&here.url)).await.unwrap().body, b"ok");
 }
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_named() {
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let proxy = Url::parse(&format!("http://{}", silent.local_addr().unwrap())).unwrap();
+    let fetcher = Fetcher::new(Options { trust_proxy: true, proxy: Some(proxy), ..Options::default() }).unwrap();
+    let there = Url::parse("https://mcp.invalid/mcp").unwrap();
+    let failed = fetcher.send(Outbound::metadata(there.clone(), Reach::Public)).await.unwrap_err();
+    assert!(failed.to_string().contains("the proxy 127.0.0.1"), "{failed}");
+    let request = http::Request::post(there.as_str()).body(bytes::Bytes::new()).unwrap();
+    let failed = fetcher.stream(request, Reach::Public, PATIENCE).await.err().unwrap();
+    assert!(failed.to_string().contains("the proxy 127.0.0.1"), "{failed}");
+}

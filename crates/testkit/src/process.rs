@@ -20,7 +20,7 @@ use std::{
 pub use crate::port::Port;
 pub use authority::{Authority, Certificate};
 pub use browser::Browser;
-pub use faults::{Fault, FaultProxy};
+pub use faults::{Fault, FaultProxy, read_request};
 pub use gateway::{Gateway, GatewayOptions, Node};
 pub use opener::Opener;
 pub use running::Running;

@@ -3,6 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use doorward_authorization_server::keys::LONGEST_ACCESS_TOKEN;
 
 use super::{
     admin::{OperatorKeyFile, State},
@@ -113,7 +114,7 @@ pub(crate) enum OnOff {
 #[command(next_help_heading = "Lifetimes")]
 pub(crate) struct Lifetimes {
     /// How long an access token is good, in seconds.
-    #[arg(long, env = "DOORWARD_ACCESS_TOKEN_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86400), value_name = "SECONDS")]
+    #[arg(long, env = "DOORWARD_ACCESS_TOKEN_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=LONGEST_ACCESS_TOKEN.as_secs()), value_name = "SECONDS")]
     pub(crate) access_token_seconds: u64,
     /// How long an app that does not come back stays connected.
     #[arg(long, env = "DOORWARD_REFRESH_IDLE", default_value = "30d", value_parser = units::some_time, value_name = "TIME")]

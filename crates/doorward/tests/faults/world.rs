@@ -1,7 +1,7 @@
 //! A protected MCP server and its authorization server behind a proxy that can spoil any answer, and a person.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::Command,
@@ -12,7 +12,7 @@ use std::{
 
 use doorward_client::CredentialStore as _;
 use doorward_store::{Custody, SealedFile};
-use doorward_testkit::process::{FaultProxy, Opener, Running};
+use doorward_testkit::process::{FaultProxy, Opener, Running, read_request};
 use doorward_types::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -121,23 +121,7 @@ fn serve(
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let start = head.len();
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-        let line = head[start..].to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
+    let (head, body) = read_request(&mut BufReader::new(stream))?;
     Some(Request { head, body: String::from_utf8(body).ok()? })
 }
 

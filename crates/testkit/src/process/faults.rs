@@ -109,7 +109,7 @@ fn pass(client: TcpStream, server: SocketAddr, rule: &Mutex<Option<Rule>>) -> Op
     client.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(client.try_clone().ok()?);
     loop {
-        let (head, body) = request(&mut reader)?;
+        let (head, body) = read_request(&mut reader)?;
         let fault = fault_for(&head, &body, rule);
         let is_last = head.to_ascii_lowercase().contains("connection: close");
         if fault == Some(Fault::NeverArrives) {
@@ -130,7 +130,8 @@ fn pass(client: TcpStream, server: SocketAddr, rule: &Mutex<Option<Rule>>) -> Op
     }
 }
 
-fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+/// Reads one request of HTTP/1.1: its head, and the body of the length that the head tells.
+pub fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let start = head.len();
@@ -214,9 +215,9 @@ fn deliver(mut client: &TcpStream, head: &str, body: &[u8], fault: Option<&Fault
             write(&[0; 1000])
         }
         Some(Fault::Redirect(address)) => write(
-            format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {address}\r\ncontent-length: 0\r\n\r\n").as_bytes(),
+            format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes(),
         ),
-        Some(Fault::Unavailable) => write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy"),
+        Some(Fault::Unavailable) => write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbusy"),
     }
 }
 

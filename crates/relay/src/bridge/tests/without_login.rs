@@ -113,8 +113,7 @@ async fn a_login_elsewhere_is_noticed_without_a_call() {
     let server = Server::start(guarded).await;
     let tokens = Tokens::never(&server.url());
     let mut host = Host::start(&server, &tokens);
-    host.ask(&initialize()).await;
-    host.initialized().await;
+    host.initialize().await;
     tokens.log_in();
     assert_eq!(host.receive().await["method"], "notifications/tools/list_changed");
     host.end().await.0.unwrap();
@@ -139,8 +138,7 @@ async fn no_call_overtakes_the_confirmation_of_a_session_that_is_caught_up_with(
     .await;
     let tokens = Tokens::never(&server.url());
     let mut host = Host::start(&server, &tokens);
-    host.ask(&initialize()).await;
-    host.initialized().await;
+    host.initialize().await;
     tokens.log_in();
     host.send(&legacy("a", "tools/call")).await;
     tokio::time::timeout(PATIENCE, confirmed.recv()).await.expect("the session is confirmed");
@@ -355,8 +353,7 @@ async fn a_fault_that_passes_does_not_hide_a_login_elsewhere() {
     .await;
     let tokens = Tokens::never(&server.url());
     let mut host = Host::start(&server, &tokens);
-    host.ask(&initialize()).await;
-    host.initialized().await;
+    host.initialize().await;
     tokens.log_in();
     assert_eq!(host.receive().await["method"], "notifications/tools/list_changed");
     host.end().await.0.unwrap();
@@ -367,8 +364,7 @@ async fn while_there_is_no_login_it_is_only_looked_for_one() {
     let server = Server::start(guarded).await;
     let tokens = Tokens::never(&server.url());
     let mut host = Host::start(&server, &tokens);
-    host.ask(&initialize()).await;
-    host.initialized().await;
+    host.initialize().await;
     let (sent, looked) = tokens.sent_and_looked();
     let looks = async {
         while tokens.sent_and_looked().1 < looked + 2 {
