@@ -320,6 +320,11 @@ impl Target {
         tokens
     }
 
+    /// Wants the tokens of this very client and no others.
+    pub fn as_client_of(&mut self, tokens: &StoredTokens) {
+        self.clients = vec![PreRegistered::again(&tokens.client)];
+    }
+
     /// Asks in the way in which these tokens were got, which rest on this sign-in.
     pub fn ask_as_before(&mut self, tokens: &StoredTokens, identity: &StoredIdentity) {
         let enterprise = Enterprise::new(identity.provider.issuer().clone(), identity.own_client());

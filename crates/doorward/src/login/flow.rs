@@ -22,7 +22,7 @@ use super::{
     import,
     ladder::{Paste, Rung},
     listener::Listener,
-    made, notes,
+    logout, made, notes,
     pages::Page,
     paste::Typed,
     place::Place,
@@ -47,7 +47,7 @@ pub(crate) async fn log_in(
     let window = place.window_of(&target);
     let (until, reach) = (Instant::now() + manner.patience, target.reach);
     let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None, doubtful: None };
-    let resource = target.resource.clone();
+    let (named, resource) = (target.clone(), target.resource.clone());
     let (rung, sitting) = (Rung::Browser, Sitting::default());
     let (window, shown, not_let_in, command) = (&window, false, false, login_command(&target));
     let mut visit = Visit {
@@ -76,6 +76,9 @@ pub(crate) async fn log_in(
         Err(failed) => Page::of(failed),
     };
     visit.end(page).await;
+    if let Ok(tokens) = &outcome {
+        logout::replaced_by(place, &named, tokens).await;
+    }
     outcome
 }
 
@@ -333,7 +336,10 @@ impl Visit<'_> {
         if self.rung != Rung::Pasted {
             return Err(failed);
         }
-        output::tell(&format!("{}: {}.", failed.what(), failed.why()));
+        // Where this was not the first way, it was told before.
+        if self.manner.paste == Paste::Wanted {
+            output::tell(&format!("{}: {}.", failed.what(), failed.why()));
+        }
         output::tell("So the browser will end on a page that is not ours. Paste that page's address here.");
         let port = match wanted.port {
             PortChoice::Only(port) | PortChoice::Prefer(port) => port,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_client::{CredentialStore as _, Failed, Revoke, StoredTokens, Target, word};
+use doorward_client::{CredentialStore as _, Failed, Registration, Revoke, StoredTokens, Target, word};
 use doorward_store::Attempt;
 use doorward_types::{
     json,
@@ -20,6 +20,8 @@ use crate::{cli, clock::now, entropy::SystemEntropy, failure::Failure, output, t
 
 /// How long another process may take to finish its refresh.
 const PATIENCE: Duration = Duration::from_secs(75);
+/// How long the end of a login that another one has replaced may take.
+const A_MOMENT: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(120);
 /// How often a login is ended again that another process has renewed meanwhile.
 const MOST_CONFLICTS: usize = 8;
@@ -95,6 +97,24 @@ fn as_account(named: Option<&str>) -> String {
 async fn end_stored(place: &Place, tokens: &StoredTokens) -> Result<Option<Told>, Box<Failure>> {
     let target = place::target(tokens.resource.as_str()).await?;
     Ok(end(place, &target, tokens).await?)
+}
+
+/// Ends what a new login has taken the place of: a login as the same account, of a client that this program registered before
+/// it registered the present one. Nothing would use it again, and its tokens would be good for ever.
+pub(super) async fn replaced_by(place: &Place, target: &Target, new: &StoredTokens) {
+    let by_itself = |tokens: &StoredTokens| tokens.client.registration() == Registration::Dynamic;
+    let is_replaced = |old: &StoredTokens| {
+        let same = old.account == new.account && old.server.issuer() == new.server.issuer();
+        same && old.client.client_id() != new.client.client_id() && by_itself(old) && by_itself(new)
+    };
+    let all = place.store.for_resource(&new.resource).await.unwrap_or_default();
+    for old in all.into_iter().filter(is_replaced) {
+        // A server that has forgotten the client does not answer kindly, and one that is slow keeps nobody waiting.
+        let _ = tokio::time::timeout(A_MOMENT, tell_server(place, target, &old)).await;
+        if let Err(fault) = place.store.remove(&old.key(), old.generation).await {
+            tracing::info!("the login that there was before stays: {fault}");
+        }
+    }
 }
 
 fn describe(tokens: &StoredTokens, told: &Told) -> Value {

@@ -67,7 +67,7 @@ pub(crate) async fn run(flags: cli::Status, json: bool) -> Result<(), Box<Failur
     outcome(&place, named.as_ref(), &flags, &judged).await
 }
 
-async fn judge(place: &Place, tokens: StoredTokens, offline: bool) -> (StoredTokens, Verdict) {
+pub(super) async fn judge(place: &Place, tokens: StoredTokens, offline: bool) -> (StoredTokens, Verdict) {
     if offline {
         return (tokens, Verdict::NotAsked);
     }
@@ -85,7 +85,10 @@ async fn ask(place: &Place, tokens: &StoredTokens) -> Result<Verdict, Failed> {
     let mut target = place::target(tokens.resource.as_str()).await.map_err(|failure| fail::stored_target(&failure))?;
     target.account.clone_from(&tokens.account);
     target.also_typed.clone_from(&place.also_typed);
-    let over = || fail::log_in_as(&target, "the login has ended: the server does not renew it");
+    let named = target.clone();
+    let over = || fail::log_in_as(&named, "the login has ended: the server does not renew it");
+    // One of another client may be newer, and is judged by itself.
+    target.as_client_of(tokens);
     let manager = TokenManager::new(place.clone(), target.clone(), Manner::nobody());
     let credential = manager.bearer(Why::ToSend).await?.ok_or_else(over)?;
     manager.settle(LAST_SAVE).await;
@@ -98,7 +101,7 @@ async fn ask(place: &Place, tokens: &StoredTokens) -> Result<Verdict, Failed> {
     manager.settle(LAST_SAVE).await;
     let answer = probe::send(place, &target, Some(&renewed.bearer)).await?;
     if answer.asks_for_login() {
-        return Err(fail::log_in_as(&target, "the server does not take the token"));
+        return Err(fail::log_in_as(&named, "the server does not take the token"));
     }
     Ok(verdict(&answer, &target))
 }

@@ -231,13 +231,16 @@ async fn a_client_that_the_server_has_forgotten_is_found_out_while_a_person_look
     world.manager(world.curl()).await.bearer(rejected).await.unwrap();
     let old = world.stored().await.unwrap();
     world.seen().forgotten.push(old.client.client_id().to_string());
-    assert!(world.place().await.store.remove(&old.key(), old.generation).await.unwrap());
     let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
     let manner = crate::login::Manner::with(world.curl(), PATIENCE);
     let manner = crate::login::Manner { look_after: Duration::from_millis(200), ..manner };
     crate::login::flow::log_in(&world.place().await, target, Some(&headers), &manner).await.unwrap();
     assert_eq!(world.count("register"), 2);
-    assert_ne!(world.stored().await.unwrap().client.client_id(), old.client.client_id());
+    // Of the login that nothing would use again nothing is left, at the server neither.
+    let left = world.place().await.store.list().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_ne!(left[0].client.client_id(), old.client.client_id());
+    assert_eq!(world.count("revoke r1"), 1);
 }
 
 #[tokio::test]

@@ -369,3 +369,24 @@ async fn wait_for(world: &World, request: &str) {
     };
     tokio::time::timeout(PATIENCE, seen).await.expect("the request is seen");
 }
+
+#[tokio::test]
+async fn each_login_is_judged_by_its_own_token() {
+    let world = World::new().await;
+    let headers = challenge("Bearer scope=\"read\"");
+    world.manager(world.curl()).await.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+    let (place, first) = (world.place().await, world.stored().await.unwrap());
+    let mut second = first.clone();
+    let mut client = serde_json::to_value(first.client.to_stored()).unwrap();
+    client["client_id"] = serde_json::json!("another");
+    second.client = doorward_client::RegisteredClient::from_stored(serde_json::from_value(client).unwrap()).unwrap();
+    second.access_token = doorward_types::Secret::parse("b1").unwrap();
+    place.store.save(&second, 0).await.unwrap();
+    for tokens in place.store.list().await.unwrap() {
+        let expected = format!("mcp Bearer {}", tokens.access_token.expose());
+        let before = world.count(&expected);
+        let (_, verdict) = crate::login::status::judge(&place, tokens, false).await;
+        assert!(matches!(verdict, crate::login::status::Verdict::Taken), "{verdict:?}");
+        assert_eq!(world.count(&expected), before + 1, "{expected}");
+    }
+}
