@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -19,7 +19,7 @@ use doorward_types::outbound::FetchFailed;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -38,6 +38,8 @@ use crate::{
 
 /// How long a server may take to say where messages go.
 pub(super) const ENDPOINT: Duration = Duration::from_secs(10);
+/// How long an answer may wait for what came before it to be dealt with.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How many bytes of messages wait for somebody to listen.
 const MOST_UNASKED: usize = 4 << 20;
 
@@ -56,14 +58,22 @@ pub(super) struct Pipe {
 
 /// The text of a message, and the room that it takes.
 type Text = (String, Held);
+/// The same of an answer, and after how many other messages it came.
+type Numbered = (Text, u64);
 
 struct Shared {
-    waiting: Mutex<HashMap<String, oneshot::Sender<Text>>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Numbered>>>,
     unasked: (mpsc::UnboundedSender<Text>, tokio::sync::Mutex<mpsc::UnboundedReceiver<Text>>),
     /// For answers that their requests have not taken yet. While there is none, the stream is not read.
     for_answers: Room,
     /// For what is said unasked. While there is none, it is dropped: nobody may ever listen.
     for_unasked: Room,
+    /// How many messages of that kind there were, and how many have been handed to a listener.
+    count: AtomicU64,
+    handed: AtomicU64,
+    /// How many have been dealt with: what was said of a call before its answer is told before it.
+    dealt_with: watch::Sender<u64>,
+    listeners: AtomicUsize,
     closed: CancellationToken,
 }
 
@@ -100,6 +110,10 @@ impl Pipe {
             unasked: (sender, receiver.into()),
             for_answers: Room::of(most),
             for_unasked: Room::of(MOST_UNASKED),
+            count: AtomicU64::new(0),
+            handed: AtomicU64::new(0),
+            dealt_with: watch::Sender::new(0),
+            listeners: AtomicUsize::new(0),
             closed: closed.clone(),
         });
         let reading = Arc::clone(&shared);
@@ -201,10 +215,13 @@ impl Shared {
                 match waiting {
                     Some(waiting) => {
                         let held = self.for_answers.take(text.len()).await;
-                        drop(waiting.send((text, held)));
+                        drop(waiting.send(((text, held), self.count.load(Relaxed))));
                     }
                     None => match self.for_unasked.try_take(text.len()) {
-                        Some(held) => drop(self.unasked.0.send((text, held))),
+                        Some(held) => {
+                            self.count.fetch_add(1, Relaxed);
+                            drop(self.unasked.0.send((text, held)));
+                        }
                         None => tracing::warn!("nobody listens to the server: a message is dropped"),
                     },
                 }
@@ -220,7 +237,11 @@ impl Shared {
 
     /// What the server says unasked, as the body of a stream that ends with the connection.
     fn said(self: Arc<Self>) -> Body {
-        let said = stream::unfold(self, |shared| async move {
+        self.listeners.fetch_add(1, Relaxed);
+        let said = stream::unfold(Listener(self), |listener| async move {
+            let shared = &listener.0;
+            // Who asks for the next one is done with those before.
+            shared.dealt_with.send_replace(shared.handed.load(Relaxed));
             let text = {
                 let mut waiting = shared.unasked.1.lock().await;
                 tokio::select! {
@@ -230,9 +251,27 @@ impl Shared {
                 }
             };
             let (text, _held) = text?;
-            Some((Ok(event(&text)), shared))
+            shared.handed.fetch_add(1, Relaxed);
+            Some((Ok(event(&text)), listener))
         });
         Box::pin(said)
+    }
+
+    /// Waits a moment until so many messages have been dealt with, if somebody listens to them.
+    async fn are_dealt_with(&self, number: u64) {
+        if self.listeners.load(Relaxed) > 0 {
+            let mut dealt_with = self.dealt_with.subscribe();
+            let _ = timeout(MOMENT, dealt_with.wait_for(|dealt_with| *dealt_with >= number)).await;
+        }
+    }
+}
+
+/// Somebody who listens to what is said unasked.
+struct Listener(Arc<Shared>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.listeners.fetch_sub(1, Relaxed);
     }
 }
 
@@ -240,14 +279,16 @@ impl Shared {
 pub(super) struct Awaited {
     shared: Arc<Shared>,
     key: String,
-    answer: Option<oneshot::Receiver<Text>>,
+    answer: Option<oneshot::Receiver<Numbered>>,
     /// Whether the request begins a session.
     begins: bool,
 }
 
 impl Awaited {
     async fn answer(mut self) -> Option<Text> {
-        self.answer.take()?.await.ok()
+        let (text, number) = self.answer.take()?.await.ok()?;
+        self.shared.are_dealt_with(number).await;
+        Some(text)
     }
 }
 

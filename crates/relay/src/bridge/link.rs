@@ -6,9 +6,10 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::{
     elsewhere::Elsewhere,
@@ -25,11 +26,16 @@ use crate::{
     listen::{Change, Filter},
 };
 
+/// How long an answer may wait for what came before it to be dealt with.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// What comes outside of the answer to any request.
 #[derive(Debug)]
 pub(super) enum Unasked {
     /// The server says it. It takes room until it has been dealt with.
     Said(Message, Which, Held),
+    /// Nothing; who waits for it is told when all before has been dealt with.
+    Mark(oneshot::Sender<()>),
     /// A new session has taken the place of one that the server had forgotten.
     SessionAnew,
 }
@@ -87,6 +93,14 @@ impl Link {
         }
     }
 
+    /// Waits a moment until what was said unasked before has been dealt with by who takes it.
+    pub(super) async fn caught_up(&self) {
+        let (sender, dealt_with) = oneshot::channel();
+        if self.set_aside(Unasked::Mark(sender)).is_none() {
+            let _ = tokio::time::timeout(MOMENT, dealt_with).await;
+        }
+    }
+
     /// Tells the host what the server said in this session.
     pub(super) async fn pass_on(&self, session: Which, message: &Message, text: &str) {
         match session_ids::outward(session, message) {
@@ -119,7 +133,7 @@ impl Link {
                     match self.set_aside(Unasked::Said(message, session, held)) {
                         None => {}
                         Some(Unasked::Said(message, ..)) => self.pass_on(session, &message, &text).await,
-                        Some(Unasked::SessionAnew) => {}
+                        Some(Unasked::SessionAnew | Unasked::Mark(_)) => {}
                     }
                     return;
                 }

@@ -195,6 +195,7 @@ impl Translator<'_> {
             match heard {
                 Ok(Heard::Reply(reply)) => {
                     running.over();
+                    self.link.caught_up().await;
                     return Ok(self.came_to(asked, reply).await);
                 }
                 Ok(Heard::Other(Message::Request(Request { id, method, params }), text)) => {

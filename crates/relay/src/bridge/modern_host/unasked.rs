@@ -76,6 +76,7 @@ pub(in crate::bridge) async fn take(link: Arc<Link>, kept: Arc<Kept>, mut unaske
                     _ => {}
                 }
             }
+            Unasked::Mark(sender) => drop(sender.send(())),
             Unasked::SessionAnew => {
                 let set = *kept.level.lock().await;
                 if let Some(level) = set {

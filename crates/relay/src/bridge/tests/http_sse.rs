@@ -75,6 +75,14 @@ async fn post(
         ("initialize", _) => drop(stream.send(got.result(&serde_json::from_str(RESULT).unwrap()))),
         ("tools/call", "hang") => {}
         ("tools/call", "die" | "forget") => drop(streams.lock().unwrap().remove(&number)),
+        ("tools/call", "many") => {
+            for progress in 1..=20 {
+                let params = json!({"progressToken": "p", "progress": progress});
+                let note = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params});
+                let _ = stream.send(note.to_string());
+            }
+            let _ = stream.send(got.result(&json!({"content": []})));
+        }
         ("tools/call", name) => {
             let note = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"for": name}});
             let _ = stream.send(note.to_string());
@@ -230,5 +238,29 @@ async fn the_order_of_transports_can_be_given() {
         let settings = BridgeSettings { transport, ..BridgeSettings::default() };
         let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
         assert_eq!(host.ask(&initialize()).await["result"].is_object(), works, "{transport:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_before_an_answer_is_told_before_it() {
+    // proves: MCP-PX-10
+    let server = older(Ways::default()).await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    let newer = Host::start(&server, &Tokens::new(&server.url()));
+    let mut params = json!({"name": "many", "_meta": {"progressToken": "p"}});
+    let older_call = json!({"jsonrpc": "2.0", "id": "c", "method": "tools/call", "params": params});
+    params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    let newer_call = json!({"jsonrpc": "2.0", "id": "c", "method": "tools/call", "params": params});
+    for (mut host, call) in [(host, older_call), (newer, newer_call)] {
+        for _ in 0..3 {
+            host.send(&call).await;
+            for progress in 1..=20 {
+                assert_eq!(host.receive().await["params"]["progress"], progress);
+            }
+            assert_eq!(host.receive().await["id"], "c");
+        }
+        host.end().await.0.unwrap();
     }
 }

@@ -427,7 +427,11 @@ async fn a_session_that_is_forgotten_is_begun_again_and_watched_in_again() {
     let mut host = Host::start(&server, &Tokens::new(&server.url()));
     let filter = json!({"resourceSubscriptions": ["a:"]});
     host.ask(&ask("l", "subscriptions/listen", json!({"notifications": filter}))).await;
-    let done = host.ask(&ask(1, "tools/call", json!({"name": "t"}))).await;
+    host.send(&ask(1, "tools/call", json!({"name": "t"}))).await;
+    let mut both = [host.receive().await, host.receive().await];
+    both.sort_by_key(|message| message["id"] == 1);
+    let [changed, done] = both;
+    assert_eq!(changed["method"], "notifications/resources/updated", "what changed in between is not known: {changed}");
     assert_eq!(done["result"]["resultType"], "complete", "{done}");
     let watched_again = async {
         let again = |got: &Got| got.rpc() == "resources/subscribe" && got.header("mcp-session-id") == Some("s1");
@@ -436,8 +440,6 @@ async fn a_session_that_is_forgotten_is_begun_again_and_watched_in_again() {
         }
     };
     tokio::time::timeout(PATIENCE, watched_again).await.expect("the new session watches what the old one did");
-    let changed = host.receive().await;
-    assert_eq!(changed["method"], "notifications/resources/updated", "what changed in between is not known: {changed}");
     let settled = host.end().await;
     settled.0.unwrap();
     let methods = server.methods();
