@@ -24,6 +24,8 @@ struct Present {
     refreshed: Option<Instant>,
     /// Whether the store could not take them yet; it has older ones, which are good no more, of the same generation.
     unsaved: bool,
+    /// The last ones, where the server has ended their login and no others have come since.
+    ended: Option<StoredTokens>,
 }
 
 impl InHand {
@@ -34,6 +36,12 @@ impl InHand {
     /// What is sent at present.
     pub(super) fn tokens(&self) -> Option<StoredTokens> {
         self.present().tokens.clone()
+    }
+
+    /// The same, or those whose login the server has ended.
+    pub(super) fn last(&self) -> Option<StoredTokens> {
+        let present = self.present();
+        present.tokens.as_ref().or(present.ended.as_ref()).cloned()
     }
 
     /// Whether a refresh gave them so lately.
@@ -96,17 +104,23 @@ impl InHand {
         true
     }
 
-    /// There are none any more.
+    /// There are none any more, and nobody has them asked for again.
     pub(super) fn forget(&self) {
         let mut present = self.present();
-        (present.tokens, present.unsaved) = (None, false);
+        (present.tokens, present.unsaved, present.ended) = (None, false, None);
+    }
+
+    /// There are none any more: the server has ended their login.
+    pub(super) fn end(&self) {
+        let mut present = self.present();
+        (present.ended, present.unsaved) = (present.tokens.take(), false);
     }
 }
 
 impl Present {
     fn next(&mut self, tokens: StoredTokens, refreshed: Option<Instant>, unsaved: bool) {
         self.serial += 1;
-        (self.tokens, self.refreshed, self.unsaved) = (Some(tokens), refreshed, unsaved);
+        (self.tokens, self.refreshed, self.unsaved, self.ended) = (Some(tokens), refreshed, unsaved, None);
     }
 
     fn credential(&self) -> Option<Credential> {

@@ -128,8 +128,12 @@ struct Entry {
 fn clients(file: &Path) -> Result<Vec<PreRegistered>, Failed> {
     const FLAG: &str = "--clients-file";
     let mut text = String::new();
-    let read = std::fs::File::open(file).and_then(|opened| opened.take(MOST_BYTES).read_to_string(&mut text));
-    read.map_err(|error| refuse(FLAG, &format!("{}: {error}", file.display())))?;
+    let read = std::fs::File::open(file).and_then(|opened| opened.take(MOST_BYTES + 1).read_to_string(&mut text));
+    let length = read.map_err(|error| refuse(FLAG, &format!("{}: {error}", file.display())))?;
+    // Half of a file is another file.
+    if length as u64 > MOST_BYTES {
+        return Err(refuse(FLAG, &format!("{}: it holds more than {MOST_BYTES} bytes", file.display())));
+    }
     let File { client } =
         toml::from_str(&text).map_err(|error| refuse(FLAG, &format!("{}: {}", file.display(), error.message())))?;
     client.into_iter().map(|entry| pre_registered(FLAG, entry)).collect()
@@ -186,6 +190,8 @@ mod tests {
             "https://example.com/a#b",
             "https://example.com/a/../b",
             "https://u:p@example.com/a",
+            "https://u@example.com/a",
+            "https://:p@example.com/a",
             "HTTPS://example.com/a",
             "client.json",
         ] {
@@ -213,7 +219,13 @@ mod tests {
             first.clients.iter().map(|c| (c.issuer.as_ref().unwrap().as_str(), c.client_id.as_str())).collect();
         assert_eq!(found, [("https://a.example", "one"), ("https://b.example", "two")]);
         assert_eq!(first.clients[0].secret.as_ref().unwrap().expose(), "s3cret");
+        let long = format!("# {}\n", "x".repeat(MOST_BYTES as usize));
+        let both = format!(
+            "[[client]]\nissuer = \"https://a.example\"\nclient_id = \"x\"\nsecret_env = \"PATH\"\nsecret_file = {secret:?}"
+        );
         for bad in [
+            &long,
+            &both,
             "client_secret = \"in plain sight\"",
             "[[client]]\nclient_id = \"x\"",
             "[[client]]\nissuer = \"https://a.example\"\nclient_id = \"x\"\nclient_secret = \"y\"",
@@ -222,6 +234,40 @@ mod tests {
             write(bad);
             assert_eq!(apply(&mut target(), &flags).unwrap_err().code(), Code::BadTarget, "{bad}");
         }
+        // A variable that is set wherever there are programs.
+        write("[[client]]\nissuer = \"https://a.example\"\nclient_id = \"x\"\nsecret_env = \"PATH\"");
+        let mut from_variable = target();
+        apply(&mut from_variable, &flags).unwrap();
+        assert_eq!(from_variable.clients[0].secret.as_ref().unwrap().expose(), std::env::var("PATH").unwrap());
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(apply(&mut target(), &flags).unwrap_err().code(), Code::BadTarget, "there is no such file");
+    }
+
+    #[test]
+    fn what_is_said_of_the_client_that_is_named_by_itself_is_said_of_no_other() {
+        // proves: MCP-AUTH-067
+        let client = |id: &str| PreRegistered {
+            issuer: None,
+            client_id: ClientId::parse(id).unwrap(),
+            secret: None,
+            key: None,
+            auth_method: None,
+            redirect_uri: None,
+        };
+        let (issuer, redirect) = ("https://a.example", "http://localhost:8763/callback");
+        let flags =
+            cli::OwnClient { client_issuer: Some(issuer.into()), redirect_uri: Some(redirect.into()), ..flags() };
+        let mut target = target();
+        target.clients = vec![client("other"), client("own")];
+        apply(&mut target, &flags).unwrap();
+        let [other, own] = target.clients.as_slice() else { panic!() };
+        assert_eq!(own.issuer.as_ref().map(Issuer::as_str), Some(issuer));
+        assert_eq!(own.redirect_uri.as_ref().map(RedirectUri::as_str), Some(redirect));
+        assert!(other.issuer.is_none() && other.redirect_uri.is_none());
+        // It is where the browser ends, whoever the client is.
+        assert_eq!(target.redirect_uri.as_ref().map(RedirectUri::as_str), Some(redirect));
+        let bad = cli::OwnClient { client_issuer: Some("a.example".into()), ..flags };
+        assert_eq!(apply(&mut target, &bad).unwrap_err().code(), Code::BadTarget);
     }
 
     #[test]
@@ -238,6 +284,8 @@ mod tests {
         let client = cli::OwnClient { client_secret_file: Some("-".into()), ..flags() };
         let none = cli::Grants::default();
         assert!(input_is_the_hosts(&client, &none).is_err() && input_is_the_hosts(&flags(), &none).is_ok());
+        let key = cli::OwnClient { client_key_file: Some("-".into()), ..flags() };
+        assert!(input_is_the_hosts(&key, &none).is_err());
         for grants in [
             cli::Grants { enterprise_client_secret_file: Some("-".into()), ..none.clone() },
             cli::Grants { enterprise_client_key_file: Some("-".into()), ..none.clone() },

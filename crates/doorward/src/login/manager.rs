@@ -236,7 +236,7 @@ impl Shared {
         match self.refresh(tokens, asked).await {
             Ok(Some(new)) => Ok(Some(self.adopt_renewed(new))),
             Ok(None) => {
-                self.in_hand.forget();
+                self.in_hand.end();
                 Ok(None)
             }
             Err(failed) if has_ended => Err(failed),
@@ -256,7 +256,7 @@ impl Shared {
         }
         self.trouble.none_since(asked)?;
         let mut target = self.target.clone();
-        remember(&mut target, refused.as_ref());
+        remember(&mut target, self.in_hand.last().as_ref());
         let command = login_command(&target);
         let asks = Asks { why: "the server asks for a login".into(), command };
         self.log_in(target, headers, refused.as_ref(), &asks).await

@@ -4,6 +4,7 @@
 mod enterprise;
 mod late;
 mod logging_in;
+mod refused;
 mod renewing;
 mod world;
 

@@ -361,7 +361,7 @@ async fn a_server_that_revokes_refresh_tokens_only_confirms_a_logout() {
     }
 }
 
-async fn wait_for(world: &World, request: &str) {
+pub(super) async fn wait_for(world: &World, request: &str) {
     let seen = async {
         while world.count(request) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
