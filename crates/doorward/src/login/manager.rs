@@ -1,7 +1,6 @@
 //! Keeps one server's tokens good: from the store, by a refresh, or by a login, and each of those once for everybody.
 
 use std::{
-    collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
@@ -17,6 +16,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{
+    asked_for_more::AskedForMore,
     browser::Way,
     elsewhere, fail,
     flow::{self, Manner},
@@ -37,8 +37,6 @@ const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 pub(super) const LAST_SAVE: Duration = Duration::from_secs(5);
 /// How long those who waited for a sign-in may take to notice that its process died.
 const GIVE_WAY: Duration = Duration::from_secs(2);
-/// The most different challenges for more scopes that are counted.
-const MOST_CHALLENGES: usize = 256;
 
 /// The tokens of one MCP server, for every request of this process.
 #[derive(Clone)]
@@ -55,8 +53,7 @@ struct Shared {
     /// Held while a refresh is under way, whose tokens must not be lost.
     refreshing: tokio::sync::Mutex<()>,
     trouble: Trouble,
-    /// How often which scopes were asked for in addition.
-    step_ups: Mutex<HashMap<String, StepUps>>,
+    asked_for_more: AskedForMore,
     /// The login for want of which the last request failed, where nobody here can make it.
     wanted: Mutex<Option<Wanted>>,
     /// Where it is being made on another device.
@@ -102,7 +99,7 @@ impl TokenManager {
             renewing: Arc::default(),
             refreshing: tokio::sync::Mutex::default(),
             trouble: Trouble::default(),
-            step_ups: Mutex::default(),
+            asked_for_more: AskedForMore::default(),
             wanted: Mutex::default(),
             elsewhere: tokio::sync::Mutex::default(),
         }))
@@ -298,17 +295,10 @@ impl Shared {
         let before = target.requested_before.take();
         let before = before.or_else(|| refused.as_ref().and_then(|tokens| tokens.granted.clone()));
         let wanted = challenge::bearer(headers).and_then(|c| c.get("scope").map(str::to_owned)).unwrap_or_default();
-        let more = {
-            let mut counted = self.step_ups.lock().expect("counting does not panic");
-            if counted.len() >= MOST_CHALLENGES {
-                counted.clear();
-            }
-            if self.nobody_is_here(&target) {
-                // No login is made, so there is none to count.
-                StepUps::default().next(before.as_ref(), headers)?
-            } else {
-                counted.entry(wanted.clone()).or_default().next(before.as_ref(), headers)?
-            }
+        let more = match self.nobody_is_here(&target) {
+            // No login is made, so there is none to count.
+            true => StepUps::default().next(before.as_ref(), headers)?,
+            false => self.asked_for_more.next(&wanted, before.as_ref(), headers)?,
         };
         let command = login_command_with(&target, &["--force", "--scope", &more.to_string()]);
         let asks = Asks { why: format!("this operation needs more scopes than the login has ({wanted})"), command };

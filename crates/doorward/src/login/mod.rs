@@ -2,6 +2,7 @@
 
 mod account;
 mod answer;
+mod asked_for_more;
 mod browser;
 mod custody;
 mod device;
