@@ -102,6 +102,7 @@ pub(crate) fn answered(waiting: AwaitToken, answer: Result<Inbound, FetchFailed>
 /// The token endpoint's refusal.
 pub(crate) fn refused(code: Code, endpoint: &Url, error: &ErrorResponse) -> Failed {
     let hint = match error.error.as_str() {
+        "invalid_client" => "check the client identifier, and the secret or the key with which it proves itself",
         "invalid_scope" => "name the scopes that this client may have with --scope, or ask the operator of the server",
         _ => "try again; if it happens again ask the operator of the server",
     };

@@ -168,6 +168,9 @@ impl Failed {
     }
 }
 
+/// What to do about a proxy that does not let requests through.
+const PROXY: &str = "check the proxy that HTTPS_PROXY or --proxy names, or do without it: --proxy none";
+
 /// A request of which no answer came.
 pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Failed {
     let (code, hint) = match failed {
@@ -178,8 +181,10 @@ pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Fai
         ),
         FetchFailed::Tls(_) => (
             Code::Tls,
-            "check the address; behind a proxy that inspects TLS, its certificate has to be trusted by this computer",
+            "check the address; where the certificate is of an authority of your own, or of a proxy that inspects TLS, \
+             name it with --ca FILE",
         ),
+        FetchFailed::Proxy { .. } => (Code::Unreachable, PROXY),
         FetchFailed::TooLong(_) => (Code::ServerFault, "check the address"),
         FetchFailed::Name(_) | FetchFailed::Connect(_) | FetchFailed::Timeout(_) | FetchFailed::Other(_) => {
             (Code::Unreachable, "check the address and the network, and try again")

@@ -115,11 +115,12 @@ fn refused(tokens: &StoredTokens, error: &ErrorResponse) -> Refreshed {
             why,
             "check the client identifier and its secret",
         )),
+        // The login may well be good, so that one is made anew only by force.
         _ => Refreshed::Later(Failed::new(
             Code::TokenRefused,
             "the authorization server refused to renew the token",
             why,
-            format!("log in again with: {}", log_in(&tokens.resource, tokens.account.as_deref())),
+            log_in(&tokens.resource, tokens.account.as_deref()).replacen("login", "login --force", 1),
         )),
     }
 }

@@ -8,10 +8,14 @@ use std::{
 };
 
 use doorward_types::outbound::{FetchFailed, Reach};
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect::Policy};
 use url::Url;
 
-use crate::{InvalidOptions, Options, reach, resolver::PublicOnly};
+use crate::{
+    InvalidOptions, Options, reach,
+    resolver::{PublicOnly, ThisComputer},
+};
 
 /// Time for the connection alone, so that a dead address leaves time for the next one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,29 +85,16 @@ impl Clients {
                 self.public.get_or_init(|| self.public_client())
             }
             Reach::Anywhere if reach::is_this_computer(url) && url.scheme() == "http" => {
-                self.here_plain.get_or_init(|| finish(self.builder().no_proxy().tls_certs_only([])))
+                self.here_plain.get_or_init(|| finish(self.here().tls_certs_only([])))
             }
-            Reach::Anywhere if reach::is_this_computer(url) => {
-                self.here.get_or_init(|| finish(self.builder().no_proxy()))
-            }
+            Reach::Anywhere if reach::is_this_computer(url) => self.here.get_or_init(|| finish(self.here())),
             Reach::Anywhere => self.anywhere.get_or_init(|| finish(self.proxied())),
         };
         client.as_ref().map_err(Clone::clone)
     }
 
-    /// The same failure; where there was no connection, with the proxies that may be what was not reached.
-    pub(crate) fn with_proxies(&self, failed: FetchFailed, url: &Url, reach: Reach) -> FetchFailed {
-        let may_be_asked = (self.trust_proxy || reach == Reach::Anywhere) && !reach::is_this_computer(url);
-        match failed {
-            FetchFailed::Connect(words) if may_be_asked && !self.proxy_hosts().is_empty() => {
-                let hosts: Vec<_> = self.proxy_hosts().into_iter().collect();
-                let hosts = hosts.join(", ");
-                FetchFailed::Connect(format!(
-                    "{words} (by way of the proxy {hosts}, if NO_PROXY does not name the host)"
-                ))
-            }
-            other => other,
-        }
+    fn here(&self) -> reqwest::ClientBuilder {
+        self.builder().no_proxy().dns_resolver(ThisComputer)
     }
 
     fn public_client(&self) -> Result<Client, FetchFailed> {
@@ -127,6 +118,26 @@ impl Clients {
             None => builder,
             Some((_, proxy)) => builder.proxy(proxy.clone()),
         }
+    }
+
+    /// The host and port of the proxy that stands between, if one does.
+    pub(crate) fn proxy_before(&self, url: &Url, reach: Reach) -> Option<String> {
+        let goes_direct = match reach {
+            Reach::Public => !self.trust_proxy,
+            Reach::Anywhere => reach::is_this_computer(url),
+        };
+        if goes_direct {
+            return None;
+        }
+        let matcher = match &self.proxy {
+            None => Matcher::from_system(),
+            Some((proxy, _)) => {
+                let direct = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
+                Matcher::builder().all(proxy.as_str().to_owned()).no(direct.unwrap_or_default()).build()
+            }
+        };
+        let between = matcher.intercept(&url.as_str().parse().ok()?)?;
+        Some(between.uri().authority()?.as_str().rsplit('@').next()?.to_owned())
     }
 
     /// The hosts of the proxies that requests may go through.

@@ -7,13 +7,27 @@ use url::Url;
 
 use crate::resolver::NotResolved;
 
-/// Reads reqwest's error for what the roles need to tell apart. Of the URL only the host is told.
-pub(crate) fn from_reqwest(error: reqwest::Error, url: &Url, timeout: Duration) -> FetchFailed {
+/// Reads reqwest's error for what the roles need to tell apart. Of the URL only the host is told, of a proxy its host and port.
+pub(crate) fn from_reqwest(
+    error: reqwest::Error,
+    url: &Url,
+    timeout: Duration,
+    proxy: impl FnOnce() -> Option<String>,
+) -> FetchFailed {
     let error = error.without_url();
+    let is_unknown = chain(&error).any(|cause| cause.to_string() == "dns error" || cause.is::<NotResolved>());
+    let is_tls = chain(&error).any(|cause| tls(cause).is_some());
+    if error.is_connect()
+        && !is_tls
+        && let Some(proxy) = proxy()
+    {
+        let why = if is_unknown { "its name could not be resolved".to_owned() } else { words(&error) };
+        return FetchFailed::Proxy { proxy, why };
+    }
     if let Some(failed) = chain(&error).find_map(resolver).or_else(|| chain(&error).find_map(tls)) {
         return failed;
     }
-    if chain(&error).any(|cause| cause.to_string() == "dns error") {
+    if is_unknown {
         return FetchFailed::Name(url.host_str().unwrap_or_default().to_owned());
     }
     match (error.is_connect(), error.is_timeout()) {

@@ -1,7 +1,13 @@
 //! Name resolution that lets only public addresses through. The connection is made to exactly the addresses that
 //! were judged here, so a name that changes its mind in between gains nothing.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -55,6 +61,32 @@ impl Resolve for PublicOnly {
     }
 }
 
+/// Resolves the names of this computer: `localhost` is at both of its loopback addresses, whatever the system's list of hosts
+/// says, and nowhere else.
+///
+/// Source: RFC 6761 section 6.3.
+pub(crate) struct ThisComputer;
+
+impl Resolve for ThisComputer {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let known = tokio::net::lookup_host((name.as_str(), 0)).await.map(Iterator::collect).unwrap_or_default();
+            Ok(Box::new(loopback(known).into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The system's order counts, as far as it goes.
+fn loopback(known: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut all: Vec<_> = known.into_iter().filter(|address| address.ip().is_loopback()).collect();
+    for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+        if !all.iter().any(|address| address.ip() == ip) {
+            all.push(SocketAddr::new(ip, 0));
+        }
+    }
+    all
+}
+
 /// How long is waited for the addresses of a name; where a proxy resolves names there may be nobody to answer.
 const LOOKUP: Duration = Duration::from_secs(5);
 
@@ -102,6 +134,20 @@ mod tests {
         let failed = crate::send::send(&clients, request).await.unwrap_err();
         assert_eq!(failed, crate::FetchFailed::Forbidden("a.example".into()));
         assert!(server.requests().is_empty());
+    }
+
+    #[test]
+    fn localhost_is_both_loopback_addresses_and_no_other() {
+        for (known, expected) in [
+            (&["127.0.0.1"][..], &["127.0.0.1", "::1"][..]),
+            (&["::1", "127.0.0.1"], &["::1", "127.0.0.1"]),
+            (&["203.0.113.7", "::1"], &["::1", "127.0.0.1"]),
+            (&[], &["127.0.0.1", "::1"]),
+        ] {
+            let known = known.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect();
+            let all: Vec<_> = loopback(known).iter().map(|address| address.ip().to_string()).collect();
+            assert_eq!(all, expected);
+        }
     }
 
     #[tokio::test]

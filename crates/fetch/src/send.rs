@@ -42,8 +42,8 @@ async fn hop(clients: &Clients, request: &Outbound, url: Url) -> Result<Response
     if !request.body.is_empty() || request.method == Method::POST {
         *sent.body_mut() = Some(request.body.clone().into());
     }
-    let answer = client.execute(sent).await.map_err(|error| failure::from_reqwest(error, &url, request.timeout));
-    answer.map_err(|failed| clients.with_proxies(failed, &url, request.reach))
+    let proxy = || clients.proxy_before(&url, request.reach);
+    client.execute(sent).await.map_err(|error| failure::from_reqwest(error, &url, request.timeout, proxy))
 }
 
 /// Where a redirect leads, if it is one that may be followed: by a GET, to the same origin.
@@ -76,7 +76,9 @@ async fn read(mut answer: Response, most: usize, timeout: std::time::Duration) -
     }
     let url = answer.url().clone();
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| failure::from_reqwest(error, &url, timeout))? {
+    while let Some(chunk) =
+        answer.chunk().await.map_err(|error| failure::from_reqwest(error, &url, timeout, || None))?
+    {
         if body.len() + chunk.len() > most {
             return Err(FetchFailed::TooLong(most));
         }

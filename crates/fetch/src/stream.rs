@@ -29,13 +29,13 @@ pub(crate) async fn stream(
     let answer = tokio::time::timeout(header_timeout, client.execute(sent))
         .await
         .map_err(|_| FetchFailed::Timeout(header_timeout))?
-        .map_err(|error| failure::from_reqwest(error, &url, header_timeout))
-        .map_err(|failed| clients.with_proxies(failed, &url, reach))?;
+        .map_err(|error| failure::from_reqwest(error, &url, header_timeout, || clients.proxy_before(&url, reach)))?;
     let mut out = http::Response::new(());
     *out.status_mut() = answer.status();
     *out.version_mut() = answer.version();
     *out.headers_mut() = answer.headers().clone();
-    let body =
-        answer.bytes_stream().map(move |chunk| chunk.map_err(|e| failure::from_reqwest(e, &url, header_timeout)));
+    let body = answer
+        .bytes_stream()
+        .map(move |chunk| chunk.map_err(|e| failure::from_reqwest(e, &url, header_timeout, || None)));
     Ok(out.map(|()| Box::pin(body)))
 }

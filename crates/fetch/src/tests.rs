@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_types::outbound::{FetchFailed, Inbound, Outbound, Reach, Redirects};
 use futures_util::StreamExt as _;
 use http::header;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
 use crate::{Fetcher, Options, test_server::Server};
@@ -191,6 +191,22 @@ async fn with_public_reach_this_computer_is_never_connected_to() {
 }
 
 #[tokio::test]
+async fn localhost_is_reached_at_either_of_its_addresses() {
+    // A computer without IPv6 has one of them only.
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(listener) = tokio::net::TcpListener::bind(address).await else { continue };
+        let url = Url::parse(&format!("http://localhost:{}/", listener.local_addr().unwrap().port())).unwrap();
+        tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            // The request fits into one read.
+            let _ = connection.read(&mut [0; 4096]).await;
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        });
+        assert_eq!(send(get(&url)).await.map(|answer| answer.status.as_u16()), Ok(200), "{address}");
+    }
+}
+
+#[tokio::test]
 async fn failures_are_told_apart_and_tell_no_query() {
     // It has a port, and does not listen.
     let silent = tokio::net::TcpSocket::new_v4().unwrap();
@@ -272,7 +288,7 @@ async fn the_clients_own_words_lose_their_url() {
     let answer = clients.pick(&url, Reach::Anywhere).unwrap().get(url.clone()).send().await.unwrap();
     let error = answer.error_for_status().unwrap_err();
     assert!(error.to_string().contains("s3cret"));
-    let failed = crate::failure::from_reqwest(error, &url, Duration::ZERO).to_string();
+    let failed = crate::failure::from_reqwest(error, &url, Duration::ZERO, || None).to_string();
     assert!(failed.contains("404") && !failed.contains("s3cret"), "{failed}");
 }
 

@@ -127,6 +127,14 @@ pub enum FetchFailed {
     /// No connection.
     #[error("no connection: {0}")]
     Connect(String),
+    /// The proxy that stands between cannot be reached, or lets nobody through.
+    #[error("no connection through the proxy {proxy}: {why}")]
+    Proxy {
+        /// Its host and port.
+        proxy: String,
+        /// What happened.
+        why: String,
+    },
     /// TLS refused.
     #[error("the TLS connection failed: {0}")]
     Tls(String),

@@ -122,7 +122,9 @@ fn an_answer_that_is_no_bearer_token_is_refused() {
         let mut world = World::usual();
         let text = body.to_string();
         world.route(&format!("POST {TOKEN}"), move |_| Ok(answer(status, &body)));
-        assert_eq!(world.run().unwrap_err().code(), code, "{status} {text}");
+        let failed = world.run().unwrap_err();
+        assert_eq!(failed.code(), code, "{status} {text}");
+        assert_eq!(failed.hint().contains("client identifier"), code == Code::ClientUnknown, "{failed}");
         assert_eq!(world.sent_to(TOKEN).len(), 1);
     }
     let mut world = World::usual();

@@ -143,6 +143,15 @@ fn a_forgotten_client_is_told_apart() {
 }
 
 #[test]
+fn a_refusal_that_ends_no_login_says_how_another_one_is_made() {
+    for error in ["invalid_request", "unauthorized_client", "temporarily_unavailable"] {
+        let Refreshed::Later(failed) = refresh(tokens(), Ok(answer(400, &json!({ "error": error })))) else { panic!() };
+        // Without force the command finds the login that there is.
+        assert!(failed.hint().starts_with("doorward login --force "), "{error}: {failed}");
+    }
+}
+
+#[test]
 fn without_a_refresh_token_a_person_is_needed() {
     // proves: MCP-AUTH-122
     let mut tokens = tokens();

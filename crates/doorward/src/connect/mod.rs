@@ -16,6 +16,8 @@ use crate::{
 use no_login::NoLogin;
 
 /// How long a refresh that is under way may still take at the end.
+/// How long a message waits for a new token while it has one that is still good.
+const HURRY: Duration = Duration::from_secs(2);
 const LAST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Runs the bridge until the host is done.
@@ -50,7 +52,7 @@ pub(crate) async fn run(flags: cli::Connect) -> Result<(), Box<Failure>> {
         let mut place = Place::open(&flags.client).await?;
         place.headers = asked.headers;
         let (fetcher, manner) = (place.fetcher.clone(), login::Manner::of_host(&flags.sign_in));
-        let manager = TokenManager::new(place, target, manner).reading(flags.grants.clone());
+        let manager = TokenManager::new(place, target, manner).reading(flags.grants.clone()).hurried(HURRY);
         let bridge = Bridge { settings, upstream, bearer: Arc::new(manager.clone()), fetcher };
         let ended = bridge.run(stdin, stdout).await;
         manager.settle(LAST_REFRESH).await;

@@ -30,6 +30,9 @@ pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed
             "check the address; where the certificate is of an authority of your own, or of a proxy that inspects TLS, \
              name it with --ca FILE",
         ),
+        FetchFailed::Proxy { .. } => {
+            (Code::Unreachable, "check the proxy that HTTPS_PROXY or --proxy names, or do without it: --proxy none")
+        }
         FetchFailed::Forbidden(_) => {
             (Code::Forbidden, "a name that leads into a private network is not followed: give the address itself")
         }

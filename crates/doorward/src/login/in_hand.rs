@@ -10,6 +10,12 @@ use doorward_relay::bridge::{Credential, Why};
 use tokio::time::Instant;
 
 use super::refresh::is_ending;
+use crate::clock::now;
+
+/// How long a message may take to reach the server.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
+/// For how long it is not tried again to renew tokens that are still good.
+const PUT_OFF: Duration = Duration::from_secs(10);
 
 /// The tokens of one server.
 #[derive(Default)]
@@ -22,6 +28,8 @@ struct Present {
     tokens: Option<StoredTokens>,
     /// When a refresh gave them.
     refreshed: Option<Instant>,
+    /// When renewing them ahead of their end came to nothing.
+    put_off: Option<Instant>,
     /// Whether the store could not take them yet; it has older ones, which are good no more, of the same generation.
     unsaved: bool,
     /// The last ones, where the server has ended their login and no others have come since.
@@ -58,6 +66,24 @@ impl InHand {
                 present.credential().filter(|credential| Some(credential.serial) != serial)
             }
         }
+    }
+
+    /// What can be sent although it ends soon.
+    pub(super) fn still_good(&self) -> Option<Credential> {
+        let present = self.present();
+        present
+            .credential()
+            .filter(|_| present.tokens.as_ref().is_some_and(|tokens| !tokens.expires_within(ON_ITS_WAY, now())))
+    }
+
+    /// Notes that they could not be renewed ahead of their end.
+    pub(super) fn put_off(&self) {
+        self.present().put_off = Some(Instant::now());
+    }
+
+    /// Whether that was so lately that it is not tried again yet.
+    pub(super) fn is_put_off(&self) -> bool {
+        self.present().put_off.is_some_and(|at| at.elapsed() < PUT_OFF)
     }
 
     /// Takes stored tokens into hand, if they are not those that are there.
@@ -121,6 +147,7 @@ impl Present {
     fn next(&mut self, tokens: StoredTokens, refreshed: Option<Instant>, unsaved: bool) {
         self.serial += 1;
         (self.tokens, self.refreshed, self.unsaved, self.ended) = (Some(tokens), refreshed, unsaved, None);
+        self.put_off = None;
     }
 
     fn credential(&self) -> Option<Credential> {

@@ -47,6 +47,8 @@ struct Shared {
     target: Target,
     manner: Manner,
     grants: OnceLock<cli::Grants>,
+    /// How long a message waits for a new token while the one in hand is still good.
+    hurry: OnceLock<Duration>,
     in_hand: InHand,
     /// One refresh or login at a time.
     renewing: Arc<tokio::sync::Mutex<()>>,
@@ -89,12 +91,20 @@ impl TokenManager {
         self
     }
 
+    /// The same for a process that goes on: a message waits only so long for a new token while the one in hand is good.
+    #[must_use]
+    pub(crate) fn hurried(self, patience: Duration) -> Self {
+        let _ = self.0.hurry.set(patience);
+        self
+    }
+
     pub(crate) fn new(place: Place, target: Target, manner: Manner) -> Self {
         Self(Arc::new(Shared {
             place,
             target,
             manner,
             grants: OnceLock::new(),
+            hurry: OnceLock::new(),
             in_hand: InHand::default(),
             renewing: Arc::default(),
             refreshing: tokio::sync::Mutex::default(),
@@ -118,18 +128,8 @@ impl TokenManager {
         }
     }
 
-    /// The tokens that are sent at present.
-    pub(super) fn in_hand(&self) -> Option<StoredTokens> {
-        self.0.in_hand.tokens()
-    }
-}
-
-#[async_trait]
-impl BearerSource for TokenManager {
-    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
-        if let Some(credential) = self.0.in_hand.ready(why) {
-            return Ok(Some(credential));
-        }
+    /// Gets what a message needs, and nothing else at the same time.
+    async fn get(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
         let asked = Instant::now();
         let one = Arc::clone(&self.0.renewing).lock_owned().await;
         // Whoever was before us may have done it.
@@ -152,6 +152,35 @@ impl BearerSource for TokenManager {
             let why = "getting a token stopped in the middle, which is a defect of the program";
             Err(Failed::new(Code::OutOfOrder, "there is no access token", why, "try again and report it"))
         })
+    }
+
+    /// The tokens that are sent at present.
+    pub(super) fn in_hand(&self) -> Option<StoredTokens> {
+        self.0.in_hand.tokens()
+    }
+}
+
+#[async_trait]
+impl BearerSource for TokenManager {
+    async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
+        if let Some(credential) = self.0.in_hand.ready(why) {
+            return Ok(Some(credential));
+        }
+        let mut getting = std::pin::pin!(self.get(why));
+        let Some(patience) = self.0.hurry.get().filter(|_| matches!(why, Why::ToSend)) else { return getting.await };
+        // A server that takes its time to give the next token holds nobody up who has one.
+        if self.0.renewing.try_lock().is_err()
+            && let Some(good) = self.0.in_hand.still_good()
+        {
+            return Ok(Some(good));
+        }
+        match tokio::time::timeout(*patience, &mut getting).await {
+            Ok(got) => got,
+            Err(_) => match self.0.in_hand.still_good() {
+                Some(good) => Ok(Some(good)),
+                None => getting.await,
+            },
+        }
     }
 
     async fn stored(&self) -> Option<u64> {
@@ -230,6 +259,9 @@ impl Shared {
             return Ok(Some(credential));
         }
         let has_ended = tokens.expires_within(Duration::ZERO, now());
+        if !has_ended && self.in_hand.is_put_off() {
+            return Ok(Some(credential));
+        }
         match self.refresh(tokens, asked).await {
             Ok(Some(new)) => Ok(Some(self.adopt_renewed(new))),
             Ok(None) => {
@@ -240,6 +272,7 @@ impl Shared {
             // What is in hand may still do.
             Err(failed) => {
                 tracing::warn!(code = failed.code().as_str(), "the token was not renewed: {}", failed.what());
+                self.in_hand.put_off();
                 Ok(Some(credential))
             }
         }

@@ -52,7 +52,16 @@ enum Outcome {
 ///
 /// # Errors
 /// When nothing is lost and nothing was gained: trying later may help.
-pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Option<Renewed>, Failed> {
+pub(super) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Option<Renewed>, Failed> {
+    Ok(judged(place, tokens, reach).await?.ok())
+}
+
+/// The same with the reason for which the login is over; there is none when somebody logged out.
+pub(super) async fn judged(
+    place: &Place,
+    tokens: StoredTokens,
+    reach: Reach,
+) -> Result<Result<Renewed, Option<Failed>>, Failed> {
     let store_failed = |fault| fail::store(&fault);
     let key = tokens.key();
     let lock = place.store.refresh_lock(&key).acquire(LEASE, PATIENCE).await.map_err(store_failed)?;
@@ -64,9 +73,9 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
             "try again",
         ));
     };
-    let Some(present) = place.store.load(&key).await.map_err(store_failed)? else { return Ok(None) };
+    let Some(present) = place.store.load(&key).await.map_err(store_failed)? else { return Ok(Err(None)) };
     if present.generation != tokens.generation && !is_ending(&present) {
-        return Ok(Some(Renewed::saved(present)));
+        return Ok(Ok(Renewed::saved(present)));
     }
     let generation = present.generation;
     // Of one generation, those in hand may be newer: see [`Renewed::unsaved`].
@@ -77,10 +86,11 @@ pub(crate) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Re
         Ok(Outcome::Over(failed)) | Err(failed) => Some(failed),
         Ok(Outcome::New(_) | Outcome::Gone) => None,
     });
-    match outcome? {
-        Outcome::New(renewed) => Ok(Some(*renewed)),
-        Outcome::Over(_) | Outcome::Gone => Ok(None),
-    }
+    Ok(match outcome? {
+        Outcome::New(renewed) => Ok(*renewed),
+        Outcome::Over(failed) => Err(Some(failed)),
+        Outcome::Gone => Err(None),
+    })
 }
 
 /// Does the work, and keeps the lock for as long as that takes: it may have to wait for another process, and each of its requests

@@ -18,8 +18,12 @@ pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failu
     if !before.can_be_renewed() {
         return Err(fail::log_in_as(&target, "the server gave no refresh token, so only a new login renews it").into());
     }
-    let Some(renewed) = refresh::run(&place, before.clone(), target.reach).await? else {
-        return Err(fail::log_in_as(&target, "the server says that the login has ended").into());
+    let renewed = match refresh::judged(&place, before.clone(), target.reach).await? {
+        Ok(renewed) => renewed,
+        Err(over) => {
+            let why = over.as_ref().map_or("somebody has logged out meanwhile", Failed::why);
+            return Err(fail::log_in_as(&target, &format!("the login has ended: {why}")).into());
+        }
     };
     if renewed.unsaved {
         return Err(Failed::new(
@@ -54,16 +58,17 @@ pub(super) fn words(before: &StoredTokens, after: &StoredTokens) -> Vec<String> 
         same if same == list::scopes(before) => format!("{same} (as before)"),
         other => format!("{other} (before: {})", list::scopes(before)),
     };
-    let token = match is_replaced(before, after) {
-        true => "was replaced by the server",
-        false => "stays the same",
-    };
-    vec![
+    let mut lines = vec![
         format!("  expires  {}", list::expiry(after, now)),
         format!("  before   {}", list::expiry(before, now)),
         format!("  scopes   {}", output::harmless(&scopes)),
-        format!("  refresh  the refresh token {token}"),
-    ]
+    ];
+    // A client that asks for itself has none.
+    if after.refresh_token.is_some() {
+        let token = if is_replaced(before, after) { "was replaced by the server" } else { "stays the same" };
+        lines.push(format!("  refresh  the refresh token {token}"));
+    }
+    lines
 }
 
 fn is_replaced(before: &StoredTokens, after: &StoredTokens) -> bool {

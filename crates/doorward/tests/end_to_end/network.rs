@@ -6,7 +6,7 @@ use std::{
     sync::mpsc::{Receiver, channel},
 };
 
-use doorward_testkit::process::Running;
+use doorward_testkit::process::{Port, Running};
 
 use crate::world::{PATIENCE, Person};
 
@@ -56,6 +56,8 @@ async fn requests_go_through_the_proxy_that_is_named() {
         assert_eq!(code, Some(4), "{errors}");
         let line = asked.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{flags:?} {variables:?}: {errors}"));
         assert_eq!(line, "CONNECT mcp.example.invalid:443 HTTP/1.1");
+        let named = format!("through the proxy {}: ", url.trim_start_matches("http://"));
+        assert!(errors.contains(&named) && errors.contains("--proxy none"), "it is the proxy's fault: {errors}");
         while asked.try_recv().is_ok() {}
     }
     let direct = [
@@ -67,6 +69,14 @@ async fn requests_go_through_the_proxy_that_is_named() {
         let (code, errors) = login(&person, flags, variables);
         assert_eq!(code, Some(4), "{errors}");
         assert!(asked.try_recv().is_err(), "{flags:?} {variables:?}");
+        assert!(!errors.contains("the proxy"), "no proxy was in between: {errors}");
+    }
+    // Nobody listens there, or nobody knows the name.
+    let held = Port::hold();
+    for host in [format!("127.0.0.1:{}", held.number()), "proxy.example.invalid:3128".to_owned()] {
+        let (code, errors) = login(&person, &["--proxy", &format!("http://user:s3cret@{host}")], &[]);
+        assert_eq!(code, Some(4), "{errors}");
+        assert!(errors.contains(&format!("through the proxy {host}: ")) && !errors.contains("s3cret"), "{errors}");
     }
 }
 

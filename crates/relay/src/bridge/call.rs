@@ -206,7 +206,8 @@ async fn wants_headers(answer: Response<Body>, until: Instant) -> (Response<Body
 
 /// Whether a request cannot have reached the server.
 fn is_certainly_lost(failed: &FetchFailed) -> bool {
-    matches!(failed, FetchFailed::Connect(_) | FetchFailed::Name(_) | FetchFailed::Tls(_) | FetchFailed::Forbidden(_))
+    use FetchFailed::{Connect, Forbidden, Name, Proxy, Tls};
+    matches!(failed, Connect(_) | Name(_) | Proxy { .. } | Tls(_) | Forbidden(_))
 }
 
 /// What the host is told when there is no token.

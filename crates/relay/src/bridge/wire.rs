@@ -201,6 +201,9 @@ impl Wire {
                     Why::InsufficientScope { serial, headers }
                 }
                 StatusCode::UNAUTHORIZED => return Err(NoAnswer::NotAuthorized(self.still_refused())),
+                StatusCode::FORBIDDEN if whose == Whose::Hosts && asks_for_scope(headers) => {
+                    return Err(NoAnswer::NotAuthorized(self.still_forbidden(step_ups)));
+                }
                 _ => {
                     // A fault may be that of a proxy, which the server has not heard of.
                     self.let_in.fetch_or(!status.is_server_error(), Relaxed);
@@ -224,7 +227,7 @@ impl Wire {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.send_with(url, outgoing, credential.as_ref(), within).await {
-                Err(NoAnswer::Fetch(FetchFailed::Connect(_) | FetchFailed::Name(_)))
+                Err(NoAnswer::Fetch(FetchFailed::Connect(_) | FetchFailed::Name(_) | FetchFailed::Proxy { .. }))
                     if Instant::now() + pause < end =>
                 {
                     tokio::time::sleep(pause).await;
@@ -327,6 +330,15 @@ impl Wire {
             "the MCP server does not take the access token",
             format!("{} answered 401 to a fresh token", self.resource),
             format!("log in again with: {}", self.source.login_command(&self.resource)),
+        )
+    }
+
+    fn still_forbidden(&self, logins: u8) -> Failed {
+        Failed::new(
+            Code::TooManyStepUps,
+            "the server still refuses this operation although its scopes were asked for",
+            format!("{} answered 403 insufficient_scope after {logins} more logins", self.resource),
+            "the account may lack the right itself, or it was not allowed in the browser; ask the operator of the server",
         )
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::login::{browser::Way, logout};
+use crate::login::{browser::Way, logout, refresh};
 use doorward_client::target::{Grant, PreRegistered, TakenOver};
 use doorward_types::{ClientId, Secret};
 
@@ -91,6 +91,53 @@ async fn trouble_on_the_way_costs_no_login() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_new_token_while_the_one_in_hand_is_good() {
+    // proves: KEY-03, KEY-13
+    let world = ended().await;
+    world.seen().life = 600;
+    let manager = world.manager(Way::Nobody).await;
+    assert_eq!(token(&manager.bearer(Why::ToSend).await.unwrap().unwrap(), &world), "a2");
+    world.age(575).await;
+    let gate = world.hold_refreshes();
+    let hurried = world.manager(Way::Nobody).await.hurried(Duration::from_millis(50));
+    for _ in 0..3 {
+        let got = tokio::time::timeout(PATIENCE, hurried.bearer(Why::ToSend)).await.expect("nobody waits");
+        assert_eq!(token(&got.unwrap().unwrap(), &world), "a2");
+    }
+    // The refresh goes on, and what it gives is used.
+    wait_for(&world, "refresh r2").await;
+    assert_eq!(world.count("refresh r2"), 1);
+    gate.add_permits(1);
+    let end = std::time::Instant::now() + PATIENCE;
+    while token(&hurried.bearer(Why::ToSend).await.unwrap().unwrap(), &world) != "a3" {
+        assert!(std::time::Instant::now() < end, "{:?}", world.seen().requests);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // One that has ended is waited for.
+    world.age(3600).await;
+    let late = world.manager(Way::Nobody).await.hurried(Duration::from_millis(50));
+    let asking = tokio::spawn(async move { late.bearer(Why::ToSend).await.map(|got| got.is_some()) });
+    wait_for(&world, "refresh r3").await;
+    gate.add_permits(1);
+    assert!(asking.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_renews_nothing_is_not_asked_for_each_message() {
+    // proves: KEY-13
+    let world = ended().await;
+    world.seen().life = 600;
+    world.manager(Way::Nobody).await.bearer(Why::ToSend).await.unwrap();
+    world.age(575).await;
+    world.seen().refreshes = Refreshes::Unavailable;
+    let manager = world.manager(Way::Nobody).await;
+    for _ in 0..5 {
+        assert_eq!(token(&manager.bearer(Why::ToSend).await.unwrap().unwrap(), &world), "a2");
+    }
+    assert_eq!(world.count("refresh r2"), 1, "{:?}", world.seen().requests);
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_asked_for_once_more() {
     // proves: KEY-03
     let world = ended().await;
@@ -132,8 +179,14 @@ async fn only_the_servers_word_ends_a_login() {
         let world = ended().await;
         world.seen().refreshes = word;
         let manager = world.manager(Way::Nobody).await;
+        let (place, tokens) = (world.place().await, world.stored().await.unwrap());
         assert!(manager.bearer(Why::ToSend).await.unwrap().is_none());
         assert!(world.stored().await.is_none());
+        // Whoever asks is told in the server's words.
+        place.store.save(&tokens, 0).await.unwrap();
+        let over = refresh::judged(&place, tokens, doorward_fetch::Reach::Anywhere).await.unwrap();
+        let over = over.err().flatten().expect("a reason");
+        assert!(over.why().contains(if client_kept { "invalid_grant" } else { "invalid_client" }), "{over}");
         let issuer = doorward_types::Issuer::parse(world.url().trim_end_matches("/mcp")).unwrap();
         assert_eq!(world.place().await.store.load_client(&issuer).await.unwrap().is_some(), client_kept);
     }

@@ -65,6 +65,8 @@ async fn a_server_that_takes_no_token_is_not_asked_for_ever() {
         let answer = host.ask(&modern(1, "prompts/get", "x")).await;
         assert_eq!(answer["error"]["code"], -32603, "{answer}");
         assert_eq!(server.got().len(), times, "{status} {challenge}");
+        let told = answer["error"]["data"]["code"].as_str();
+        assert_eq!(told == Some("CL-405"), challenge.contains("insufficient_scope"), "{answer}");
         let _ = host.end().await;
     }
 }
