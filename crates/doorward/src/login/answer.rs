@@ -1,24 +1,34 @@
-//! Waiting for the answer of the sign-in page, from wherever it can come.
+//! The answer of the sign-in page, from wherever it can come: its place is held, it is waited for, and its browser is told how
+//! the login went.
 
 use std::{pin::pin, time::Duration};
 
-use doorward_client::Input;
+use doorward_client::{
+    Failed, Input,
+    step::{HoldPort, PortChoice},
+};
+use doorward_types::ResourceId;
 use tokio::time::Instant;
 
 use super::{
     browser::Way,
-    ladder::{Manner, Paste},
+    ladder::{Manner, Paste, Rung},
     listener::{Callback, Listener},
+    pages::Page,
     paste::Typed,
 };
 use crate::output;
 
+/// The port that is named where none can be held: the address is read by a person, and never asked for by a browser that
+/// could reach it.
+const UNHELD_PORT: u16 = 65_535;
 /// After how long a person is told that they can paste the address.
 const NUDGE: Duration = Duration::from_secs(30);
 
 /// Where the answer can come to.
+#[derive(Default)]
 pub(super) struct At {
-    pub(super) listener: Option<Listener>,
+    listener: Option<Listener>,
     pub(super) typed: Option<Typed>,
     pub(super) redirect_uri: String,
     /// The browser that brought the answer and waits for its page.
@@ -28,6 +38,44 @@ pub(super) struct At {
 }
 
 impl At {
+    /// Takes hold of a port. Where that cannot be, and somebody can paste the address at which the browser ends, that
+    /// will do: it is read from it as it would have been from the request.
+    pub(super) async fn hold(
+        &mut self,
+        wanted: &HoldPort,
+        resource: &ResourceId,
+        rung: Rung,
+        manner: &Manner,
+    ) -> Result<(), Failed> {
+        // A walk before this one may still hold the port.
+        if let Some(listener) = self.listener.take() {
+            listener.finish().await;
+        }
+        let resource = resource.url();
+        let failed = match Listener::hold(wanted, resource.host_str().unwrap_or_default()).await {
+            Ok(listener) => {
+                self.redirect_uri = listener.redirect_uri().to_owned();
+                self.listener = Some(listener);
+                return Ok(());
+            }
+            Err(failed) => failed,
+        };
+        if rung != Rung::Pasted {
+            return Err(failed);
+        }
+        // Where this was not the first way, it was told before.
+        if manner.paste == Paste::Wanted {
+            output::tell(&format!("{}: {}.", failed.what(), failed.why()));
+        }
+        output::tell("So the browser will end on a page that is not ours. Paste that page's address here.");
+        let port = match wanted.port {
+            PortChoice::Only(port) | PortChoice::Prefer(port) => port,
+            PortChoice::Any => UNHELD_PORT,
+        };
+        self.redirect_uri = format!("http://{}:{port}{}", wanted.host, wanted.path);
+        Ok(())
+    }
+
     /// Waits for the answer: a browser that comes back, or a person who pastes where it ended.
     pub(super) async fn wait(&mut self, until: Instant, manner: &Manner) -> Input {
         let Self { listener, typed, redirect_uri, waiting, .. } = self;
@@ -65,6 +113,19 @@ impl At {
                     output::tell("Nothing has come back yet. If the browser shows an error page, paste its address here.");
                 }
             }
+        }
+    }
+
+    /// Shows the page to every browser that waits for one, and gives the port back.
+    pub(super) async fn end(mut self, page: Page) {
+        if let Some(callback) = self.doubtful.take() {
+            callback.show(if page == Page::Done { Page::NotTaken } else { page.clone() });
+        }
+        if let Some(callback) = self.waiting.take() {
+            callback.show(page);
+        }
+        if let Some(listener) = self.listener.take() {
+            listener.finish().await;
         }
     }
 }

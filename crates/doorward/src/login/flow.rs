@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_client::{
     Code, Connect, Connected, CredentialStore as _, Failed, Input, RegisteredClient, Step, StoredTokens, Target,
     login_command,
-    step::{HoldPort, NotTaken, OpenBrowser, PortChoice, ShowDeviceCode},
+    step::{NotTaken, OpenBrowser, ShowDeviceCode},
     target::By,
 };
 use doorward_fetch::Reach;
@@ -21,7 +21,6 @@ use super::{
     identity::Sitting,
     import,
     ladder::{Paste, Rung},
-    listener::Listener,
     logout, made, notes,
     pages::Page,
     paste::Typed,
@@ -31,9 +30,6 @@ use super::{
 };
 use crate::{clock::now, entropy::SystemEntropy, output};
 
-/// The port that is named where none can be held: the address is read by a person, and never asked for by a browser that
-/// could reach it.
-const UNHELD_PORT: u16 = 65_535;
 /// Logs in and uses the tokens once. `challenge` are the headers with which the server refused.
 ///
 /// # Errors
@@ -46,7 +42,7 @@ pub(crate) async fn log_in(
 ) -> Result<StoredTokens, Failed> {
     let window = place.window_of(&target);
     let (until, reach) = (Instant::now() + manner.patience, target.reach);
-    let at = At { listener: None, typed: None, redirect_uri: String::new(), waiting: None, doubtful: None };
+    let at = At::default();
     let (named, resource) = (target.clone(), target.resource.clone());
     let (rung, sitting) = (Rung::Browser, Sitting::default());
     let (window, shown, not_let_in, command) = (&window, false, false, login_command(&target));
@@ -75,7 +71,7 @@ pub(crate) async fn log_in(
         Err(_) if visit.not_let_in => Page::NotLetIn,
         Err(failed) => Page::of(failed),
     };
-    visit.end(page).await;
+    visit.at.end(page).await;
     if let Ok(tokens) = &outcome {
         logout::replaced_by(place, &named, tokens).await;
     }
@@ -253,7 +249,7 @@ impl Visit<'_> {
             }
             Step::HoldPort(wanted) => {
                 self.may_show()?;
-                self.hold(&wanted).await?;
+                self.at.hold(&wanted, &self.resource, self.rung, self.manner).await?;
                 self.place.trace.port_held(&self.at.redirect_uri);
                 Input::PortHeld { redirect_uri: self.at.redirect_uri.clone() }
             }
@@ -317,38 +313,6 @@ impl Visit<'_> {
         fail::person_needed(&self.resource, why, &self.command)
     }
 
-    /// Takes hold of a port. Where that cannot be, and somebody can paste the address at which the browser ends, that
-    /// will do: it is read from it as it would have been from the request.
-    async fn hold(&mut self, wanted: &HoldPort) -> Result<(), Failed> {
-        // A walk before this one may still hold the port.
-        if let Some(listener) = self.at.listener.take() {
-            listener.finish().await;
-        }
-        let resource = self.resource.url();
-        let failed = match Listener::hold(wanted, resource.host_str().unwrap_or_default()).await {
-            Ok(listener) => {
-                self.at.redirect_uri = listener.redirect_uri().to_owned();
-                self.at.listener = Some(listener);
-                return Ok(());
-            }
-            Err(failed) => failed,
-        };
-        if self.rung != Rung::Pasted {
-            return Err(failed);
-        }
-        // Where this was not the first way, it was told before.
-        if self.manner.paste == Paste::Wanted {
-            output::tell(&format!("{}: {}.", failed.what(), failed.why()));
-        }
-        output::tell("So the browser will end on a page that is not ours. Paste that page's address here.");
-        let port = match wanted.port {
-            PortChoice::Only(port) | PortChoice::Prefer(port) => port,
-            PortChoice::Any => UNHELD_PORT,
-        };
-        self.at.redirect_uri = format!("http://{}:{port}{}", wanted.host, wanted.path);
-        Ok(())
-    }
-
     fn open(&mut self, page: &OpenBrowser) -> Result<(), Failed> {
         if let Some(callback) = self.at.waiting.take() {
             callback.show(Page::Again);
@@ -408,18 +372,6 @@ impl Visit<'_> {
         }
         self.place.trace.waited(pause);
         Input::Waited
-    }
-
-    async fn end(mut self, page: Page) {
-        if let Some(callback) = self.at.doubtful.take() {
-            callback.show(if page == Page::Done { Page::NotTaken } else { page.clone() });
-        }
-        if let Some(callback) = self.at.waiting.take() {
-            callback.show(page);
-        }
-        if let Some(listener) = self.at.listener.take() {
-            listener.finish().await;
-        }
     }
 }
 
