@@ -1,5 +1,7 @@
 //! Names that clients give themselves, made fit to be shown.
 
+use doorward_types::is_invisible;
+
 /// The most characters of a client's name; the rest is cut.
 const MOST_NAME: usize = 64;
 
@@ -13,11 +15,4 @@ pub(crate) fn clean_name(name: &str) -> Option<String> {
     let clean: String = visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let cut: String = clean.chars().take(MOST_NAME).collect();
     Some(cut.trim_end().to_owned()).filter(|name| !name.is_empty())
-}
-
-/// Whether a character shows nothing, or changes how its neighbours show.
-pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }

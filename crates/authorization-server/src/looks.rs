@@ -1,6 +1,6 @@
 //! What a name looks like, so that one that is made to look like another is found out.
 
-use crate::display_name::is_invisible;
+use doorward_types::is_invisible;
 
 /// Whether a name looks like a known one, or has it for a part.
 pub(crate) fn looks_like(name: &str, known: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use doorward_types::{messages::ErrorResponse, outbound::FetchFailed};
+use doorward_types::{is_invisible, messages::ErrorResponse, outbound::FetchFailed};
 
 /// What the process should exit with when nothing else can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,11 +217,6 @@ fn printable(text: &str, most: usize) -> String {
     text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).take(most).collect()
 }
 
-/// Marks that reorder or hide text.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}]\n  why:  {}\n  next: {}", self.what, self.code.as_str(), self.why, self.hint)
@@ -241,8 +236,12 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), Code::ALL.len());
-        let failed =
-            Failed::new(Code::Denied, "no", format!("\u{1b}[31m\r\n\u{2028}\u{202e}x{}", "y".repeat(5000)), "try");
+        let failed = Failed::new(
+            Code::Denied,
+            "no",
+            format!("\u{1b}[31m\r\n\u{2028}\u{202e}\u{61c}\u{ad}\u{e0041}x{}", "y".repeat(5000)),
+            "try",
+        );
         assert!(failed.why().starts_with("[31mxy") && failed.why().len() == 600);
         assert_eq!((failed.exit() as u8, Code::LoginNeeded.exit() as u8), (5, 3));
     }

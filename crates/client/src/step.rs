@@ -1,6 +1,6 @@
 //! What the machine asks for, and what it is told.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use doorward_types::{
     Issuer, ResourceId, ScopeSet, Timestamp,
@@ -130,7 +130,6 @@ pub enum NotTaken {
 }
 
 /// What came of a step.
-#[derive(Debug)]
 pub enum Input {
     /// The answer to [`Step::Send`].
     Answer(Result<Inbound, FetchFailed>),
@@ -156,6 +155,23 @@ pub enum Input {
     Waited,
     /// Nobody came in time.
     TimeUp,
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(answer) => f.debug_tuple("Answer").field(answer).finish(),
+            Self::Client(client) => f.debug_tuple("Client").field(client).finish(),
+            Self::ClientSaved => f.write_str("ClientSaved"),
+            Self::Identity(identity) => f.debug_tuple("Identity").field(identity).finish(),
+            Self::IdentitySaved => f.write_str("IdentitySaved"),
+            Self::PortHeld { redirect_uri } => f.debug_struct("PortHeld").field("redirect_uri", redirect_uri).finish(),
+            // There is a code in it.
+            Self::Callback { .. } => f.debug_struct("Callback").finish_non_exhaustive(),
+            Self::Waited => f.write_str("Waited"),
+            Self::TimeUp => f.write_str("TimeUp"),
+        }
+    }
 }
 
 /// A finished login.

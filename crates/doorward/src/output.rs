@@ -50,10 +50,7 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]]) {
 
 /// A text that others chose, as one line without anything that a terminal would obey or show as something else.
 pub(crate) fn harmless(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
+    let hidden = |c: char| c.is_control() || doorward_types::is_invisible(c);
     text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 

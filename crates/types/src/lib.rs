@@ -10,6 +10,7 @@ pub mod challenge;
 mod client_id;
 mod entropy;
 pub mod form;
+mod invisible;
 mod issuer;
 pub mod jose;
 pub mod json;
@@ -29,6 +30,7 @@ pub mod web_url;
 
 pub use client_id::{ClientId, InvalidClientId};
 pub use entropy::Entropy;
+pub use invisible::is_invisible;
 pub use issuer::{InvalidIssuer, Issuer};
 pub use permission::Permission;
 pub use pkce::{CodeVerifier, InvalidChallenge, InvalidVerifier, S256Challenge};

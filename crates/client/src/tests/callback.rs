@@ -239,3 +239,12 @@ fn the_answer_of_one_login_is_nothing_to_another() {
     assert_eq!(second.run().unwrap_err().code(), Code::LoginTimedOut);
     assert_eq!(second.not_taken, [NotTaken::ForeignState]);
 }
+
+#[test]
+fn an_input_never_prints_the_code_in_it() {
+    // proves: LEAK-05
+    let query = "code=s3cret&state=s3cret".to_owned();
+    assert!(!format!("{:?}", Input::Callback { query }).contains("s3cret"));
+    let answer = Input::Answer(Ok(answer(200, &json!({ "access_token": "s3cret" }))));
+    assert!(!format!("{answer:?}").contains("s3cret"));
+}

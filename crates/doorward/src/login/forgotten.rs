@@ -15,8 +15,12 @@ pub(super) async fn is(
     page: &OpenBrowser,
     reach: Reach,
 ) -> Result<bool, Failed> {
+    // At the page of an identity provider it is another client.
+    if client.registration() != Registration::Dynamic || *client.issuer() != page.issuer {
+        return Ok(false);
+    }
     // Where the request was pushed the server has said by then that it knows the client, and its name is good for one look.
-    if client.registration() != Registration::Dynamic || page.url.query_pairs().any(|(name, _)| name == "request_uri") {
+    if page.url.query_pairs().any(|(name, _)| name == "request_uri") {
         return Ok(false);
     }
     let mut look = Outbound::metadata(page.url.clone(), reach);

@@ -226,9 +226,11 @@ async fn bind_all(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     }
 }
 
-/// Every way in which a browser may name this port.
+/// Every way in which a browser may name this port. It does not name the usual one.
 fn hosts(port: u16) -> Vec<String> {
-    ["127.0.0.1", "localhost", "[::1]"].iter().map(|host| format!("{host}:{port}")).collect()
+    let names = ["127.0.0.1", "localhost", "[::1]"];
+    let usual = names.iter().filter(|_| port == 80).map(|host| (*host).to_owned());
+    names.iter().map(|host| format!("{host}:{port}")).chain(usual).collect()
 }
 
 /// What is served, and to whom.

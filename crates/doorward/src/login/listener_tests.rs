@@ -252,3 +252,22 @@ async fn a_parameter_that_names_another_page_leads_nowhere() {
     let lower = answer.to_ascii_lowercase();
     assert!(!lower.contains("location:") && !lower.contains("evil") && !lower.contains("refresh"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_browser_does_not_name_the_usual_port() {
+    // proves: BRW-08
+    for (port, host, taken) in [
+        (80, "localhost", true),
+        (80, "[::1]", true),
+        (80, "127.0.0.1:80", true),
+        (80, "evil.example", false),
+        (8080, "localhost", false),
+        (8080, "localhost:8080", true),
+    ] {
+        let (callbacks, _) = mpsc::channel(1);
+        let (path, about) = (PATH.to_owned(), "mcp.example.com".to_owned());
+        let door = Door { path, hosts: hosts(port), callbacks, riddle: Riddle::new(), about };
+        let request = Request::get(format!("{PATH}?code=x")).header(header::HOST, host).body(()).unwrap();
+        assert_eq!(door.judge(&request).is_ok(), taken, "{host} at {port}");
+    }
+}

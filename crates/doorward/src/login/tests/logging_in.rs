@@ -244,6 +244,27 @@ async fn a_client_that_the_server_has_forgotten_is_found_out_while_a_person_look
 }
 
 #[tokio::test]
+async fn the_page_of_another_server_says_nothing_of_the_client() {
+    // proves: KEY-12
+    let world = World::new().await;
+    let headers = challenge(FIRST);
+    world.manager(world.curl()).await.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+    let (place, client) = (world.place().await, world.stored().await.unwrap().client);
+    let mut page = doorward_client::step::OpenBrowser {
+        url: world.refusing_page(client.client_id()),
+        issuer: doorward_types::Issuer::parse("https://idp.example").unwrap(),
+        resource: world.resource(),
+        scope: None,
+        notes: Vec::new(),
+    };
+    let reach = doorward_fetch::Reach::Anywhere;
+    assert!(!crate::login::forgotten::is(&place, &client, &page, reach).await.unwrap());
+    assert_eq!(world.count("authorize"), 1, "it is not even asked");
+    page.issuer = client.issuer().clone();
+    assert!(crate::login::forgotten::is(&place, &client, &page, reach).await.unwrap());
+}
+
+#[tokio::test]
 async fn the_page_tells_a_refused_code_from_a_refused_call() {
     // proves: MCP-AUTH-126
     let world = World::new().await;

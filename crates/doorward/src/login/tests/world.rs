@@ -261,6 +261,16 @@ impl World {
         store.load_identity(&identity.key()).await.unwrap().unwrap()
     }
 
+    /// A sign-in page at which this client is refused from now on.
+    pub(super) fn refusing_page(&self, client: &ClientId) -> url::Url {
+        self.seen().forgotten.push(client.to_string());
+        let (base, resource) = (&self.server.base, self.url());
+        let mut page = url::Url::parse(&format!("{base}/authorize")).unwrap();
+        let parameters = [("code_challenge_method", "S256"), ("code_challenge", "x"), ("client_id", client.as_str())];
+        page.query_pairs_mut().extend_pairs(parameters).append_pair("resource", &resource);
+        page
+    }
+
     /// Lets the stored tokens be those of a client that the provider gave with this secret.
     pub(super) async fn own_client(&self, secret: &str) -> StoredTokens {
         let mut tokens = self.stored().await.expect("stored tokens");
