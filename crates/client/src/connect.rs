@@ -16,6 +16,7 @@ use crate::{
     stage::Stage,
     start,
     state::{Next, State},
+    target::PreRegistered,
     token_request::Fresh,
 };
 
@@ -38,7 +39,8 @@ impl Connect {
 
     /// Gets new tokens in the place of these, which rest on a person's sign-in at an identity provider, as
     /// [`StoredTokens::identity`] says. It ends with [`Step::Done`], and nobody is asked for anything: there is no step but
-    /// [`Step::Send`] and [`Step::SaveIdentity`] before.
+    /// [`Step::Send`] and [`Step::SaveIdentity`] before. `own` is this program at the identity provider as the user names it
+    /// now: its secret or key is used and kept from now on.
     ///
     /// # Errors
     /// [`Code::LoginNeeded`] when somebody has to sign in.
@@ -46,11 +48,12 @@ impl Connect {
     pub fn renew(
         tokens: StoredTokens,
         identity: Option<StoredIdentity>,
+        own: Option<&PreRegistered>,
         reaches: (Reach, Reach),
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<(Self, Step), Failed> {
-        again::start(tokens, identity, reaches, &mut Fresh { now, entropy }).map(Self::with_no_time)
+        again::start(tokens, identity, own, reaches, &mut Fresh { now, entropy }).map(Self::with_no_time)
     }
 
     /// Goes on with what came of the last step.

@@ -172,7 +172,7 @@ impl World {
     /// Gets new tokens in the place of these, with the sign-in that is kept.
     pub(crate) fn renew(&mut self, tokens: StoredTokens) -> Result<Connected, Failed> {
         let reaches = (self.target.reach, self.target.reach);
-        let begun = Connect::renew(tokens, self.identity.clone(), reaches, self.now, &mut Counting(9))?;
+        let begun = Connect::renew(tokens, self.identity.clone(), None, reaches, self.now, &mut Counting(9))?;
         self.go_on(begun)
     }
 

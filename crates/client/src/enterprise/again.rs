@@ -8,18 +8,20 @@ use crate::{
     command::log_in,
     found::{Errand, Flow, Found, Provider},
     state::Next,
-    target::Dpop,
+    target::{Dpop, PreRegistered},
     token_request::Fresh,
 };
 
-/// Starts getting new tokens in the place of these, with the sign-in that they rest on. `reach` and `provider_reach` say
-/// which addresses the MCP server's authorization server and the identity provider may have.
+/// Starts getting new tokens in the place of these, with the sign-in that they rest on. `own` is what the user says now of
+/// this program at the identity provider; `reach` and `provider_reach` say which addresses the MCP server's authorization
+/// server and the identity provider may have.
 ///
 /// # Errors
 /// When somebody has to sign in.
 pub(crate) fn start(
     tokens: StoredTokens,
     identity: Option<StoredIdentity>,
+    own: Option<&PreRegistered>,
     (reach, provider_reach): (Reach, Reach),
     fresh: &mut Fresh<'_>,
 ) -> Next {
@@ -54,7 +56,11 @@ pub(crate) fn start(
         identity: None,
         sign_in: None,
     });
-    let (server, client) = (identity.provider.clone(), identity.client.clone());
+    let own = own.filter(|own| &own.client_id == identity.client.client_id());
+    let own = own.filter(|own| own.issuer.as_ref().is_none_or(|issuer| issuer == identity.client.issuer()));
+    // What was stored may have been replaced at the provider.
+    let client = own.map_or_else(|| identity.client.clone(), |own| identity.client.proving_itself_as(own));
+    let server = identity.provider.clone();
     let provider = Provider { server, client, reach: provider_reach, unlisted_pkce: false, by: None };
     person::with(Errand { found, client: tokens.client, provider }, Some(identity), fresh)
 }

@@ -173,7 +173,8 @@ pub(super) async fn renew(place: &Place, tokens: StoredTokens, reach: Reach) -> 
         None => reach,
     };
     let reaches = (reach, provider_reach);
-    let (mut connect, mut step) = Connect::renew(tokens, stored, reaches, now(), &mut SystemEntropy)?;
+    let (mut connect, mut step) =
+        Connect::renew(tokens, stored, place.at_provider.as_ref(), reaches, now(), &mut SystemEntropy)?;
     loop {
         if connect.renews_identity() {
             sitting.alone(place).await?;

@@ -352,7 +352,10 @@ impl Shared {
     async fn refresh(&self, tokens: StoredTokens, asked: Instant) -> Result<Option<Renewed>, Failed> {
         self.trouble.none_since(asked)?;
         let _under_way = self.refreshing.lock().await;
-        let renewed = refresh::run(&self.place, tokens, self.target.reach).await;
+        // A file that cannot be read at the moment leaves what is known.
+        let grant = self.grants.get().and_then(|grants| wishes::grant(grants).ok());
+        let place = self.place.with_provider_of(grant.as_ref().unwrap_or(&self.target.grant));
+        let renewed = refresh::run(&place, tokens, self.target.reach).await;
         self.trouble.note(renewed.as_ref().err());
         renewed
     }

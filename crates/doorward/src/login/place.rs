@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use doorward_client::{CredentialStore as _, Failed, StoredTokens, Target, target::Grant};
+use doorward_client::{
+    CredentialStore as _, Failed, StoredTokens, Target,
+    target::{Grant, PreRegistered},
+};
 use doorward_fetch::{Fetcher, Inbound, Outbound, Reach};
 use doorward_store::SealedFile;
 use doorward_types::{ResourceId, outbound::FetchFailed};
@@ -41,6 +44,8 @@ pub(crate) struct Place {
     pub(crate) headers: HeaderMap,
     /// What is told of the requests and of what follows from them.
     pub(super) trace: Trace,
+    /// This program at the identity provider, as the flags name it.
+    pub(super) at_provider: Option<PreRegistered>,
     /// What a command has to say so that its logins lie here.
     pub(super) also_typed: Vec<String>,
     folder: PathBuf,
@@ -58,7 +63,7 @@ impl Place {
         }
         let fetcher = network::fetcher(&flags.network)?;
         let (headers, trace, also_typed) = (HeaderMap::new(), Trace::of_none(), flags.also_typed());
-        let place = Self { store, fetcher, headers, trace, also_typed, folder };
+        let place = Self { store, fetcher, headers, trace, at_provider: None, also_typed, folder };
         place.warn();
         Ok(place)
     }
@@ -80,6 +85,15 @@ impl Place {
         let place = self.tracing(Kind::Login, &target.resource, target.account.as_deref());
         place.trace.wanted_besides(target.authorize.iter().map(|own| (own.name(), own.value())));
         place
+    }
+
+    /// The same, for whom this program is known so at the identity provider, if the grant says how.
+    pub(super) fn with_provider_of(&self, grant: &Grant) -> Self {
+        let at_provider = match grant {
+            Grant::Enterprise(enterprise) => Some(enterprise.client.clone()),
+            _ => None,
+        };
+        Self { at_provider, ..self.clone() }
     }
 
     /// Sends a request, and tells of it.

@@ -109,3 +109,38 @@ async fn whoever_waited_for_another_process_at_the_provider_has_as_much_time_as_
     assert_eq!(login.await.unwrap().code(), Code::LoginTimedOut);
     assert!(free.elapsed() > PATIENCE * 3 / 4, "{:?}", free.elapsed());
 }
+
+#[tokio::test]
+async fn a_new_secret_at_the_provider_is_read_for_the_next_renewal() {
+    // proves: KEY-12
+    let world = World::new().await;
+    let headers = challenge("Bearer scope=\"read\"");
+    let rejected = Why::Rejected { serial: None, headers: &headers };
+    world.manager(world.curl()).await.bearer(rejected).await.unwrap();
+    world.own_client("old").await;
+    let identity = world.sign_in().await;
+    world.age(3600).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "one").unwrap();
+    let flags = crate::cli::Grants {
+        enterprise_idp: Some(identity.key().issuer.to_string()),
+        enterprise_client_id: Some(identity.key().client_id.as_str().to_owned()),
+        enterprise_client_secret_file: Some(file.clone()),
+        ..Default::default()
+    };
+    let mut target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    target.grant = crate::login::wishes::grant(&flags).unwrap();
+    let manner = crate::login::Manner::with(Way::Nobody, PATIENCE);
+    let manager = crate::login::TokenManager::new(world.place().await, target, manner).reading(flags);
+    for (secret, before) in [("one", "old"), ("two", "one")] {
+        std::fs::write(&file, secret).unwrap();
+        let failed = manager.bearer(Why::ToSend).await.map(|_| ()).unwrap_err();
+        assert_eq!(failed.code(), Code::ProviderRefused, "{failed}");
+        assert_eq!(world.count(&format!("secret {secret}")), 1, "instead of {before}: {:?}", world.seen().requests);
+    }
+    // It is kept for the commands that say nothing of the provider.
+    let other = world.manager(Way::Nobody).await;
+    assert!(other.bearer(Why::ToSend).await.is_err());
+    assert_eq!((world.count("secret two"), world.count("secret old")), (2, 0));
+}

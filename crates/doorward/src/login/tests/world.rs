@@ -363,13 +363,13 @@ async fn token(State(server): State<Server>, body: Bytes) -> Response {
     let of_sign_in = form.get("refresh_token").is_some_and(|token| token.starts_with("idp"));
     assert!(of_sign_in || form["resource"] == format!("{}/mcp", server.base));
     let refused = |error: &str| answer(StatusCode::BAD_REQUEST, &json!({"error": error}));
+    if let Some(secret) = form.get("client_secret") {
+        server.note(format!("secret {secret}"));
+    }
     if form["grant_type"].ends_with(":token-exchange") {
         server.note("exchange");
         let error = server.seen().exchanges;
         return refused(error);
-    }
-    if let Some(secret) = form.get("client_secret") {
-        server.note(format!("secret {secret}"));
     }
     if form["grant_type"] == "refresh_token" {
         server.note(format!("refresh {}", form["refresh_token"]));
