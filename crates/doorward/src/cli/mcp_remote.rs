@@ -19,7 +19,9 @@ pub(crate) struct McpRemote {
     /// Tools that the host is not to have; * in a name stands for anything. Repeatable.
     #[arg(long, env = "DOORWARD_IGNORE_TOOL", value_name = "NAME", value_delimiter = ',')]
     pub(crate) ignore_tool: Vec<String>,
-    /// What the sign-in page wants to know besides, as in audience=https://api.example.com. Repeatable.
+    /// What the sign-in page wants to know besides, as in audience=https://api.example.com. Repeatable. With a parameter that
+    /// chooses whose or what the token is (not prompt and the like), the login is an account of its own, called after it
+    /// unless --account is given.
     #[arg(long, env = "DOORWARD_AUTHORIZE_PARAM", value_name = "NAME=VALUE")]
     pub(crate) authorize_param: Vec<String>,
     /// Ask for tokens for this, in place of the server's own identifier; told each time. Such a login is an account of its

@@ -28,8 +28,7 @@ impl Identity {
             }
         }
         parts.extend(self.metadata_url.clone());
-        let bytes = Md5::digest(parts.join("|"));
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&parts.join("|"))
     }
 
     /// The port that its browser comes back to, unless it is told another.
@@ -39,6 +38,11 @@ impl Identity {
         let head = u32::from_str_radix(&self.digest(url)[..4], 16).expect("a digest has four digits");
         u16::try_from(FIRST + head % HOW_MANY).expect("the sum is below 49151")
     }
+}
+
+/// The digest of a text.
+pub(super) fn hex(text: &str) -> String {
+    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

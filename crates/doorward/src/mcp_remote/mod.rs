@@ -26,6 +26,12 @@ use crate::{
 pub(crate) use digest::Identity;
 pub(crate) use store::{Found, Store};
 
+/// Parameters of the sign-in page by which no other login comes about.
+const ONLY_OF_THE_PAGE: [&str; 7] =
+    ["prompt", "max_age", "display", "ui_locales", "claims_locales", "access_type", "include_granted_scopes"];
+/// The longest name of an account.
+const MOST_NAME: usize = 64;
+
 /// What the arguments come to.
 pub(crate) struct Asked {
     /// What every request to the server carries besides.
@@ -115,8 +121,20 @@ impl Asked {
             own_client.tolerate.push(rule.to_owned());
         }
         if account.account.is_none() {
-            account.account = self.audience.as_ref().map(|audience| name_of(audience.as_str()));
+            account.account = self.account();
         }
+    }
+
+    /// What the login is called, where it is another one than that of the URL alone: a token for another audience or tenant must
+    /// not be taken for it.
+    fn account(&self) -> Option<String> {
+        let chosen = self.authorize.iter().filter(|own| !ONLY_OF_THE_PAGE.contains(&own.name()));
+        let mut chosen: Vec<_> =
+            chosen.map(|own| format!("{}={}", own.name(), own.value().replace("://", "-"))).collect();
+        chosen.sort_unstable();
+        let audience = self.audience.iter().map(ToString::to_string);
+        let all: Vec<_> = audience.chain(chosen).map(|text| name_of(&text)).collect();
+        (!all.is_empty()).then(|| short(&all.join("_")))
     }
 
     /// Completes the target, in which the other flags stand already.
@@ -189,8 +207,17 @@ fn audience(flags: &cli::McpRemote) -> Result<(bool, Option<Audience>), Box<Fail
 fn name_of(audience: &str) -> String {
     let (_, rest) = audience.split_once("://").unwrap_or(("", audience));
     let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-    let name: String = rest.trim_matches(|c: char| !c.is_ascii_alphanumeric()).chars().map(fits).take(64).collect();
+    let name: String = rest.trim_matches(|c: char| !c.is_ascii_alphanumeric()).chars().map(fits).collect();
     if name.is_empty() { "resource".to_owned() } else { name }
+}
+
+/// A name of at most 64 characters that is another one for another text.
+fn short(name: &str) -> String {
+    if name.len() <= MOST_NAME {
+        return name.to_owned();
+    }
+    let digest = digest::hex(name);
+    format!("{}-{}", &name[..MOST_NAME - 1 - digest.len()], digest)
 }
 
 /// Seconds as mcp-remote takes them, with a fraction if need be; 0 is no limit.

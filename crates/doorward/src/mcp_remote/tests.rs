@@ -206,3 +206,24 @@ fn the_rest_is_what_our_own_flags_say() {
                 https://x.example/ --protocol auto";
     assert!(asked(&idle.split_whitespace().collect::<Vec<_>>()).is_ok());
 }
+
+#[test]
+fn a_parameter_that_chooses_the_login_keeps_it_from_others() {
+    let account = |arguments: &[&str]| target(arguments).2.account;
+    let long = |end: &str| account(&["--authorize-param", &format!("tenant={}{end}", "x".repeat(80))]).unwrap();
+    for (arguments, named) in [
+        (&["--authorize-param", "tenant=a"][..], Some("tenant-a")),
+        (&["--authorize-param", "tenant=b"], Some("tenant-b")),
+        (
+            &["--authorize-param", "z=1", "--authorize-param", "a=2", "--authorize-param", "prompt=login"],
+            Some("a-2_z-1"),
+        ),
+        (&["--authorize-param", "audience=https://api.example"], Some("audience-https-api.example")),
+        (&["--authorize-param", "a=2", "--resource", "https://one.example/x"], Some("one.example-x_a-2")),
+        (&["--authorize-param", "prompt=consent", "--authorize-param", "ui_locales=de"], None),
+        (&["--authorize-param", "tenant=a", "--account", "work"], Some("work")),
+    ] {
+        assert_eq!(account(arguments).as_deref(), named, "{arguments:?}");
+    }
+    assert!(long("1") != long("2") && long("1").len() == 64, "{}", long("1"));
+}
