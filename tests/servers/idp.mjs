@@ -8,6 +8,8 @@
 //   {"refresh_tokens": true or false}  whether it gives refresh tokens from now on
 //   {"refuse": ERROR or null}      how it answers exchanges from now on
 //   {"spoil": {CLAIMS} or "signature" or null}  what is wrong with its ID tokens from now on
+//   {"pushed_only": true or false}     whether it takes only authorization requests that were pushed (PAR) from now on
+//   {"secrets": true}              is answered with {"secrets": [all that was secret in requests and answers so far]}
 //   {"seen": true}                 is answered with {"seen": [the grants that were asked for since the last time]}
 // The client `desktop` with the secret `desktop-secret` may sign people in; any name and password will do.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -41,7 +43,9 @@ let apps = {};
 let refuse;
 let withRefresh = true;
 let spoil;
+let pushedOnly = false;
 const seen = [];
+const secrets = new Set();
 let issuer;
 let provider;
 
@@ -91,7 +95,10 @@ function begin() {
         enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
         cookies: { keys: ['a key of the tests'] },
         pkce: { required: () => true },
-        features: { revocation: { enabled: true } },
+        features: {
+            revocation: { enabled: true },
+            pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: pushedOnly },
+        },
         clients: [
             {
                 client_id: 'desktop',
@@ -110,6 +117,10 @@ function begin() {
     });
     provider.use(async (ctx, next) => {
         await next();
+        for (const name of ['state', 'nonce', 'code_challenge', 'code', 'code_verifier', 'refresh_token', 'subject_token', 'token'])
+            secrets.add(ctx.oidc?.params?.[name]);
+        for (const name of ['access_token', 'refresh_token', 'id_token']) secrets.add(ctx.body?.[name]);
+        secrets.add(ctx.get('authorization').split(' ')[1]);
         if (ctx.oidc?.route !== 'token') return;
         seen.push(ctx.oidc.params?.grant_type?.split(':').at(-1));
         if (spoil && ctx.body?.id_token) ctx.body.id_token = await spoilt(ctx.body.id_token);
@@ -139,9 +150,14 @@ for await (const line of createInterface({ input: process.stdin })) {
     if (command.app) Object.assign(apps, command.app);
     if (command.id_tokens) idTokens = command.id_tokens;
     if ('refresh_tokens' in command) withRefresh = command.refresh_tokens;
+    if ('pushed_only' in command) pushedOnly = command.pushed_only;
     if ('refuse' in command) ({ refuse } = command);
     if ('spoil' in command) ({ spoil } = command);
-    if (command.rotate || command.withdraw) answer = begin();
+    if (command.rotate || command.withdraw || 'pushed_only' in command) answer = begin();
+    if (command.secrets) {
+        say({ secrets: [...secrets].filter(text => text?.length >= 16) });
+        continue;
+    }
     say(command.seen ? { seen: seen.splice(0) } : { done: true });
 }
 process.exit(0);

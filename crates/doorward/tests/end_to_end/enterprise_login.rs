@@ -73,11 +73,15 @@ impl Organisation {
 
     /// Signs in at this address as a browser would; the status and text of the page at the end.
     fn walk(&self, address: &str) -> (u64, String) {
-        let mut command = Command::new("node");
-        command.arg(repository().join("tests/clients/sign-in.mjs")).arg(address);
-        command.env("NODE_EXTRA_CA_CERTS", self.authority.file());
-        let page = said(&mut Running::start(&mut command));
+        let page = self.browse(&[address]);
         (page["status"].as_u64().unwrap(), page["page"].as_str().unwrap().to_owned())
+    }
+
+    fn browse(&self, arguments: &[&str]) -> Value {
+        let mut command = Command::new("node");
+        command.arg(repository().join("tests/clients/sign-in.mjs")).args(arguments);
+        command.env("NODE_EXTRA_CA_CERTS", self.authority.file());
+        said(&mut Running::start(&mut command))
     }
 
     /// Logs in with a sign-in at the provider.
@@ -209,12 +213,12 @@ fn what_the_provider_says_of_somebody_else_or_another_sign_in_is_not_believed() 
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_answer_of_another_provider_is_not_taken_and_the_right_one_still_is() {
     // proves: MIX-01, MIX-04
     let mut all = Organisation::new();
     let server = all.server();
-    let mut login = all.log_in(&server);
+    let mut login = Running::start(&mut all.command(&["login", "-v"], &server, true));
     let address = all.person.opener.opened_by(&mut login, PATIENCE);
     let asked: std::collections::HashMap<String, String> =
         url::Url::parse(&address).unwrap().query_pairs().into_owned().collect();
@@ -225,8 +229,13 @@ async fn the_answer_of_another_provider_is_not_taken_and_the_right_one_still_is(
         ("state", &*asked["state"]),
         ("iss", server.gateway.public_url()),
     ]);
-    assert_eq!(http().get(wrong).send().await.unwrap().status().as_u16(), 400);
-    assert_eq!(all.walk(&address).0, 200);
+    // The person has signed in by then: after a wrong answer the right one is not waited for for long.
+    let right = all.browse(&[&address, "away"])["back"].as_str().unwrap().to_owned();
+    // It is told what it comes to once it is known whether another one comes.
+    let wrong = tokio::spawn(http().get(wrong).send());
+    login.errors_until(PATIENCE, |text| text.contains("not from the server that was asked"));
+    assert_eq!(http().get(right).send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(wrong.await.unwrap().unwrap().status().as_u16(), 400);
     assert!(login.wait(PATIENCE).success(), "{}", login.errors());
     assert_eq!(all.seen(), ["authorization_code", "token-exchange"]);
 }
@@ -254,4 +263,72 @@ fn what_the_provider_refuses_is_told_in_three_lines_and_nobody_waits_for_a_perso
     assert_eq!(code, Some(3), "{errors}");
     all.provider.tell(&json!({"refuse": null}));
     assert_eq!(all.run(&["refresh", url]).0, Some(0));
+}
+
+#[test]
+fn a_provider_that_takes_pushed_requests_only_gets_one() {
+    // proves: R9126-01
+    let mut all = Organisation::new();
+    let server = all.server();
+    all.provider.tell(&json!({"pushed_only": true}));
+    let mut login = all.log_in(&server);
+    let address = all.person.opener.opened_by(&mut login, PATIENCE);
+    let names: Vec<_> = url::Url::parse(&address).unwrap().query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert!(address.starts_with(&all.provider.issuer) && names == ["client_id", "request_uri"], "{address}");
+    let (status, page) = all.walk(&address);
+    assert!(login.wait(PATIENCE).success(), "{}", login.errors());
+    assert_eq!(status, 200, "{page}");
+}
+
+#[test]
+fn no_secret_of_a_sign_in_at_a_provider_is_shown_or_kept() {
+    // proves: LEAK-01, LEAK-02, LEAK-08
+    let mut all = Organisation::new();
+    let server = all.server();
+    let url = server.gateway.mcp_url();
+    let mut said = String::new();
+    let sign_in = |all: &Organisation| {
+        let mut login = Running::start(&mut all.command(&["login", "-vv"], &server, true));
+        let address = all.person.opener.opened_by(&mut login, PATIENCE);
+        all.walk(&address);
+        login.wait(PATIENCE);
+        login.errors()
+    };
+    said += &sign_in(&all);
+    let mut secrets = vec![all.run(&["token", url]).1];
+    said += &all.run(&["refresh", "-vv", url]).2;
+    secrets.push(all.run(&["token", url]).1);
+    all.provider.tell(&json!({"refuse": "invalid_target"}));
+    said += &all.run(&["refresh", "-vv", url]).2;
+    all.provider.tell(&json!({"refuse": null}));
+    for command in ["status", "list", "logout"] {
+        let arguments = match command {
+            "logout" => vec![command, "-vv", "--all"],
+            _ => vec![command, "-vv"],
+        };
+        let (_, output, errors) = all.run(&arguments);
+        said += &[output, errors].concat();
+    }
+    all.provider.tell(&json!({"spoil": "signature"}));
+    said += &sign_in(&all);
+    // The address of the sign-in page is for the person, who may have to type it.
+    let said: Vec<_> = said.lines().filter(|line| !line.trim_start().starts_with("https://")).collect();
+    let mut told = said.join("\n");
+    for arguments in [&["--last=16"][..], &["--last=16", "-v"], &["--last=16", "--json"]] {
+        told += &all.person.run(&[&["trace"], arguments].concat()).1;
+    }
+    for file in std::fs::read_dir(all.person.client_dir().join("trace")).unwrap() {
+        told += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+    }
+    assert!(told.contains("CL-408") && told.contains("CL-409"), "both failures are told\n{told}");
+    let seen = all.provider.ask(&json!({"secrets": true}))["secrets"].clone();
+    let seen: Vec<String> = serde_json::from_value(seen).unwrap();
+    assert!(seen.len() >= 10, "the requests were seen: {seen:?}");
+    secrets.extend(seen);
+    secrets.extend(["desktop-secret", server.client["client_secret"].as_str().unwrap()].map(str::to_owned));
+    for secret in &secrets {
+        let secret = secret.trim();
+        assert!(secret.len() >= 14 && !told.contains(secret), "{secret} is shown in\n{told}");
+    }
+    assert!(!told.contains("eyJ"), "a token is shown in\n{told}");
 }

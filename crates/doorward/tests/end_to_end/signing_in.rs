@@ -1,9 +1,9 @@
 //! How a person signs in where no browser can come back, as whom, and what the commands say about it.
 
-use doorward_testkit::process::{Browser, Running, Visitor};
+use doorward_testkit::process::{Browser, Running, Visitor, http};
 use serde_json::{Value, json};
 
-use crate::world::{NAME, PASSWORD, PATIENCE, Person, World, post};
+use crate::world::{NAME, PASSWORD, PATIENCE, Person, World, post, spied};
 
 /// Signs in with a browser on another computer, and pastes where it ended. Gives what was said.
 async fn log_in_by_pasting(person: &Person, world: &World, more: &[&str], name: &str) -> String {
@@ -76,7 +76,8 @@ async fn two_accounts_are_pasted_shown_renewed_and_ended() {
     log_in_by_pasting(&person, &world, &["--account", "work", url], "grace").await;
     let (code, _, said) = person.run(&["login", "--account", "work", url]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(&format!("again: doorward login --force --account work {url}")), "{said}");
+    let again = person.login_command(url).replacen("login", "login --force --account work", 1);
+    assert!(said.contains(&format!("again: {again}")), "{said}");
 
     let (code, status, errors) = person.run(&["status", url]);
     assert_eq!(code, Some(0), "{errors}");
@@ -201,4 +202,26 @@ async fn the_last_page_says_how_it_went_and_fits_a_telephone() {
         assert_eq!(code, Some(if answer == "allow" { 0 } else { 5 }), "{}", login.errors());
     }
     browser.quit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_takes_pushed_requests_only_gets_one() {
+    // proves: R9126-01
+    let gateway = spied(&["--require-par"], &[]);
+    gateway.add_user(NAME, PASSWORD);
+    let (person, url) = (Person::new(), gateway.mcp_url());
+    let mut login = Running::start(&mut person.doorward(&["login", url]));
+    let address = person.opener.opened_by(&mut login, PATIENCE);
+    let shown = url::Url::parse(&address).unwrap();
+    let names: Vec<_> = shown.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["client_id", "request_uri"], "{address}");
+    let back = Visitor::new(gateway.public_url()).authorize(&address, NAME, PASSWORD, "allow").await;
+    assert!(http().get(&back).send().await.unwrap().status().is_success());
+    assert!(login.wait(PATIENCE).success(), "{}", login.errors());
+    assert_eq!(post(url, Some(&person.token(&gateway)), "tools/list", json!({})).await.status, 200);
+    // By a code for another device, nothing is pushed and nothing has to be.
+    let mut login = Running::start(&mut person.doorward_alone(&["login", "--device", "--force", url]));
+    let said = login.errors_until(PATIENCE, |text| text.contains("Waiting "));
+    assert!(said.contains("type this code there:"), "{said}");
+    login.terminate(PATIENCE);
 }
