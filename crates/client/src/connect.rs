@@ -120,7 +120,7 @@ fn decide(state: State, input: Input, fresh: &mut Fresh<'_>) -> Next {
         (State::Callback(waiting), Input::TimeUp) => Err(callback::time_up(&waiting)),
         (State::DeviceCode(waiting), Input::Answer(answer)) => device::given(waiting, answer, fresh.now),
         (State::DevicePause(waiting), Input::Waited) => device::ask_again(waiting, fresh),
-        (State::DevicePause(waiting), Input::TimeUp) => Err(device::time_up(&waiting)),
+        (State::DevicePause(waiting), Input::TimeUp) => Err(device::time_up(&waiting, waiting.expires <= fresh.now)),
         (State::DeviceAnswer(waiting), Input::Answer(answer)) => device::answered(waiting, answer, fresh),
         (State::Provider(waiting), Input::Answer(answer)) => provider::answered(waiting, answer, fresh),
         (State::Identity(errand), Input::Identity(stored)) => person::with(errand, stored.map(|stored| *stored), fresh),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{
     Code, Failed, RegisteredClient, Step,
     bearer::next_nonce,
-    brought, busy,
+    brought, busy, document,
     exchange::{self, may_register_again},
     failed::{no_answer, place},
     found::{Found, Login},
@@ -85,7 +85,7 @@ pub(crate) fn given(waiting: AwaitDeviceCode, answer: Result<Inbound, FetchFaile
         return Err(exchange::refused(code, &endpoint, &error));
     }
     let (shown, device_code, interval) = read(&found.server, &answer.body, now).map_err(|why| {
-        let why = format!("{}: {why}", place(&endpoint));
+        let why = format!("{}: {}", place(&endpoint), document::or_page(why, &answer));
         Failed::new(Code::BadTokenAnswer, what, why, "ask the operator of the server")
     })?;
     let parameters = Parameters::new(&[
@@ -145,7 +145,7 @@ fn read(
 /// Asks the server again.
 pub(crate) fn ask_again(waiting: Polling, fresh: &mut Fresh<'_>) -> Next {
     if waiting.expires <= fresh.now {
-        return Err(time_up(&waiting));
+        return Err(time_up(&waiting, true));
     }
     let step = Step::Send(waiting.request.outbound(fresh)?);
     Ok((State::DeviceAnswer(waiting), step))
@@ -179,7 +179,7 @@ pub(crate) fn answered(mut waiting: Polling, answer: Result<Inbound, FetchFailed
     match error.error.as_str() {
         "authorization_pending" => {}
         "slow_down" => waiting.interval += SLOWER,
-        "expired_token" => return Err(time_up(&waiting)),
+        "expired_token" => return Err(time_up(&waiting, true)),
         "access_denied" => {
             return Err(Failed::new(
                 Code::Denied,
@@ -201,12 +201,13 @@ fn wait(waiting: Polling) -> (State, Step) {
     (State::DevicePause(waiting), step)
 }
 
-/// Nobody typed the code in time.
-pub(crate) fn time_up(waiting: &Polling) -> Failed {
-    Failed::new(
-        Code::LoginTimedOut,
-        "nobody finished the login in the browser in time",
-        format!("the code of {} has expired", waiting.request.server.issuer()),
-        "try again, and finish the login in the browser",
-    )
+/// Nobody typed the code in time: its own, or what this program gives them.
+pub(crate) fn time_up(waiting: &Polling, has_expired: bool) -> Failed {
+    let issuer = waiting.request.server.issuer();
+    let why = match has_expired {
+        true => format!("the code of {issuer} has expired"),
+        false => format!("{issuer} was not told in time that the code is right"),
+    };
+    let next = "try again; type the code on the page that is shown with it, and finish the login there";
+    Failed::new(Code::LoginTimedOut, "nobody typed the code for another device in time", why, next)
 }

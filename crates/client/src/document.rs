@@ -49,6 +49,11 @@ pub(crate) fn read<T: DeserializeOwned>(
     })
 }
 
+/// Why an answer is not the JSON that was awaited, in words for people where it is a page for people.
+pub(crate) fn or_page(why: String, answer: &Inbound) -> String {
+    if looks_like_a_page(answer) { "it answered with a web page instead of JSON".to_owned() } else { why }
+}
+
 fn looks_like_a_page(answer: &Inbound) -> bool {
     let kind = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_some_and(|kind| kind.starts_with("text/html")) || answer.body.trim_ascii_start().starts_with(b"<")

@@ -14,6 +14,7 @@ use crate::{
     brought::{USUAL_REDIRECT, with_secret},
     busy,
     command::login_command_with,
+    document,
     failed::{no_answer, place, words},
     found::Found,
     state::{AwaitRegistration, AwaitSaved, Next, State},
@@ -148,7 +149,7 @@ pub(crate) fn answered(waiting: AwaitRegistration, answer: Result<Inbound, Fetch
         return Err(refused(&found, &redirect_uri, endpoint, &answer));
     }
     let client = read(server, &redirect_uri, &answer.body).map_err(|why| {
-        let why = format!("{}: {why}", place(endpoint));
+        let why = format!("{}: {}", place(endpoint), document::or_page(why, &answer));
         Failed::new(
             Code::BadRegistration,
             "the answer to the registration cannot be used",

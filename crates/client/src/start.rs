@@ -42,10 +42,24 @@ fn check_place(url: &Url, flow: &mut Flow) -> Result<(), Failed> {
     if loopback {
         return refuse(elsewhere, operator);
     }
+    if let Some(there) = same_computer(url, &resource) {
+        return refuse(elsewhere, &format!("this server calls this computer by another name: give {there} instead"));
+    }
     if !flow.target.lenient.foreign_metadata {
         let tolerate = "if that is the operator's own, too, add: --tolerate foreign-metadata";
         return refuse(elsewhere, tolerate);
     }
     flow.notes.push(Note::ForeignMetadata);
     Ok(())
+}
+
+/// The server's URL with the name by which the server itself calls this computer.
+fn same_computer(url: &Url, resource: &Url) -> Option<Url> {
+    use doorward_types::web_url::is_loopback;
+    let same = is_loopback(url)
+        && is_loopback(resource)
+        && (url.scheme(), url.port_or_known_default()) == (resource.scheme(), resource.port_or_known_default());
+    let mut there = resource.clone();
+    there.set_host(url.host_str()).ok()?;
+    same.then_some(there)
 }

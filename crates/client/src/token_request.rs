@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     AuthMethod, ClientCredentials, Code, Failed, ProofKey, RegisteredClient,
     bearer::next_nonce,
-    busy,
+    busy, document,
     failed::{no_answer, place},
     found::Found,
     proof::{self, Occasion},
@@ -193,7 +193,8 @@ pub(crate) fn read(
     if status != http::StatusCode::OK {
         return Err(bad(format!("{at} answered {status} without a reason")));
     }
-    TokenResponse::parse(&answer.body).map(Ok).map_err(|why| bad(format!("{at}: {why}")))
+    let read = TokenResponse::parse(&answer.body).map(Ok);
+    read.map_err(|why| bad(format!("{at}: {}", document::or_page(why.to_string(), answer))))
 }
 
 /// The refusal in an answer, if it is one.

@@ -153,11 +153,13 @@ fn a_token_endpoint_that_may_not_be_asked_is_not_waited_for() {
 fn a_code_is_waited_for_until_it_expires_and_no_longer_than_the_person_may_take() {
     let mut short = world((0..6).map(|_| no("authorization_pending")).collect());
     short.route(DEVICE, |_| Ok(answer(200, &with(code(), json!({ "expires_in": 20 })))));
-    assert_eq!(short.run().unwrap_err().code(), Code::LoginTimedOut);
+    let failed = short.run().unwrap_err();
+    assert!(failed.code() == Code::LoginTimedOut && failed.why().contains("has expired"), "{failed}");
     assert_eq!(short.sent_to(TOKEN).len(), 6);
     let mut impatient = world(vec![no("authorization_pending")]);
     impatient.patience = 2;
-    assert_eq!(impatient.run().unwrap_err().code(), Code::LoginTimedOut);
+    let failed = impatient.run().unwrap_err();
+    assert!(failed.code() == Code::LoginTimedOut && !failed.why().contains("expired"), "{failed}");
 }
 
 #[test]

@@ -111,6 +111,21 @@ fn metadata_is_not_fetched_from_elsewhere() {
 }
 
 #[test]
+fn a_server_that_calls_this_computer_by_another_name_is_told_by_that_one() {
+    let mut world = World::empty("http://127.0.0.1:8420/mcp");
+    for (place, told) in [
+        ("http://localhost:8420/.well-known/oauth-protected-resource/mcp", true),
+        ("http://localhost:9999/.well-known/oauth-protected-resource/mcp", false),
+        ("https://localhost:8420/.well-known/oauth-protected-resource/mcp", false),
+    ] {
+        world.challenge(&format!("Bearer resource_metadata=\"{place}\""));
+        let failed = world.run().unwrap_err();
+        assert_eq!(failed.code(), Code::Forbidden, "{failed}");
+        assert_eq!(failed.hint().contains("give http://localhost:8420/mcp instead"), told, "{failed}");
+    }
+}
+
+#[test]
 fn the_metadata_must_describe_the_very_server() {
     // proves: MCP-AUTH-016, DISC-05, R9728-07, R9728-08, R9728-11
     for found in [

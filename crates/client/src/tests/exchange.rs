@@ -133,6 +133,19 @@ fn an_answer_that_is_no_bearer_token_is_refused() {
 }
 
 #[test]
+fn a_web_page_where_json_should_be_is_called_one() {
+    const REGISTER: &str = "https://as.example/register";
+    for endpoint in [REGISTER, TOKEN] {
+        let mut world = World::usual();
+        world.route(&format!("POST {endpoint}"), |_| {
+            Ok(doorward_types::outbound::Inbound { body: b"<!doctype html>".to_vec(), ..answer(200, &json!({})) })
+        });
+        let failed = world.run().unwrap_err();
+        assert!(failed.why().ends_with("it answered with a web page instead of JSON"), "{failed}");
+    }
+}
+
+#[test]
 fn no_request_with_a_secret_follows_a_redirect() {
     // proves: DISC-04, INV-10
     let mut world = World::usual();
