@@ -69,11 +69,12 @@ impl Answer {
     /// When there is no message in it.
     pub(super) async fn begin(link: &Arc<Link>, id: &Id, answer: Response<Body>, server: Era) -> Result<Self, NoReply> {
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let session = link.session.present();
+        let named = answer.extensions().get::<Which>().copied();
+        let session = named.unwrap_or_else(|| link.session.present());
         let mut incoming = Incoming::new(answer, &link.settings);
         if server == Era::Legacy {
             // The newer era has no resumption: a stream that breaks has lost its answer.
-            incoming = incoming.resumed_by(Resume::new(link, id));
+            incoming = incoming.resumed_by(Resume::new(link, id, named));
         }
         let no_reply = |error| NoReply { status: Some(status), error, not_let_in: None };
         let mut error = None;

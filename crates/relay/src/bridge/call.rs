@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use doorward_client::Failed;
 use doorward_types::outbound::FetchFailed;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Extensions, HeaderMap, Method, Response, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -105,12 +105,17 @@ impl Call {
             return link.send(&self.outgoing(link).0).await;
         }
         let Some(session) = session else { return Ok(answer) };
-        let (answer, forgotten) = forgotten::is_forgotten(answer, Instant::now() + link.settings.answer_timeout).await;
+        let (mut answer, forgotten) =
+            forgotten::is_forgotten(answer, Instant::now() + link.settings.answer_timeout).await;
         // An answer to a question of the old session would be one to another question in the new one.
         let is_answer = matches!(self.message, Message::Response { .. });
         if forgotten && link.renew(session).await && !is_answer {
-            return link.send(&self.outgoing(link).0).await;
+            let (outgoing, session) = self.outgoing(link);
+            let mut answer = link.send(&outgoing).await?;
+            answer.extensions_mut().extend(session.map(of_session).unwrap_or_default());
+            return Ok(answer);
         }
+        answer.extensions_mut().extend(of_session(session));
         Ok(answer)
     }
 
@@ -138,7 +143,12 @@ impl Call {
     /// # Errors
     /// When there is no answer.
     pub(super) async fn answer_unasked(&self, id: &Id, link: &Arc<Link>) -> Result<Answer, NoReply> {
-        self.begin(id, link, link.send_unasked(&self.outgoing(link).0).await).await
+        let (outgoing, session) = self.outgoing(link);
+        let mut answer = link.send_unasked(&outgoing).await;
+        if let Ok(answer) = &mut answer {
+            answer.extensions_mut().extend(session.map(of_session).unwrap_or_default());
+        }
+        self.begin(id, link, answer).await
     }
 
     async fn begin(
@@ -192,6 +202,13 @@ impl Call {
         };
         Ok(Outcome { status, headers, reply })
     }
+}
+
+/// What an answer bears whose request was sent in this session.
+fn of_session(session: Which) -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(session);
+    extensions
 }
 
 /// Whether an answer says that headers and body differ; the answer itself stays whole.

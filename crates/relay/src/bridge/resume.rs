@@ -37,9 +37,8 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    pub(super) fn new(link: &Arc<Link>, id: &Id) -> Self {
+    pub(super) fn new(link: &Arc<Link>, id: &Id, session: Option<Which>) -> Self {
         let answers = link.elsewhere.wait_for(id);
-        let session = link.session.mark(&mut HeaderMap::new());
         Self { link: Arc::clone(link), id: id.clone(), session, answers, broken: None, pause: FIRST_PAUSE }
     }
 }
@@ -67,7 +66,16 @@ impl Resumption for Resume {
             if Instant::now() + pause > end {
                 return None;
             }
-            tokio::time::sleep(pause).await;
+            let over = async {
+                match self.session {
+                    Some(session) => self.link.session.is_over(session).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = over => return None,
+            }
             let mut headers = HeaderMap::from_iter([(ACCEPT, headers::EVENTS), (LAST_EVENT, last.clone())]);
             if self.link.session.mark(&mut headers) != self.session {
                 return None;

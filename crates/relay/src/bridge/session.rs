@@ -8,7 +8,7 @@ use bytes::Bytes;
 use doorward_types::Revision;
 use http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
-use tokio::task::AbortHandle;
+use tokio::{sync::Notify, task::AbortHandle};
 
 use super::headers;
 use crate::envelope::Members;
@@ -19,6 +19,7 @@ pub(super) struct Session {
     now: Mutex<Now>,
     /// One at a time begins a session anew.
     pub(super) renewing: tokio::sync::Mutex<()>,
+    began: Notify,
 }
 
 #[derive(Default)]
@@ -79,6 +80,7 @@ impl Session {
         now.initialize = Some(initialize.clone());
         now.initialized = None;
         now.listen(None);
+        self.began.notify_waiters();
     }
 
     /// Remembers what confirmed it: `notifications/initialized`.
@@ -89,6 +91,16 @@ impl Session {
     /// Whether the server gave the session a name.
     pub(super) fn is_named(&self) -> bool {
         self.now().id.is_some()
+    }
+
+    /// Waits until another session has taken the place of this one.
+    pub(super) async fn is_over(&self, which: Which) {
+        let began = self.began.notified();
+        tokio::pin!(began);
+        began.as_mut().enable();
+        if self.is(which) {
+            began.await;
+        }
     }
 
     /// The session that there is, or the one without a beginning.
