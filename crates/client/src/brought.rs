@@ -24,7 +24,7 @@ pub(crate) fn pre_registered(found: &Found) -> Result<Option<RegisteredClient>, 
             format!("if the change is right, get a client identifier from {issuer} and give that one"),
         )
     };
-    let exact = target.clients.iter().find(|client| client.issuer.as_ref() == Some(issuer));
+    let exact = target.brought().find(|client| client.issuer.as_ref() == Some(issuer));
     let Some(client) = exact.or_else(|| target.clients.iter().find(|client| client.issuer.is_none())) else {
         let bound = target.clients.iter().find_map(|client| client.issuer.as_ref());
         return bound.map_or(Ok(None), |from| Err(changed(from.to_string())));

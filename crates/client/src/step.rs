@@ -225,6 +225,11 @@ pub enum Note {
         /// The one before.
         from: Issuer,
     },
+    /// None of the clients that the user has at several providers is for this authorization server.
+    NoneIsForHere {
+        /// The authorization server.
+        issuer: Issuer,
+    },
     /// The authorization server had forgotten this client, which was registered again.
     RegisteredAgain,
 }

@@ -27,6 +27,9 @@ pub struct Target {
     pub login_hint: Option<String>,
     /// Clients that the user got from the provider.
     pub clients: Vec<PreRegistered>,
+    /// Clients that the user has at several providers: the one for the authorization server at hand is used, and where
+    /// there is none they say nothing.
+    pub clients_elsewhere: Vec<PreRegistered>,
     /// The client ID metadata document that stands for this program.
     pub metadata_document: Option<MetadataDocument>,
     /// Where the browser comes back to, on loopback, when this program registers its client; with a port in it, that port
@@ -261,12 +264,11 @@ impl Target {
     /// When the URL cannot be a protected resource.
     pub fn new(url: &str, client_name: impl Into<String>) -> Result<Self, Failed> {
         let resource = ResourceId::parse(url).map_err(|refusal| {
-            Failed::new(
-                Code::BadTarget,
-                "the URL of the MCP server cannot be used",
-                refusal.to_string(),
-                "give an https URL, or an http URL of this computer, as in https://mcp.example.com/mcp",
-            )
+            let next = match put_right(url) {
+                Some(right) => format!("give it as {right}"),
+                None => "give an https URL, or an http URL of this computer, as in https://mcp.example.com/mcp".into(),
+            };
+            Failed::new(Code::BadTarget, "the URL of the MCP server cannot be used", refusal.to_string(), next)
         })?;
         let reach = reach_of(&resource.url());
         Ok(Self {
@@ -276,6 +278,7 @@ impl Target {
             also_typed: Vec::new(),
             login_hint: None,
             clients: Vec::new(),
+            clients_elsewhere: Vec::new(),
             metadata_document: None,
             redirect_uri: None,
             authorize: Vec::new(),
@@ -290,6 +293,11 @@ impl Target {
         })
     }
 
+    /// All clients that the user has.
+    pub(crate) fn brought(&self) -> impl Iterator<Item = &PreRegistered> {
+        self.clients.iter().chain(&self.clients_elsewhere)
+    }
+
     /// Whether these tokens of an earlier login are what is wanted: got in the way that the user names, if it is one without
     /// a person; by the client that the user names, if there is one for that server; for the audience that they name; bound to a key, if they are to be.
     pub fn takes(&self, tokens: &StoredTokens) -> bool {
@@ -300,7 +308,7 @@ impl Target {
             Grant::Enterprise(ref enterprise) => tokens.got == Got::Assertion && enterprise.is_behind(tokens),
         };
         let issuer = tokens.server.issuer();
-        let mut here = self.clients.iter().filter(|own| own.issuer.as_ref().is_none_or(|own| own == issuer)).peekable();
+        let mut here = self.brought().filter(|own| own.issuer.as_ref().is_none_or(|own| own == issuer)).peekable();
         let by_this = here.peek().is_none() || here.any(|own| &own.client_id == tokens.client.client_id());
         let for_this = self.audience.as_ref().is_none_or(|own| own.as_str() == tokens.audience);
         got_so && by_this && for_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
@@ -312,8 +320,8 @@ impl Target {
     pub fn with_own_client(&self, mut tokens: StoredTokens) -> StoredTokens {
         let issuer = tokens.server.issuer();
         let is_it = |own: &&PreRegistered| &own.client_id == tokens.client.client_id();
-        let exact = self.clients.iter().filter(|own| own.issuer.as_ref() == Some(issuer)).find(is_it);
-        let any = || self.clients.iter().filter(|own| own.issuer.is_none()).find(is_it);
+        let exact = self.brought().filter(|own| own.issuer.as_ref() == Some(issuer)).find(is_it);
+        let any = || self.brought().filter(|own| own.issuer.is_none()).find(is_it);
         if let Some(own) = exact.or_else(any) {
             tokens.client = tokens.client.proving_itself_as(own);
         }
@@ -338,6 +346,14 @@ impl Target {
     pub(crate) fn is_here(&self) -> bool {
         web_url::is_loopback(&self.resource.url())
     }
+}
+
+/// The URL without what no server's has: a fragment, a name and a password, or another spelling.
+fn put_right(url: &str) -> Option<ResourceId> {
+    let mut url = url::Url::parse(url.trim()).ok()?;
+    url.set_fragment(None);
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    ResourceId::parse(url.as_str()).ok()
 }
 
 /// Anywhere when the URL says by itself that the server is in a private network: loopback, or a private address literal.

@@ -131,11 +131,11 @@ impl Keys {
                 self.keychain().get(id).map_err(|why| NoKey::Fault(why.into()))?.ok_or(NoKey::NotThere)?
             }
             (Kept::Passphrase(stretch), Custody::Passphrase(passphrase)) => {
-                let wrong = "they are sealed under another passphrase than the one in the passphrase file";
+                let wrong = "they are sealed under another passphrase than the one in the passphrase file; name the file that holds the right one: --passphrase-file FILE or DOORWARD_PASSPHRASE_FILE";
                 stretch.key(passphrase).ok_or_else(|| NoKey::Fault(StoreFault(wrong.into())))?
             }
             (Kept::Passphrase(_), _) => {
-                let missing = "they are sealed under a passphrase: name the file that holds it with --passphrase-file or DOORWARD_PASSPHRASE_FILE";
+                let missing = "they are sealed under a passphrase; name the file that holds it: --passphrase-file FILE or DOORWARD_PASSPHRASE_FILE";
                 return Err(NoKey::Fault(StoreFault(missing.into())));
             }
         };

@@ -11,7 +11,7 @@ use std::{
 pub(crate) enum NotPrivate {
     #[error("{0} is a symbolic link; secrets are kept in real files only: name its target, or remove the link")]
     Link(PathBuf),
-    #[error("{0} is not a {1}; move it away: mv {0} {0}.old")]
+    #[error("{0} is not a {1}; name another place, or move it away: mv {0} {0}.old")]
     OtherKind(PathBuf, &'static str),
     #[error(
         "{path} can be opened by other users (mode {found:o}); if it was so by mistake, run: chmod {wanted:o} {path} — \

@@ -20,7 +20,7 @@ use crate::{
     found::{Flow, Found},
     identifier, provider, scope,
     state::{AwaitServer, Next, State},
-    target::Grant,
+    target::{Grant, PreRegistered},
     token_request::Fresh,
 };
 
@@ -127,6 +127,10 @@ impl AwaitServer {
         let Self { mut flow, mut audience, listed, old, .. } = self;
         if let Some(from) = flow.target.known_issuer.clone().filter(|known| known != server.issuer()) {
             flow.notes.push(Note::IssuerChanged { from });
+        }
+        let is_here = |own: &PreRegistered| own.issuer.as_ref().is_none_or(|own| own == server.issuer());
+        if !flow.target.clients_elsewhere.is_empty() && !flow.target.brought().any(is_here) {
+            flow.notes.push(Note::NoneIsForHere { issuer: server.issuer().clone() });
         }
         if old {
             flow.notes.push(Note::OldServer { guessed });

@@ -411,6 +411,15 @@ fn requests_reach_private_addresses_only_for_a_server_that_is_there() {
     ] {
         assert_eq!(Target::new(bad, "t").unwrap_err().code(), Code::BadTarget, "{bad}");
     }
+    for (bad, right) in [
+        ("https://mcp.example/mcp#x", "https://mcp.example/mcp"),
+        ("https://ada:s3cret@mcp.example/mcp", "https://mcp.example/mcp"),
+        ("https://mcp.example/a b", "https://mcp.example/a%20b"),
+    ] {
+        let failed = Target::new(bad, "t").unwrap_err();
+        assert!(failed.hint() == format!("give it as {right}"), "{failed}");
+        assert!(!failed.to_string().contains("s3cret"), "{failed}");
+    }
 }
 
 #[test]

@@ -41,6 +41,26 @@ pub(super) fn used_client(world: &World) -> String {
 }
 
 #[test]
+fn of_the_clients_at_several_providers_the_one_for_this_server_is_used_and_else_none() {
+    // proves: MCP-AUTH-032
+    for (issuer, used, noted) in [(ISSUER, "theirs", false), ("https://other.example", "dyn-1", true)] {
+        let mut world = World::usual();
+        world.target.clients_elsewhere =
+            vec![given(Some("https://third.example"), "no"), given(Some(issuer), "theirs")];
+        let connected = world.run().unwrap();
+        assert_eq!(used_client(&world), used);
+        let note = Note::NoneIsForHere { issuer: Issuer::parse(ISSUER).unwrap() };
+        assert_eq!(world.notes.contains(&note), noted, "{:?}", world.notes);
+        assert!(world.target.takes(&connected.tokens), "what was got so is what is wanted the next time");
+    }
+    // One that is named by itself is for its own server, and nothing takes its place.
+    let mut world = World::usual();
+    world.target.clients = vec![given(Some("https://other.example"), "mine")];
+    world.target.clients_elsewhere = vec![given(Some("https://third.example"), "no")];
+    assert_eq!(world.run().unwrap_err().code(), Code::IssuerChanged);
+}
+
+#[test]
 fn the_ways_to_an_identifier_are_tried_in_order() {
     // proves: MCP-AUTH-030, MCP-AUTH-031, MCP-AUTH-032, MCP-AUTH-048, MCP-AUTH-049
     let document = MetadataDocument {

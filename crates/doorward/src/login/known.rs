@@ -41,7 +41,7 @@ pub(super) fn apply(target: &mut Target, flags: &cli::OwnClient) -> Result<(), F
         }
     }
     if let Some(file) = &flags.clients_file {
-        target.clients.extend(clients(file)?);
+        target.clients_elsewhere.extend(clients(file)?);
     }
     if let Some(url) = &flags.client_metadata_url {
         target.metadata_document = Some(document(url, redirect)?);
@@ -215,10 +215,13 @@ mod tests {
         let flags = cli::OwnClient { clients_file: Some(file.clone()), ..flags() };
         let mut first = target();
         apply(&mut first, &flags).unwrap();
-        let found: Vec<_> =
-            first.clients.iter().map(|c| (c.issuer.as_ref().unwrap().as_str(), c.client_id.as_str())).collect();
+        let found: Vec<_> = first
+            .clients_elsewhere
+            .iter()
+            .map(|c| (c.issuer.as_ref().unwrap().as_str(), c.client_id.as_str()))
+            .collect();
         assert_eq!(found, [("https://a.example", "one"), ("https://b.example", "two")]);
-        assert_eq!(first.clients[0].secret.as_ref().unwrap().expose(), "s3cret");
+        assert_eq!(first.clients_elsewhere[0].secret.as_ref().unwrap().expose(), "s3cret");
         let long = format!("# {}\n", "x".repeat(MOST_BYTES as usize));
         let both = format!(
             "[[client]]\nissuer = \"https://a.example\"\nclient_id = \"x\"\nsecret_env = \"PATH\"\nsecret_file = {secret:?}"

@@ -46,6 +46,9 @@ pub(super) fn words(note: &Note) -> String {
             format!("you sign in at {page}, and what comes of it goes to {tokens}; do so only if both are of one hand")
         }
         Note::WholeOrigin => "the server's metadata describes everything at its origin".to_owned(),
+        Note::NoneIsForHere { issuer } => {
+            format!("none of the clients in --clients-file is for {issuer}, so this program makes itself known there")
+        }
         Note::RegisteredAgain => {
             "the authorization server had forgotten this client, which was registered again".to_owned()
         }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     cli,
     failure::{Exit, Failure},
-    network,
+    network, output,
     trace::{Kind, Trace},
 };
 
@@ -34,6 +34,9 @@ const CLIENT_NAME: &str = "doorward";
 /// How long to wait before saving is tried again.
 pub(super) const SAVE_AGAIN: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
+
+/// After how long a person is told which server is waited for.
+const LONG: Duration = Duration::from_secs(5);
 
 /// The stored logins and the way to the network.
 #[derive(Clone)]
@@ -99,7 +102,8 @@ impl Place {
     /// Sends a request, and tells of it.
     pub(super) async fn send(&self, request: Outbound) -> Result<Inbound, FetchFailed> {
         let sent = self.trace.sending(&request);
-        let answer = self.fetcher.send(request).await;
+        let (url, patience) = (request.url.clone(), request.timeout);
+        let answer = aloud(&url, patience, self.fetcher.send(request)).await;
         self.trace.answered(&sent, &answer);
         answer
     }
@@ -111,14 +115,11 @@ impl Place {
         reach: Reach,
         patience: Duration,
     ) -> Result<(StatusCode, HeaderMap), FetchFailed> {
-        let url = Url::parse(&request.uri().to_string());
-        let sent =
-            url.ok().map(|url| self.trace.sending_parts(request.method().as_str(), &url, request.headers(), &[]));
-        let answer = self.fetcher.stream(request, reach, patience).await;
+        let url = Url::parse(&request.uri().to_string()).map_err(|error| FetchFailed::Other(error.to_string()))?;
+        let sent = self.trace.sending_parts(request.method().as_str(), &url, request.headers(), &[]);
+        let answer = aloud(&url, patience, self.fetcher.stream(request, reach, patience)).await;
         let answer = answer.map(|answer| (answer.status(), answer.headers().clone()));
-        if let Some(sent) = sent {
-            self.trace.answered_parts(&sent, answer.as_ref().map(|(status, headers)| (*status, headers, None)));
-        }
+        self.trace.answered_parts(&sent, answer.as_ref().map(|(status, headers)| (*status, headers, None)));
         answer
     }
 
@@ -153,16 +154,31 @@ impl Place {
     }
 }
 
+/// Waits for a server, and says so where that takes long.
+async fn aloud<T>(url: &Url, patience: Duration, answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    match tokio::time::timeout(LONG, &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let (host, rest) = (url.host_str().unwrap_or_default(), patience.saturating_sub(LONG).as_secs());
+            output::tell(&format!("Waiting for {host}, which has not answered yet, for {rest} seconds more at most."));
+            answer.await
+        }
+    }
+}
+
 /// The MCP server that a person named.
 pub(crate) async fn target(url: &str) -> Result<Target, Box<Failure>> {
     if !url.contains("://") {
-        let likely = if url.starts_with("localhost") || url.starts_with("127.") { "http" } else { "https" };
+        let here = ["localhost", "127.", "[::1]"].iter().any(|name| url.starts_with(name));
+        let likely = if here { "http" } else { "https" };
+        let likely = format!("{likely}://{}", if url.is_empty() { "mcp.example.com/mcp" } else { url });
         return Err(Failure::new(
             "CL-001",
             Exit::Usage,
             "the URL of the MCP server has no scheme",
             format!("{url:?} does not start with https://"),
-            format!("{likely}://{url}"),
+            likely,
         ));
     }
     let mut target = Target::new(url, CLIENT_NAME)?;

@@ -148,3 +148,13 @@ fn only_web_addresses_are_opened() {
         assert!(login.errors().contains("authorization_endpoint"), "{endpoint}: {}", login.errors());
     }
 }
+
+#[test]
+fn a_server_that_says_nothing_is_waited_for_aloud() {
+    // It takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://localhost:{}/mcp", silent.local_addr().unwrap().port());
+    let person = Person::new();
+    let login = Running::start(&mut person.doorward(&["login", &url]));
+    login.errors_until(PATIENCE, |said| said.contains("Waiting for localhost, which has not answered yet"));
+}
