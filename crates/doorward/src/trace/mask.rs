@@ -106,16 +106,15 @@ impl Mask {
 
     /// The address at which a browser comes back, the end of which nobody can guess.
     pub(super) fn return_address(&mut self, text: &str) -> Shown {
-        let Ok(url) = Url::parse(text) else { return Shown::hidden() };
+        let Ok(mut url) = Url::parse(text) else { return Shown::hidden() };
         let hidden = url.path().rsplit_once('/').filter(|(_, last)| last.len() >= 20).map(|(start, last)| {
             self.secrets.learn(last);
             format!("{start}/{HIDDEN}")
         });
-        let mut shown = url.clone();
         if let Some(path) = hidden {
-            shown.set_path(&path);
+            url.set_path(&path);
         }
-        self.url(&shown)
+        self.url(&url)
     }
 
     /// The query with which a browser came back.
