@@ -271,3 +271,13 @@ async fn a_browser_does_not_name_the_usual_port() {
         assert_eq!(door.judge(&request).is_ok(), taken, "{host} at {port}");
     }
 }
+
+#[tokio::test]
+async fn localhost_is_both_loopback_addresses_wherever_both_are() {
+    // proves: BRW-12
+    let has_v6 = TcpListener::bind("[::1]:0").await.is_ok();
+    let listener = hold_as(&wanted("localhost", PortChoice::Any)).await.unwrap();
+    let port = url::Url::parse(listener.redirect_uri()).unwrap().port().unwrap();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    assert_eq!(TcpStream::connect(("::1", port)).await.is_ok(), has_v6);
+}

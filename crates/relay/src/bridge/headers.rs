@@ -107,15 +107,49 @@ mod tests {
             ("tools/call", "name", " x", Some("=?base64?IHg=?=")),
             ("tools/call", "name", "x\r\nAuthorization: y", Some("=?base64?eA0KQXV0aG9yaXphdGlvbjogeQ==?=")),
             ("tools/call", "name", "=?base64?eA==?=", Some("=?base64?PT9iYXNlNjQ/ZUE9PT89?=")),
+            ("tools/call", "name", "x\t", Some("=?base64?eAk=?=")),
+            ("tools/call", "name", "a\tb", Some("a\tb")),
+            ("tools/call", "name", "=?base64?eA==", Some("=?base64?eA==")),
+            ("tools/call", "name", "eA==?=", Some("eA==?=")),
             ("tools/call", "name", "", Some("")),
             ("tools/list", "name", "x", None),
         ] {
             let headers = of(method, member, value);
             assert_eq!(headers[METHOD], method);
             assert_eq!(headers[VERSION], "2026-07-28");
-            assert_eq!(headers.get(NAME).map(|name| name.to_str().unwrap()), header, "{method} {value:?}");
+            assert_eq!(headers.get(NAME).map(|name| name.as_bytes()), header.map(str::as_bytes), "{method} {value:?}");
             assert_eq!(headers[header::ACCEPT], "application/json, text/event-stream");
             assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+        }
+    }
+
+    #[test]
+    fn a_message_that_says_no_revision_is_in_none_and_an_answer_has_no_method() {
+        let message = |value: serde_json::Value| envelope::message(&value.to_string()).unwrap();
+        let noted = message(serde_json::json!({"jsonrpc": "2.0", "method": "notifications/x", "params": {
+            "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"},
+        }}));
+        assert_eq!(stated_version(&noted).as_deref(), Some("2026-07-28"));
+        assert_eq!(mirrored("2026-07-28", &noted)[METHOD], "notifications/x");
+        let silent = message(serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+        assert_eq!(stated_version(&silent), None);
+        let answer = message(serde_json::json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+        assert_eq!(stated_version(&answer), None);
+        let headers = mirrored("2026-07-28", &answer);
+        assert!(!headers.contains_key(METHOD) && headers[VERSION] == "2026-07-28");
+    }
+
+    #[test]
+    fn a_stream_is_known_by_its_media_type_alone() {
+        for (kind, stream) in [
+            (Some("text/event-stream"), true),
+            (Some("Text/Event-Stream ; charset=utf-8"), true),
+            (Some("text/event-streams"), false),
+            (Some("application/json"), false),
+            (None, false),
+        ] {
+            let headers = kind.map(|kind| (header::CONTENT_TYPE, HeaderValue::from_static(kind))).into_iter().collect();
+            assert_eq!(is_stream(&headers), stream, "{kind:?}");
         }
     }
 }

@@ -60,9 +60,8 @@ impl Resumption for Resume {
         let last = HeaderValue::from_str(last?).ok()?;
         let end = *self.broken.get_or_insert_with(Instant::now) + self.link.settings.resume_for;
         loop {
-            let pause = retry.unwrap_or(self.pause).max(self.pause - FIRST_PAUSE);
-            let pause = pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            let pause;
+            (pause, self.pause) = pauses(retry, self.pause);
             if Instant::now() + pause > end {
                 return None;
             }
@@ -100,5 +99,35 @@ impl Drop for Resume {
         // An id that the host uses again has another request's entry.
         self.answers.close();
         self.link.elsewhere.forget_closed(&self.id);
+    }
+}
+
+/// How long to wait before the next request, and what the one after it begins with: what the server says at first, and longer
+/// each time whatever it says.
+fn pauses(said: Option<Duration>, own: Duration) -> (Duration, Duration) {
+    let pause = said.unwrap_or(own).max(own.saturating_sub(FIRST_PAUSE));
+    (pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE), (own * 2).min(LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_away_is_asked_more_and_more_rarely_and_never_at_once() {
+        // proves: FCL-10
+        for (said, waited) in [
+            (None, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]),
+            (Some(0), [100, 1000, 3000, 7000, 15_000, 29_000, 29_000]),
+            (Some(5000), [5000, 5000, 5000, 7000, 15_000, 29_000, 29_000]),
+            (Some(3_600_000), [30_000; 7]),
+        ] {
+            let mut own = FIRST_PAUSE;
+            for millis in waited {
+                let pause;
+                (pause, own) = pauses(said.map(Duration::from_millis), own);
+                assert_eq!(pause, Duration::from_millis(millis), "{said:?}");
+            }
+        }
     }
 }

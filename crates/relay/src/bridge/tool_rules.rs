@@ -172,6 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_is_found_wherever_a_schema_has_another_in_it() {
+        // proves: MCP-HTTP-012
+        let one = "items additionalItems contains additionalProperties propertyNames unevaluatedItems unevaluatedProperties \
+                   contentSchema not if then else dependencies";
+        let some = "prefixItems items anyOf oneOf allOf";
+        let named = "$defs definitions patternProperties dependentSchemas dependencies";
+        let hidden = argument(wish("X"));
+        let places = (one.split_whitespace().map(|keyword| json!({ keyword: hidden })))
+            .chain(some.split_whitespace().map(|keyword| json!({ keyword: [{}, hidden] })))
+            .chain(named.split_whitespace().map(|keyword| json!({ keyword: { "a": {}, "b": hidden } })));
+        for place in places {
+            assert!(broken_rule(&place).is_some(), "{place}");
+            assert!(broken_rule(&argument(place.clone())).is_some(), "below an argument: {place}");
+        }
+    }
+
+    #[test]
     fn one_bad_tool_takes_no_other_with_it() {
         let tool = |name: &str, schema: Value| json!({ "name": name, "inputSchema": schema, "x": [1.50] });
         let (good, bad) = (tool("good", argument(wish("A"))), tool("bad", argument(wish(""))));

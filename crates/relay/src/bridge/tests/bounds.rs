@@ -124,6 +124,9 @@ async fn a_stream_that_is_to_be_asked_for_again_at_once_is_asked_for_a_little_la
         async move {
             match (got.method.as_str(), got.rpc(), got.header("last-event-id")) {
                 ("GET", _, None) => caller.status("405 Method Not Allowed", &[], "").await,
+                ("GET", _, Some(_)) if got.header("accept") != Some("text/event-stream") => {
+                    caller.status("406 Not Acceptable", &[], "").await;
+                }
                 ("GET", _, Some(_)) if asked.fetch_add(1, Relaxed) < BREAKS => {
                     caller.stream().await;
                     caller.raw("id: 1\nretry: 0\ndata:\n\n").await;
