@@ -131,6 +131,7 @@ mod tests {
             json!({}),
             json!(true),
             argument(wish("Region")),
+            argument(wish("!#$%&'*+-.^_`|~9")),
             argument(json!({ "type": "integer", WISH: "X" })),
             argument(json!({ "type": "boolean", WISH: "X" })),
             argument(argument(wish("Deep"))),

@@ -91,6 +91,43 @@ async fn it_is_told_what_it_expects_and_the_server_hears_all_of_it_each_time() {
 }
 
 #[tokio::test]
+async fn a_server_that_contradicts_itself_about_its_era_is_asked_once_more_and_no_other_is_taken_for_a_newer_one() {
+    // proves: MCP-PX-10
+    let contradicts = json!({"error": {"code": -32022, "message": "", "data": {"supported": ["2026-07-28"]}}});
+    let old = json!({"error": {"code": -32022, "message": "", "data": {"supported": ["2025-11-25"]}}});
+    let other = json!({"error": {"code": -32000, "message": "", "data": {"supported": ["2026-07-28"]}}});
+    let discovered = |version: &str| json!({"result": {"supportedVersions": [version], "capabilities": {}}});
+    for (answers, served) in [
+        (vec![contradicts.clone(), discovered("2026-07-28")], true),
+        (vec![contradicts.clone(), contradicts], false),
+        (vec![old], false),
+        (vec![other], false),
+        (vec![discovered("2025-11-25")], false),
+    ] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (counted, said) = (Arc::clone(&asked), answers.clone());
+        let server = Server::start(move |got, mut caller| {
+            let answer = (got.rpc() == "server/discover").then(|| said.get(counted.fetch_add(1, Relaxed)).cloned());
+            async move {
+                match answer {
+                    Some(answer) => {
+                        let mut body = answer.unwrap_or_default();
+                        (body["jsonrpc"], body["id"]) = ("2.0".into(), got.body["id"].clone());
+                        caller.json(&body.to_string()).await;
+                    }
+                    None => assert!(modern_server(&got, &mut caller).await),
+                }
+            }
+        })
+        .await;
+        let mut host = Host::start(&server, &Tokens::new(&server.url()));
+        let answer = host.ask(&initialize_with(&json!({}))).await;
+        assert_eq!(answer["result"].is_object(), served, "{answers:?}: {answer}");
+        assert_eq!(asked.load(Relaxed), answers.len(), "{answers:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_server_needs_to_know_it_is_asked() {
     // proves: MCP-ADJ-011, MCP-PX-10, MCP-PX-14
     let server = Server::start(|got, mut caller| async move {

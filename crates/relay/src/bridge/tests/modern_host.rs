@@ -93,6 +93,23 @@ async fn it_is_told_what_it_expects_in_a_session_of_the_bridges_own() {
 }
 
 #[tokio::test]
+async fn a_session_in_a_revision_without_sessions_is_none() {
+    // proves: MCP-PX-10
+    let server = Server::start(|got, mut caller| async move {
+        if got.rpc() == "initialize" {
+            caller.json(&got.result(&json!({"protocolVersion": "2026-07-28", "capabilities": {}}))).await;
+        } else {
+            assert!(legacy_server(&got, &mut caller).await);
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let listed = host.ask(&ask(1, "tools/list", json!({}))).await;
+    assert!(listed["error"].is_object(), "{listed}");
+    assert!(!server.methods().contains(&"notifications/initialized".to_owned()), "{:?}", server.methods());
+}
+
+#[tokio::test]
 async fn a_host_that_asks_for_nothing_first_is_served_as_well() {
     // proves: MCP-PX-10
     let server = Server::start(|got, mut caller| async move {
