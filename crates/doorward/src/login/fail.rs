@@ -25,6 +25,9 @@ pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed
         FetchFailed::Tls(words) if words.contains("InvalidContentType") => {
             (Code::Tls, "check the port; a server on this computer that speaks no TLS has an http:// URL")
         }
+        FetchFailed::Tls(words) if words.contains("this computer's clock") => {
+            (Code::Tls, "compare this computer's clock; if it is right, the operator has to renew the certificate")
+        }
         FetchFailed::Tls(_) => (
             Code::Tls,
             "check the address; where the certificate is of an authority of your own, or of a proxy that inspects TLS, \
@@ -32,6 +35,10 @@ pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed
         ),
         FetchFailed::Proxy { .. } => {
             (Code::Unreachable, "check the proxy that HTTPS_PROXY or --proxy names, or do without it: --proxy none")
+        }
+        // The addresses of private networks are followed when they are given as such.
+        FetchFailed::Forbidden(what) if what.parse::<std::net::IpAddr>().is_ok() => {
+            (Code::Forbidden, "check the address: it is a special one, to which nothing is sent")
         }
         FetchFailed::Forbidden(_) => {
             (Code::Forbidden, "a name that leads into a private network is not followed: give the address itself")
@@ -76,4 +83,23 @@ pub(super) fn forgotten_again() -> Failed {
         "its sign-in page refuses the client once more",
         "ask the operator of the server",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_next_fits_why_there_was_no_answer() {
+        let resource = ResourceId::parse("https://mcp.example/mcp").unwrap();
+        for (failed, next) in [
+            (FetchFailed::Tls("the certificate expired 2 days ago by this computer's clock".into()), "clock"),
+            (FetchFailed::Tls("UnknownIssuer".into()), "--ca FILE"),
+            (FetchFailed::Forbidden("192.0.2.1".into()), "special"),
+            (FetchFailed::Forbidden("mcp.example".into()), "give the address itself"),
+        ] {
+            let told = unreachable(&resource, &failed);
+            assert!(told.hint().contains(next), "{told}");
+        }
+    }
 }

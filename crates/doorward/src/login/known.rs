@@ -241,7 +241,10 @@ mod tests {
         write("[[client]]\nissuer = \"https://a.example\"\nclient_id = \"x\"\nsecret_env = \"PATH\"");
         let mut from_variable = target();
         apply(&mut from_variable, &flags).unwrap();
-        assert_eq!(from_variable.clients[0].secret.as_ref().unwrap().expose(), std::env::var("PATH").unwrap());
+        assert_eq!(
+            from_variable.clients_elsewhere[0].secret.as_ref().unwrap().expose(),
+            std::env::var("PATH").unwrap()
+        );
         std::fs::remove_file(&file).unwrap();
         assert_eq!(apply(&mut target(), &flags).unwrap_err().code(), Code::BadTarget, "there is no such file");
     }
