@@ -256,8 +256,9 @@ impl Shared {
         if !is_ending(&tokens) || !tokens.can_be_renewed() {
             return Ok(Some(credential));
         }
-        let has_ended = tokens.expires_within(Duration::ZERO, now());
-        if !has_ended && self.in_hand.is_put_off() {
+        let end = tokens.expires_at;
+        let has_ended = || end.is_some_and(|end| end <= now());
+        if !has_ended() && self.in_hand.is_put_off() {
             return Ok(Some(credential));
         }
         match self.refresh(tokens, asked).await {
@@ -266,7 +267,8 @@ impl Shared {
                 self.in_hand.end();
                 Ok(None)
             }
-            Err(failed) if has_ended => Err(failed),
+            // It may have ended in the meantime.
+            Err(failed) if has_ended() => Err(failed),
             // What is in hand may still do.
             Err(failed) => {
                 tracing::warn!(code = failed.code().as_str(), "the token was not renewed: {}", failed.what());

@@ -123,6 +123,26 @@ async fn nobody_waits_for_a_new_token_while_the_one_in_hand_is_good() {
 }
 
 #[tokio::test]
+async fn a_token_that_ends_while_it_could_not_be_renewed_is_not_sent() {
+    // proves: KEY-13
+    let world = ended().await;
+    world.seen().life = 600;
+    world.manager(Way::Nobody).await.bearer(Why::ToSend).await.unwrap();
+    world.age(597).await;
+    world.seen().refreshes = Refreshes::Unavailable;
+    let gate = world.hold_refreshes();
+    let manager = world.manager(Way::Nobody).await;
+    let asking = tokio::spawn(async move { manager.bearer(Why::ToSend).await.map(|got| got.is_some()) });
+    wait_for(&world, "refresh r2").await;
+    let end = world.stored().await.unwrap().expires_at.unwrap();
+    while now() < end {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gate.add_permits(1);
+    assert_eq!(asking.await.unwrap().unwrap_err().exit() as u8, 4);
+}
+
+#[tokio::test]
 async fn a_server_that_renews_nothing_is_not_asked_for_each_message() {
     // proves: KEY-13
     let world = ended().await;

@@ -212,7 +212,10 @@ impl World {
     pub(super) fn mend_store(&self) {
         let client = self.folder.path().join("client");
         std::fs::remove_file(&client).unwrap();
-        std::fs::rename(self.folder.path().join("away"), &client).unwrap();
+        // Whoever wants to save something may make a folder there in between.
+        while std::fs::rename(self.folder.path().join("away"), &client).is_err() {
+            let _ = std::fs::remove_dir_all(&client);
+        }
     }
 
     /// A login that another program left, whose access token is called `old`.
