@@ -81,6 +81,20 @@ fn tokens_of_another_client_for_the_same_server_or_without_the_key_are_not_taken
 }
 
 #[test]
+fn who_wants_the_tokens_of_one_client_takes_those_of_no_other() {
+    let tokens = World::usual().run().unwrap().tokens;
+    let mut target = World::usual().target;
+    target.clients = vec![given(None, "mine")];
+    assert!(!target.takes(&tokens));
+    target.as_client_of(&tokens);
+    assert!(target.takes(&tokens));
+    let others = StoredTokens { client: super::registration::stored(ISSUER, "other"), ..tokens };
+    assert!(!target.takes(&others));
+    let [own] = target.clients.as_slice() else { panic!() };
+    assert_eq!(own.issuer.as_ref().map(Issuer::as_str), Some(ISSUER));
+}
+
+#[test]
 fn a_person_is_asked_in_the_other_way_only_where_one_is_asked_at_all() {
     let signs_in = |by| provider(IDP, Who::SignsIn(by));
     for (mut grant, by, asked, asks) in [
