@@ -202,3 +202,23 @@ pub(super) fn is_unsupported(answer: &Inbound) -> bool {
     answer.status == StatusCode::BAD_REQUEST
         && json::parse_as::<ErrorResponse>(&answer.body).is_ok_and(|error| error.error == "unsupported_token_type")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_servers_own_word_says_that_it_does_not_revoke_such_tokens() {
+        for (status, body, unsupported) in [
+            (400, r#"{"error":"unsupported_token_type"}"#, true),
+            (503, r#"{"error":"unsupported_token_type"}"#, false),
+            (200, r#"{"error":"unsupported_token_type"}"#, false),
+            (400, r#"{"error":"invalid_client"}"#, false),
+            (400, "unsupported_token_type", false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Inbound { status, headers: http::HeaderMap::new(), body: body.into() };
+            assert_eq!(is_unsupported(&answer), unsupported, "{status} {body}");
+        }
+    }
+}
