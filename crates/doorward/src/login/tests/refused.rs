@@ -109,3 +109,17 @@ async fn tokens_that_could_not_be_saved_are_saved_by_themselves_as_soon_as_they_
     };
     tokio::time::timeout(PATIENCE, saved).await.expect("nobody has to ask for it");
 }
+
+#[tokio::test]
+async fn a_login_of_another_account_or_that_is_not_bound_as_wanted_is_not_the_one_that_is_used() {
+    // proves: EXT-05
+    let (world, _, _) = logged_in().await;
+    let place = world.place().await;
+    let usual = || doorward_client::Target::new(&world.url(), "tests").unwrap();
+    let (mut of_another_account, mut bound) = (usual(), usual());
+    of_another_account.account = Some("work".into());
+    bound.dpop = doorward_client::target::Dpop::Always;
+    for (target, there) in [(usual(), true), (of_another_account, false), (bound, false)] {
+        assert_eq!(place.newest(&target).await.unwrap().is_some(), there, "{:?} {:?}", target.account, target.dpop);
+    }
+}
