@@ -55,7 +55,7 @@ pub(crate) struct Global {
     /// Say more (-v: each step, -vv: details). Secrets are never shown.
     #[arg(short, long, global = true, help_heading = "On every command", action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Say only what went wrong.
+    /// Log nothing but errors. What came of a command, and what waits for you, is told all the same.
     #[arg(short, long, global = true, help_heading = "On every command", env = "DOORWARD_QUIET")]
     pub(crate) quiet: bool,
     /// Print one JSON object instead of text; errors become one JSON line on stderr.

@@ -1,7 +1,7 @@
 //! What sends the requests of a person's commands, and how far they may reach.
 
 use doorward_client::{Target, target::reach_of};
-use doorward_fetch::{Fetcher, Options, Reach};
+use doorward_fetch::{Fetcher, InvalidOptions, Options, Reach};
 use url::{Host, Url};
 
 use crate::{
@@ -33,7 +33,13 @@ pub(crate) fn fetcher(flags: &cli::Network) -> Result<Fetcher, Box<Failure>> {
         ipv4_only: flags.ipv4,
         extra_roots: extra_roots.transpose()?,
     };
-    Fetcher::new(options).map_err(|error| refuse(error.to_string(), "check the certificates and the proxy"))
+    let of = flags.ca.as_ref().map(|file| format!(" ({})", file.display())).unwrap_or_default();
+    Fetcher::new(options).map_err(|error| match error {
+        InvalidOptions::ExtraRoots(_) => {
+            refuse(format!("{error}{of}"), "name a file with certificates in PEM: --ca FILE")
+        }
+        InvalidOptions::Proxy(_) => refuse(error.to_string(), "name it as in --proxy http://proxy.example.com:3128"),
+    })
 }
 
 /// Lets requests reach private addresses when the MCP server itself is at such an address: the person named it.

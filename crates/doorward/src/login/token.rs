@@ -60,7 +60,7 @@ pub(crate) async fn run(flags: cli::Token, json: bool) -> Result<(), Box<Failure
             "access_token": token,
             "token_type": tokens.token_type(),
             "expires_at": tokens.expires_at,
-            "scope": tokens.granted.as_ref().map(ToString::to_string),
+            "scopes": tokens.granted,
             "url": resource,
             "account": tokens.account,
         });

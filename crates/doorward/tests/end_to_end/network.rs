@@ -87,7 +87,7 @@ async fn what_cannot_be_the_way_out_is_refused_by_name() {
         (["--proxy", "ftp://user:s3cret@proxy.example/"], "proxy"),
         (["--proxy", "http://"], "proxy"),
         (["--ca", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
-        (["--ca", "/dev/null"], "certificate"),
+        (["--ca", "/dev/null"], "no certificate in it (/dev/null)"),
     ] {
         let (code, errors) = login(&person, &flags, &[]);
         assert_eq!(code, Some(6), "{errors}");

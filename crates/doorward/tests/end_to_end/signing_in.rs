@@ -37,11 +37,14 @@ fn without_the_warning(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The same for JSON.
+/// The same for JSON, each member of which is described in docs/json.md.
 fn steady_json(text: &str, person: &Person, world: &World) -> String {
+    const DESCRIPTION: &str = include_str!("../../../../docs/json.md");
     fn walk(value: &mut Value) {
         if let Value::Object(object) = value {
             for (name, value) in object.iter_mut() {
+                let is_described = ['`', '"'].iter().any(|mark| DESCRIPTION.contains(&format!("{mark}{name}{mark}")));
+                assert!(is_described, "{name}");
                 match (name.as_str(), &value) {
                     ("expires_at", Value::Number(_)) => *value = json!("TIME"),
                     ("client_id", Value::String(_)) => *value = json!("CLIENT"),
@@ -88,6 +91,8 @@ async fn two_accounts_are_pasted_shown_renewed_and_ended() {
     insta::assert_snapshot!("list_json", steady_json(&list, &person, &world));
 
     let token = |more: &[&str]| person.run(&[&["token", url], more].concat());
+    let shown: Value = serde_json::from_str(&steady_json(&token(&["--json"]).1, &person, &world)).unwrap();
+    assert_eq!(shown["scopes"], "mcp:read mcp:write offline_access");
     let (mine, work) = (token(&[]).1, token(&["--account", "work"]).1);
     assert!(mine != work && !mine.is_empty() && !work.is_empty(), "each account has its own");
     let (code, _, errors) = token(&["--account", "home"]);
