@@ -28,7 +28,7 @@ impl Tries {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= MOST_NAMES {
             seen.retain(|_, (_, first)| now.since(*first) < self.span);
-            // Many names must not give back its tries to one that has used them up.
+            // Many names must not give back its tries to one that has used them up; only as many as that would all do it.
             if seen.len() >= MOST_NAMES {
                 seen.retain(|_, (count, _)| *count >= self.most);
             }
