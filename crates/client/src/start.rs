@@ -42,12 +42,12 @@ fn check_place(url: &Url, flow: &mut Flow) -> Result<(), Failed> {
     if loopback {
         return refuse(elsewhere, operator);
     }
-    if let Some(there) = same_computer(url, &resource) {
-        return refuse(elsewhere, &format!("this server calls this computer by another name: give {there} instead"));
-    }
     if !flow.target.lenient.foreign_metadata {
-        let tolerate = "if that is the operator's own, too, add: --tolerate foreign-metadata";
-        return refuse(elsewhere, tolerate);
+        let next = match same_computer(url, &resource) {
+            Some(there) => format!("this server calls this computer by another name: give {there} instead"),
+            None => "if that is the operator's own, too, add: --tolerate foreign-metadata".to_owned(),
+        };
+        return refuse(elsewhere, &next);
     }
     flow.notes.push(Note::ForeignMetadata);
     Ok(())

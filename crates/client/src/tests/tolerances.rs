@@ -87,17 +87,20 @@ fn silence_about_pkce_is_taken_only_where_the_user_says_so_and_a_refusal_never()
 #[test]
 fn metadata_elsewhere_on_this_computer_is_taken_only_for_a_server_that_is_here_and_when_the_user_says_so() {
     // proves: DISC-01
-    for (mcp, tolerated, taken) in [
-        ("http://localhost:8420/mcp", true, true),
-        ("http://localhost:8420/mcp", false, false),
-        ("https://mcp.example/mcp", true, false),
+    let (elsewhere, by_another_name) = ("http://localhost:9999/x", "http://127.0.0.1:8420/x");
+    for (mcp, metadata, tolerated, taken) in [
+        ("http://localhost:8420/mcp", elsewhere, true, true),
+        ("http://localhost:8420/mcp", elsewhere, false, false),
+        ("http://localhost:8420/mcp", by_another_name, true, true),
+        ("http://localhost:8420/mcp", by_another_name, false, false),
+        ("https://mcp.example/mcp", elsewhere, true, false),
     ] {
         let mut world = World::empty(mcp);
         world.target.lenient.foreign_metadata = tolerated;
-        world.challenge("Bearer resource_metadata=\"http://localhost:9999/x\"");
+        world.challenge(&format!("Bearer resource_metadata=\"{metadata}\""));
         let failed = world.run().unwrap_err();
-        assert_eq!(failed.code() != Code::Forbidden, taken, "{mcp} {tolerated}");
-        assert_eq!(world.urls(), if taken { vec!["http://localhost:9999/x"] } else { Vec::new() });
+        assert_eq!(failed.code() != Code::Forbidden, taken, "{mcp} {metadata} {tolerated}");
+        assert_eq!(world.urls(), if taken { vec![metadata] } else { Vec::new() });
     }
 }
 
