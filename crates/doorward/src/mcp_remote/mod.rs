@@ -22,6 +22,7 @@ use url::Url;
 use crate::{
     cli,
     failure::{Exit, Failure},
+    trace::is_harmless,
 };
 pub(crate) use digest::Identity;
 pub(crate) use store::{Found, Store};
@@ -31,6 +32,8 @@ const ONLY_OF_THE_PAGE: [&str; 7] =
     ["prompt", "max_age", "display", "ui_locales", "claims_locales", "access_type", "include_granted_scopes"];
 /// The longest name of an account.
 const MOST_NAME: usize = 64;
+/// How many digits of a digest it ends with.
+const DIGITS: usize = 16;
 
 /// What the arguments come to.
 pub(crate) struct Asked {
@@ -126,15 +129,26 @@ impl Asked {
     }
 
     /// What the login is called, where it is another one than that of the URL alone: a token for another audience or tenant must
-    /// not be taken for it.
+    /// not be taken for it. A person reads the name in many places, so it holds no value that is shown nowhere else; the digest
+    /// tells those apart, and what is written alike.
     fn account(&self) -> Option<String> {
         let chosen = self.authorize.iter().filter(|own| !ONLY_OF_THE_PAGE.contains(&own.name()));
-        let mut chosen: Vec<_> =
-            chosen.map(|own| format!("{}={}", own.name(), own.value().replace("://", "-"))).collect();
+        let mut chosen: Vec<_> = chosen.map(|own| (own.name(), own.value())).collect();
         chosen.sort_unstable();
-        let audience = self.audience.iter().map(ToString::to_string);
-        let all: Vec<_> = audience.chain(chosen).map(|text| name_of(&text)).collect();
-        (!all.is_empty()).then(|| short(&all.join("_")))
+        let audience = self.audience.as_ref().map(ToString::to_string);
+        if audience.is_none() && chosen.is_empty() {
+            return None;
+        }
+        let words = chosen.iter().map(|(name, value)| {
+            let shown =
+                if is_harmless(name) { format!("{name}-{}", value.replace("://", "-")) } else { (*name).to_owned() };
+            name_of(&shown)
+        });
+        let mut name = audience.iter().map(|text| name_of(text)).chain(words).collect::<Vec<_>>().join("_");
+        let exact = serde_json::to_string(&(&audience, &chosen)).expect("texts serialise");
+        let digest = &digest::hex(&exact)[..DIGITS];
+        name.truncate(MOST_NAME - 1 - DIGITS);
+        Some(format!("{name}-{digest}"))
     }
 
     /// Completes the target, in which the other flags stand already.
@@ -209,15 +223,6 @@ fn name_of(audience: &str) -> String {
     let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
     let name: String = rest.trim_matches(|c: char| !c.is_ascii_alphanumeric()).chars().map(fits).collect();
     if name.is_empty() { "resource".to_owned() } else { name }
-}
-
-/// A name of at most 64 characters that is another one for another text.
-fn short(name: &str) -> String {
-    if name.len() <= MOST_NAME {
-        return name.to_owned();
-    }
-    let digest = digest::hex(name);
-    format!("{}-{}", &name[..MOST_NAME - 1 - digest.len()], digest)
 }
 
 /// Seconds as mcp-remote takes them, with a fraction if need be; 0 is no limit.

@@ -142,7 +142,7 @@ fn another_audience_is_an_account_of_its_own() {
     let tenant = ["--resource", "https://tenant1.example.net/a b@c"];
     assert!(asked(&tenant).is_err());
     let (target, _, account) = target(&["--resource", "https://tenant1.example.net/a@b/"]);
-    assert_eq!(account.account.as_deref(), Some("tenant1.example.net-a-b"));
+    assert_eq!(without_digest(&account.account.unwrap()), "tenant1.example.net-a-b");
     assert_eq!(target.audience.unwrap().as_str(), "https://tenant1.example.net/a@b/");
     let (_, _, named) = self::target(&["--resource", "urn:x", "--account", "work"]);
     assert_eq!(named.account.as_deref(), Some("work"));
@@ -207,23 +207,58 @@ fn the_rest_is_what_our_own_flags_say() {
     assert!(asked(&idle.split_whitespace().collect::<Vec<_>>()).is_ok());
 }
 
+/// The name of an account without the digest that tells it from others.
+fn without_digest(account: &str) -> &str {
+    let (name, digest) = account.rsplit_once('-').unwrap();
+    assert!(digest.len() == DIGITS && account.len() <= MOST_NAME, "{account}");
+    name
+}
+
 #[test]
 fn a_parameter_that_chooses_the_login_keeps_it_from_others() {
     let account = |arguments: &[&str]| target(arguments).2.account;
-    let long = |end: &str| account(&["--authorize-param", &format!("tenant={}{end}", "x".repeat(80))]).unwrap();
     for (arguments, named) in [
-        (&["--authorize-param", "tenant=a"][..], Some("tenant-a")),
-        (&["--authorize-param", "tenant=b"], Some("tenant-b")),
-        (
-            &["--authorize-param", "z=1", "--authorize-param", "a=2", "--authorize-param", "prompt=login"],
-            Some("a-2_z-1"),
-        ),
-        (&["--authorize-param", "audience=https://api.example"], Some("audience-https-api.example")),
-        (&["--authorize-param", "a=2", "--resource", "https://one.example/x"], Some("one.example-x_a-2")),
-        (&["--authorize-param", "prompt=consent", "--authorize-param", "ui_locales=de"], None),
-        (&["--authorize-param", "tenant=a", "--account", "work"], Some("work")),
+        (&["--authorize-param", "tenant=a"][..], "tenant"),
+        (&["--authorize-param", "login_hint=ada@example.com"], "login_hint"),
+        (&["--authorize-param", "z=1", "--authorize-param", "a=2", "--authorize-param", "prompt=login"], "a_z"),
+        (&["--authorize-param", "audience=https://api.example"], "audience-https-api.example"),
+        (&["--authorize-param", "a=2", "--resource", "https://one.example/x"], "one.example-x_a"),
     ] {
-        assert_eq!(account(arguments).as_deref(), named, "{arguments:?}");
+        let whole = account(arguments).unwrap();
+        assert_eq!(without_digest(&whole), named);
+        assert_eq!(account(arguments), Some(whole), "it is the same each time");
     }
-    assert!(long("1") != long("2") && long("1").len() == 64, "{}", long("1"));
+    let turned = ["--authorize-param", "a=2", "--authorize-param", "z=1"];
+    assert_eq!(account(&turned), account(&["--authorize-param", "z=1", "--authorize-param", "a=2"]));
+    for none in [&["--authorize-param", "prompt=consent", "--authorize-param", "ui_locales=de"][..], &[]] {
+        assert_eq!(account(none), None);
+    }
+    assert_eq!(account(&["--authorize-param", "tenant=a", "--account", "work"]).as_deref(), Some("work"));
+}
+
+#[test]
+fn no_two_audiences_or_tenants_are_one_account() {
+    let long = |end: &str| format!("tenant={}{end}", "x".repeat(80));
+    let mut seen = std::collections::HashSet::new();
+    for given in [
+        &["tenant=a"][..],
+        &["tenant=b"],
+        &["tenant=a/b"],
+        &["tenant=a b"],
+        &["tenant=a-b"],
+        &["a=2", "b=3"],
+        &["a=2_b=3"],
+        &["audience=https://one.example"],
+        &["audience=https://one.example/"],
+        &[&long("1")],
+        &[&long("2")],
+    ] {
+        let arguments: Vec<_> = given.iter().flat_map(|own| ["--authorize-param", own]).collect();
+        assert!(seen.insert(target(&arguments).2.account.unwrap()), "{given:?}");
+    }
+    for audience in
+        ["https://one.example", "https://one.example/", "https://one.example/a-b", "https://one.example/a@b"]
+    {
+        assert!(seen.insert(target(&["--resource", audience]).2.account.unwrap()), "{audience}");
+    }
 }

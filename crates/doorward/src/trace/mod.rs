@@ -27,6 +27,7 @@ use crate::clock;
 pub(crate) use event::Kind;
 use event::{Answer, Did, Outcome, So, Step, Trouble};
 use mask::Mask;
+pub(crate) use names::is_harmless;
 use ring::{End, Flow, Ring};
 pub(crate) use show::run;
 

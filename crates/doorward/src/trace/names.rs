@@ -81,7 +81,7 @@ const SECRET: &[&str] = &[
 ];
 
 /// Whether the value of this name may be shown.
-pub(super) fn is_harmless(name: &str) -> bool {
+pub(crate) fn is_harmless(name: &str) -> bool {
     HARMLESS.binary_search(&name).is_ok()
 }
 
