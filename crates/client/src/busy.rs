@@ -23,11 +23,17 @@ pub(crate) fn is(status: StatusCode) -> bool {
 
 /// Why there is no answer for now, if there is none.
 pub(crate) fn failed(what: &str, url: &Url, answer: &Inbound) -> Option<Failed> {
-    let status = answer.status;
+    no_answer_for_now(what, url, answer.status, &answer.headers)
+}
+
+/// Why a server gives no answer for now, if it gives none, and when to ask it again. `what` is what could not be done.
+///
+/// Source: RFC 9110 section 10.2.3, RFC 6585 section 4.
+pub fn no_answer_for_now(what: &str, url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
     if !is(status) {
         return None;
     }
-    let again = again(&answer.headers);
+    let again = again(headers);
     let at = place(url);
     Some(match status {
         StatusCode::TOO_MANY_REQUESTS => {

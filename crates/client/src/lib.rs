@@ -81,6 +81,7 @@ pub use bearer::{BearerFor, next_nonce};
 pub use bound::{
     AuthMethod, ClientCredentials, ClientRecord, IssuerBound, RegisteredClient, Registration, WrongIssuer,
 };
+pub use busy::no_answer_for_now;
 pub use checked_callback::CheckedCallback;
 pub use command::{login_command, login_command_with, word};
 pub use connect::Connect;

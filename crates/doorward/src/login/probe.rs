@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_client::{BearerFor, Code, Failed, Occasion, Target, next_nonce, word};
+use doorward_client::{BearerFor, Code, Failed, Occasion, Target, next_nonce, no_answer_for_now, word};
 use doorward_types::{ResourceId, Revision, challenge};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::json;
@@ -27,19 +27,20 @@ impl Answer {
     /// Why there is nowhere to log in, where the server did not ask for a login; `None` where it did.
     pub(super) fn asks_for_none(&self, resource: &ResourceId) -> Option<Failed> {
         let status = self.status;
+        if let Some(failed) = self.none_for_now("the MCP server is not well", resource) {
+            return Some(failed);
+        }
         let check = "check that the URL is the one of the MCP endpoint; a server that takes an API key needs no login";
         let (code, what, next) = match () {
             () if self.asks_for_login() => return None,
             () if status.is_success() && self.is_page() => {
                 (Code::NoResourceMetadata, "this address is that of a web page, and of no MCP server", check.to_owned())
             }
-            () if status.is_success() => {
-                (Code::NoResourceMetadata, "this server asks for no login", format!("doorward connect {resource}"))
-            }
-            () if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                let next = "the server has a problem of its own; try again later";
-                (Code::ServerFault, "the MCP server is not well", next.to_owned())
-            }
+            () if status.is_success() => (
+                Code::NoResourceMetadata,
+                "this server asks for no login",
+                format!("doorward connect {}", word(resource.as_str())),
+            ),
             () => (
                 Code::NoResourceMetadata,
                 "there is no MCP server that asks for a login at this address",
@@ -48,6 +49,10 @@ impl Answer {
         };
         let why = format!("{resource} answered {status} without a token, and names no authorization server");
         Some(Failed::new(code, what, why, next))
+    }
+
+    fn none_for_now(&self, what: &str, resource: &ResourceId) -> Option<Failed> {
+        no_answer_for_now(what, &resource.url(), self.status, &self.headers)
     }
 
     fn is_page(&self) -> bool {
@@ -68,15 +73,17 @@ impl Answer {
         let (status, refused) = (self.status, self.asks_for_login());
         // A server that only wants more scopes for this call takes the token.
         let forbidden = status == StatusCode::FORBIDDEN && !self.asks_for_scope();
-        if !refused && !forbidden && !status.is_server_error() {
+        let none = self.none_for_now("there is a login, but the MCP server is not well", &target.resource);
+        if let Some(failed) = none {
+            return Err(failed.into());
+        }
+        if !refused && !forbidden {
             return Ok(());
         }
-        let (code, what) = match refused || forbidden {
-            true => (Code::TokenRefused, "the MCP server does not take the access token"),
-            false => (Code::ServerFault, "there is a login, but the MCP server is not well"),
-        };
+        let what = "the MCP server does not take the access token";
         let why = format!("{} answered {status} to the first call", target.resource);
-        Err(NotLetIn { refused, failed: Failed::new(code, what, why, "ask the operator of the server") })
+        let failed = Failed::new(Code::TokenRefused, what, why, "ask the operator of the server");
+        Err(NotLetIn { refused, failed })
     }
 }
 
@@ -186,13 +193,33 @@ mod tests {
             (200, (header::CONTENT_TYPE, "text/html; charset=utf-8"), "web page", "check that the URL"),
             (404, (header::CONTENT_TYPE, "text/html"), "no MCP server that asks", "check that the URL"),
             (405, (header::ALLOW, "GET"), "no MCP server that asks", "check that the URL"),
-            (503, (header::RETRY_AFTER, "3"), "not well", "try again later"),
-            (429, (header::RETRY_AFTER, "3"), "not well", "try again later"),
+            (500, (header::ALLOW, "POST"), "not well", "try again later"),
+            (503, (header::RETRY_AFTER, "3"), "not well", "try again in 3 s"),
+            (429, (header::RETRY_AFTER, "60"), "not well", "try again in 60 s"),
         ] {
             let failed = answer(status, &[header]).asks_for_none(&resource).unwrap();
             assert!(failed.what().contains(what) && failed.hint().contains(next), "{status}: {failed}");
             assert!(failed.why().contains(&status.to_string()), "{failed}");
         }
         assert_eq!(answer(401, &[]).asks_for_none(&resource), None, "this one does ask");
+    }
+
+    #[test]
+    fn a_server_that_is_asked_too_often_says_nothing_about_the_token() {
+        let target = Target::new("https://mcp.example/mcp", "t").unwrap();
+        let judged = |status| answer(status, &[(header::RETRY_AFTER, "60")]).judge(&target).map_err(|not| not.failed);
+        for (status, code, next) in [
+            (429, Code::TooOften, "try again in 60 s"),
+            (503, Code::ServerFault, "the server has a problem of its own; try again in 60 s"),
+            (403, Code::TokenRefused, "ask the operator of the server"),
+        ] {
+            let failed = judged(status).unwrap_err();
+            assert_eq!((failed.code(), failed.hint()), (code, next), "{status}");
+        }
+        for status in [200, 400, 404] {
+            assert_eq!(judged(status), Ok(()), "{status}");
+        }
+        let asked = answer(429, &[]).asks_for_none(&target.resource).unwrap();
+        assert_eq!((asked.code(), asked.hint()), (Code::TooOften, "try again in some minutes"));
     }
 }
