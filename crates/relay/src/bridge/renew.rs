@@ -14,7 +14,7 @@ use super::{
     incoming::Incoming,
     link::{Link, Unasked},
     listen,
-    session::{Beginning, Which, negotiated, session_id},
+    session::{Beginning, Which, name, negotiated, session_id},
     wire::Outgoing,
 };
 use crate::envelope::{Message, Reply};
@@ -63,18 +63,18 @@ impl Link {
         let Some(Beginning { initialize, initialized, version }) = self.session.beginning() else { return false };
         tracing::info!("the server has forgotten the session; beginning another");
         let Some((id, result)) = self.initialize_again(&initialize).await else { return false };
-        // The host goes on in the revision that it was told.
-        if negotiated(&result) != version {
+        let mut headers = headers::of_post();
+        name(&mut headers, id.as_ref(), version.as_ref());
+        // The host goes on in the revision that it was told, and in no session that is not confirmed.
+        let same = negotiated(&result) == version;
+        if !(same && self.is_taken(Method::POST, headers.clone(), initialized.clone()).await) {
+            if id.is_some() {
+                self.end(headers).await;
+            }
             return false;
         }
         self.session.began(&initialize, id, &result);
         self.session.confirmed(&initialized);
-        let mut headers = headers::of_post();
-        self.session.mark(&mut headers);
-        let sent = self.send_unasked(&Outgoing { method: Method::POST, headers, body: initialized }).await;
-        if !sent.is_ok_and(|answer| answer.status().is_success()) {
-            return false;
-        }
         self.listen().done().await;
         if self.set_aside(Unasked::SessionAnew).is_some() {
             tokio::spawn(Arc::clone(self).restore(result));
@@ -98,14 +98,24 @@ impl Link {
         tokio::time::timeout(self.settings.answer_timeout, result).await.ok().flatten()
     }
 
+    /// Sends something that has no answer; says whether the server took it.
+    async fn is_taken(&self, method: Method, headers: HeaderMap, body: Bytes) -> bool {
+        let sent = self.send_unasked(&Outgoing { method, headers, body }).await;
+        sent.is_ok_and(|answer| answer.status().is_success())
+    }
+
     /// Tells the server that the session is over, if there is one.
     pub(super) async fn end_session(&self) {
         self.session.listen(None);
         let mut headers = HeaderMap::new();
         if self.session.mark(&mut headers).is_some() {
-            let outgoing = Outgoing { method: Method::DELETE, headers, body: Bytes::new() };
-            // A server may refuse to be told; nothing depends on it.
-            let _ = tokio::time::timeout(GOODBYE, self.send_unasked(&outgoing)).await;
+            self.end(headers).await;
         }
+    }
+
+    /// Tells the server that the session which these headers name is over.
+    async fn end(&self, headers: HeaderMap) {
+        // A server may refuse to be told; nothing depends on it.
+        let _ = tokio::time::timeout(GOODBYE, self.is_taken(Method::DELETE, headers, Bytes::new())).await;
     }
 }

@@ -63,12 +63,8 @@ impl Session {
     /// Adds what names the session to a request's headers, and says which one it is, if there is one.
     pub(super) fn mark(&self, headers: &mut HeaderMap) -> Option<Which> {
         let now = self.now();
-        if let Some(version) = &now.version {
-            headers.insert(headers::VERSION, version.clone());
-        }
-        let id = now.id.as_ref()?;
-        headers.insert(headers::SESSION, id.clone());
-        Some(Which(now.count))
+        name(headers, now.id.as_ref(), now.version.as_ref());
+        now.id.as_ref().map(|_| Which(now.count))
     }
 
     /// Keeps what the answer to `initialize` says: the session's id, if there is one, and the revision.
@@ -141,6 +137,15 @@ impl Now {
     fn listen(&mut self, listener: Option<AbortHandle>) {
         if let Some(old) = std::mem::replace(&mut self.listening, listener) {
             old.abort();
+        }
+    }
+}
+
+/// Adds the name of a session, and the revision that was agreed on in it, to a request's headers.
+pub(super) fn name(headers: &mut HeaderMap, id: Option<&HeaderValue>, version: Option<&HeaderValue>) {
+    for (name, value) in [(headers::VERSION, version), (headers::SESSION, id)] {
+        if let Some(value) = value {
+            headers.insert(name, value.clone());
         }
     }
 }

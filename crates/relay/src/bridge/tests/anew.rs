@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{
     server::{Caller, Got},
@@ -96,7 +96,8 @@ async fn the_answer_to_a_question_of_one_session_is_none_to_a_question_of_anothe
     // proves: MCP-PX-14
     let streams = Streams::default();
     let server = forgetful(NOT_FOUND, &streams).await;
-    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let settings = BridgeSettings { listen_opens: PATIENCE, ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
     host.initialize().await;
     host.ask(&call(1, "any")).await;
     let asks = |stream: usize, method: &str| {
@@ -129,7 +130,6 @@ async fn the_answer_to_a_question_of_one_session_is_none_to_a_question_of_anothe
 #[tokio::test]
 async fn an_answer_that_meets_a_forgotten_session_is_not_given_in_the_next_one() {
     // proves: MCP-PX-14, MCP-HTTP-021
-    let streams = Streams::default();
     let begun = Arc::new(AtomicUsize::new(0));
     let server = Server::start(move |got, mut caller| {
         let begun = Arc::clone(&begun);
@@ -144,7 +144,6 @@ async fn an_answer_that_meets_a_forgotten_session_is_not_given_in_the_next_one()
         }
     })
     .await;
-    drop(streams);
     let mut host = Host::start(&server, &Tokens::new(&server.url()));
     host.initialize().await;
     host.send(&json!({"jsonrpc": "2.0", "id": 0, "result": {"action": "accept"}})).await;
@@ -270,4 +269,64 @@ async fn a_stream_of_a_session_that_is_over_is_not_asked_for_in_the_next_one() {
     );
     assert!(begun.elapsed() < Duration::from_secs(15), "and not only when it is to be asked for again");
     host.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_said_in_a_new_session_before_the_server_has_taken_its_confirmation() {
+    // proves: MCP-HTTP-021
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (confirming, meanwhile) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let is_confirming = Arc::clone(&confirming);
+    let server = Server::start(move |got, mut caller| {
+        let (begun, confirming, meanwhile) = (Arc::clone(&begun), Arc::clone(&confirming), Arc::clone(&meanwhile));
+        async move {
+            match (got.method.as_str(), got.rpc(), got.header("mcp-session-id")) {
+                ("GET", ..) => caller.status("405 Method Not Allowed", &[], "").await,
+                (_, "initialize", _) => begin(&got, &mut caller, begun.fetch_add(1, Relaxed)).await,
+                (_, "notifications/initialized", Some("s1")) => {
+                    caller.status("503 Service Unavailable", &[], "").await;
+                }
+                (_, "notifications/initialized", Some("s2")) => {
+                    confirming.notify_one();
+                    meanwhile.notified().await;
+                    caller.accepted().await;
+                }
+                (_, "tools/call", session) => {
+                    if got.body["params"]["name"] == "meanwhile" {
+                        meanwhile.notify_one();
+                    }
+                    match session {
+                        Some("s0") => caller.status("404 Not Found", &[], "").await,
+                        session => caller.json(&got.result(&json!({"session": session}))).await,
+                    }
+                }
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    host.send(&call(1, "any")).await;
+    let answer = host.answer_to(&json!(1)).await;
+    assert!(answer["error"].is_object(), "the session that was to come was not confirmed: {answer}");
+    host.send(&call(2, "any")).await;
+    tokio::time::timeout(PATIENCE, is_confirming.notified()).await.expect("another one is begun");
+    host.send(&call(3, "meanwhile")).await;
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        let message = host.receive().await;
+        if message.get("method").is_none() {
+            answers.push(message);
+        }
+    }
+    assert!(answers.iter().all(|answer| answer["result"]["session"] == "s2"), "{answers:?}");
+    host.end().await.0.unwrap();
+    let said_in = |session: &str| -> Vec<String> {
+        let of_it = server.got().into_iter().filter(|got| got.header("mcp-session-id") == Some(session));
+        of_it.map(|got| if got.rpc().is_empty() { got.method } else { got.rpc().to_owned() }).collect()
+    };
+    assert_eq!(said_in("s1"), ["notifications/initialized", "DELETE"]);
+    let first = server.got().into_iter().find(|got| got.body["params"]["name"] == "meanwhile").unwrap();
+    assert_eq!(first.header("mcp-session-id"), Some("s0"));
 }
