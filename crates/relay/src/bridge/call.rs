@@ -88,13 +88,14 @@ impl Call {
         (Outgoing { method: Method::POST, headers, body: self.body.clone() }, session)
     }
 
-    /// Sends it; once more in a new session when the server has forgotten this one, in which it cannot have run.
+    /// Sends it; once more in a new session when the server says that it does not know this one, and so did not run it.
     pub(super) async fn send(&self, link: &Arc<Link>) -> Result<Response<Body>, NoAnswer> {
         let (outgoing, session) = self.outgoing(link);
         let answer = link.send(&outgoing).await?;
         if let (Speech::Modern(version), Message::Request(request), StatusCode::BAD_REQUEST) =
             (&self.speech, &self.message, answer.status())
             && request.method == "tools/call"
+            && !headers::is_stream(answer.headers())
         {
             let (answer, wants_headers) = wants_headers(answer, Instant::now() + link.settings.answer_timeout).await;
             if !wants_headers {

@@ -169,6 +169,9 @@ async fn a_session_that_is_refused_in_other_words_is_begun_again_as_well() {
         (error("Session not found"), true),
         ("Invalid session ID", true),
         (error("the tool wants a name"), false),
+        // A call that ran, and failed with these words of its own, does not run twice.
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"the shop says: invalid session"}}"#, false),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no","data":"session not found"}}"#, false),
     ] {
         let streams = Streams::default();
         let server = forgetful(("400 Bad Request", words), &streams).await;
@@ -179,6 +182,8 @@ async fn a_session_that_is_refused_in_other_words_is_begun_again_as_well() {
         assert_eq!(answer["result"].is_object(), again, "{words}: {answer}");
         let begun = server.methods().iter().filter(|method| *method == "initialize").count();
         assert_eq!(begun, if again { 2 } else { 1 }, "{words}");
+        let sent = server.methods().iter().filter(|method| *method == "tools/call").count();
+        assert_eq!(sent, if again { 2 } else { 1 }, "{words}");
         host.end().await.0.unwrap();
     }
 }

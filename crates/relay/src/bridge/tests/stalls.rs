@@ -33,6 +33,35 @@ async fn a_body_that_stalls_does_not_keep_the_host_waiting() {
 }
 
 #[tokio::test]
+async fn a_refusal_in_a_stream_that_stays_open_is_told_at_once() {
+    // proves: STDIO-11
+    let server = Server::start(|got, mut caller| async move {
+        match (got.method.as_str(), got.rpc()) {
+            ("GET", _) => caller.status("405 Method Not Allowed", &[], "").await,
+            (_, "initialize") => {
+                let headers = [("content-type", "application/json"), ("mcp-session-id", "s")];
+                caller.status("200 OK", &headers, &got.result(&json!({"protocolVersion": "2025-11-25"}))).await;
+            }
+            (_, "tools/call") => {
+                caller.raw("HTTP/1.1 400 Bad Request\r\ncontent-type: text/event-stream\r\n\r\n").await;
+                let error = json!({"code": -32602, "message": "no such tool"});
+                caller.event(&json!({"jsonrpc": "2.0", "id": got.body["id"], "error": error}).to_string()).await;
+                caller.closed().await;
+            }
+            _ => caller.accepted().await,
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    for call in [legacy(1, "tools/call"), modern(2, "tools/call", "t")] {
+        let answer = host.ask(&call).await;
+        assert_eq!((&answer["id"], &answer["error"]["message"]), (&call["id"], &json!("no such tool")), "{answer}");
+    }
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
 async fn a_host_that_does_not_read_cannot_keep_the_bridge_from_ending() {
     // proves: STDIO-10
     let server = Server::start(|got, mut caller| async move { caller.json(&got.result(&json!({}))).await }).await;
