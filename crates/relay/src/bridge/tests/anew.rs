@@ -78,19 +78,6 @@ impl Host {
     }
 }
 
-/// Waits until the server has got a message like this.
-async fn until_got(server: &Server, like: impl Fn(&Got) -> bool) -> Got {
-    let found = async {
-        loop {
-            if let Some(got) = server.got().into_iter().find(&like) {
-                return got;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{:?}", server.methods()))
-}
-
 #[tokio::test]
 async fn the_answer_to_a_question_of_one_session_is_none_to_a_question_of_another() {
     // proves: MCP-PX-14

@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use super::{Bridge, BridgeError, BridgeSettings};
-use server::Server;
+use server::{Got, Server};
 use tokens::Tokens;
 
 /// Longer than anything here takes on a busy machine.
@@ -103,6 +103,19 @@ impl Host {
         }
         (ended, rest)
     }
+}
+
+/// Waits until the server has got a message like this.
+async fn until_got(server: &Server, like: impl Fn(&Got) -> bool) -> Got {
+    let found = async {
+        loop {
+            if let Some(got) = server.got().into_iter().find(&like) {
+                return got;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{:?}", server.methods()))
 }
 
 fn initialize() -> Value {

@@ -253,10 +253,10 @@ async fn an_answer_that_was_cut_off_in_the_middle_comes_again_whole() {
 #[tokio::test]
 async fn a_token_that_cannot_be_renewed_before_the_network_is_back_ends_no_stream() {
     // proves: FCL-10
-    let go_on = Arc::new(tokio::sync::Notify::new());
-    let gone = Arc::clone(&go_on);
+    let broken = tokio_util::sync::CancellationToken::new();
+    let gone = broken.clone();
     let server = Server::start(move |got, mut caller| {
-        let gone = Arc::clone(&gone);
+        let gone = gone.clone();
         async move {
             match (got.method.as_str(), got.rpc(), got.header("last-event-id")) {
                 (_, "initialize", _) => begin(&got, &mut caller).await,
@@ -273,12 +273,12 @@ async fn a_token_that_cannot_be_renewed_before_the_network_is_back_ends_no_strea
                 ("GET", ..) => {
                     caller.stream().await;
                     caller.raw("id: unasked\nretry: 100\ndata:\n\n").await;
-                    gone.notified().await;
+                    gone.cancelled().await;
                 }
                 (_, "tools/call", _) => {
                     caller.stream().await;
                     caller.raw("id: of the call\nretry: 100\ndata:\n\n").await;
-                    gone.notified().await;
+                    gone.cancelled().await;
                 }
                 _ => caller.accepted().await,
             }
@@ -289,11 +289,10 @@ async fn a_token_that_cannot_be_renewed_before_the_network_is_back_ends_no_strea
     let mut host = Host::start(&server, &tokens);
     host.initialize().await;
     host.send(&legacy("c", "tools/call")).await;
-    while server.methods().len() < 4 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_got(&server, |got| got.rpc() == "tools/call").await;
+    until_got(&server, |got| got.method == "GET").await;
     tokens.go_away(4);
-    go_on.notify_waiters();
+    broken.cancel();
     let mut both = [host.receive().await, host.receive().await];
     both.sort_by_key(|message| message.get("id").is_some());
     assert_eq!(both[0]["method"], "notifications/x", "{both:?}");

@@ -252,9 +252,7 @@ async fn a_call_that_is_taken_back_ends_here_too_and_is_not_sent_any_more() {
     assert_eq!(host.ask(&legacy(2, "tools/list")).await["id"], 2);
     assert!(!server.methods().contains(&"tools/call".to_owned()), "{:?}", server.methods());
     host.send(&legacy(3, "tools/call")).await;
-    while !server.methods().contains(&"tools/call".to_owned()) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_got(&server, |got| got.rpc() == "tools/call").await;
     host.send(&take_back(3)).await;
     tokio::time::timeout(PATIENCE, was_closed.recv()).await.expect("nobody waits for its answer");
     let (_, rest) = host.end().await;
