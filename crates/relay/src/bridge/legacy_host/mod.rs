@@ -87,8 +87,16 @@ impl Translator<'_> {
             return Err(RpcError::new(METHOD_NOT_FOUND, "this server does not tell when resources change").into());
         }
         let uri = params.text("uri").ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.uri is missing"))?;
-        if self.said.watch(&uri, on) && !changes::follow_now(self.link, self.said, self.server).await {
-            self.said.watch(&uri, !on);
+        let (link, said, server) = (Arc::clone(self.link), Arc::clone(self.said), Arc::clone(self.server));
+        // In a task of its own: when the host takes this back meanwhile, it comes to its end all the same.
+        let heard = tokio::spawn(async move {
+            let heard = !said.watch(&uri, on) || changes::follow_now(&link, &said, &server).await;
+            if !heard {
+                said.watch(&uri, !on);
+            }
+            heard
+        });
+        if !heard.await.unwrap_or(false) {
             return Err(RpcError::new(INTERNAL_ERROR, "the server does not tell of changes at present").into());
         }
         Ok(nothing())

@@ -366,3 +366,41 @@ async fn of_many_resources_that_are_watched_at_once_all_are() {
     }
     host.end().await.0.unwrap();
 }
+
+#[tokio::test]
+async fn a_resource_whose_watching_is_taken_back_too_late_has_no_stream_of_its_own_for_ever() {
+    // proves: MCP-PX-10
+    let taken_back = tokio_util::sync::CancellationToken::new();
+    let (closed, mut was_closed) = tokio::sync::mpsc::unbounded_channel();
+    let confirms = taken_back.clone();
+    let server = Server::start(move |got, mut caller| {
+        let (confirms, closed) = (confirms.clone(), closed.clone());
+        async move {
+            if modern_server(&got, &mut caller).await {
+                return;
+            }
+            let watched = got.body["params"]["notifications"]["resourceSubscriptions"].clone();
+            if watched == json!(["a:"]) {
+                confirms.cancelled().await;
+            }
+            caller.stream().await;
+            let acknowledged = "notifications/subscriptions/acknowledged";
+            caller.event(&json!({"jsonrpc": "2.0", "method": acknowledged, "params": {}}).to_string()).await;
+            caller.closed().await;
+            let _ = closed.send(watched);
+        }
+    })
+    .await;
+    let watches = |got: &Got| got.body["params"]["notifications"]["resourceSubscriptions"] == json!(["a:"]);
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    host.send(&with(1, "resources/subscribe", json!({"uri": "a:"}))).await;
+    until_got(&server, watches).await;
+    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})).await;
+    host.ask(&legacy("p", "ping")).await;
+    taken_back.cancel();
+    assert_eq!(host.ask(&with(2, "resources/subscribe", json!({"uri": "b:"}))).await["result"], json!({}));
+    let closes = async { while was_closed.recv().await.expect("streams") != json!(["a:"]) {} };
+    tokio::time::timeout(PATIENCE, closes).await.expect("the stream of both takes its place");
+    host.end().await.0.unwrap();
+}
