@@ -17,7 +17,8 @@ pub(crate) use super::ladder::Manner;
 use super::{
     answer::At,
     browser::{self, Way},
-    device, fail, forgotten,
+    device, fail,
+    forgotten::{self, When},
     identity::Sitting,
     import,
     ladder::{Paste, Rung},
@@ -176,7 +177,7 @@ impl Visit<'_> {
             if let Step::OpenBrowser(page) = &step
                 // Only when the last page came to nothing may this be why; otherwise it would be asked for twice each time.
                 && self.window.is_there()
-                && self.is_forgotten(page).await?
+                && self.is_forgotten(page, When::BeforeThePage).await?
             {
                 return Ok(None);
             }
@@ -196,9 +197,9 @@ impl Visit<'_> {
     }
 
     /// Whether the server has forgotten the stored client. It is looked only once.
-    async fn is_forgotten(&mut self, page: &OpenBrowser) -> Result<bool, Failed> {
+    async fn is_forgotten(&mut self, page: &OpenBrowser, when: When) -> Result<bool, Failed> {
         match self.stored.take() {
-            Some(client) => forgotten::is(self.place, &client, page, self.reach).await,
+            Some(client) => forgotten::is(self.place, &client, page, self.reach, when).await,
             None => Ok(false),
         }
     }
@@ -211,7 +212,7 @@ impl Visit<'_> {
             let soon = Instant::now() + self.manner.look_after;
             if soon < self.until {
                 match self.at.wait(soon, self.manner).await {
-                    Input::TimeUp if self.is_forgotten(page).await? => return Ok(None),
+                    Input::TimeUp if self.is_forgotten(page, When::WhileItIsShown).await? => return Ok(None),
                     Input::TimeUp => {}
                     input => return Ok(Some(self.came(input))),
                 }

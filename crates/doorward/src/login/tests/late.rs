@@ -107,3 +107,31 @@ async fn an_answer_at_the_very_deadline_has_one_outcome() {
     }
     assert_eq!(outcomes.last(), Some(&false), "twice the time is too late");
 }
+
+#[tokio::test]
+async fn a_page_that_is_only_for_whoever_has_a_session_costs_nobody_their_sign_in() {
+    // proves: KEY-12
+    let world = World::new().await;
+    let headers = challenge(FIRST);
+    world.manager(world.curl()).await.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+    let (before, place) = (world.count("authorize"), world.place().await);
+    world.seen().guests_refused = true;
+    let (browser, file) = noting(&world);
+    let manner = crate::login::Manner::with(browser, PATIENCE);
+    let manner = crate::login::Manner { look_after: Duration::from_millis(50), ..manner };
+    let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    let login = crate::login::flow::log_in(&place, target, Some(&headers), &manner);
+    let person = async {
+        let address = noted(&file).await;
+        // They are still typing their password when it is looked.
+        while world.count("authorize") == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.seen().guests_refused = false;
+        go(&address).await
+    };
+    let (tokens, page) = tokio::join!(login, person);
+    tokens.unwrap();
+    assert!(page.is_some(), "the port is still held");
+    assert_eq!(world.count("register"), 1, "the client lives");
+}

@@ -257,11 +257,11 @@ async fn the_page_of_another_server_says_nothing_of_the_client() {
         scope: None,
         notes: Vec::new(),
     };
-    let reach = doorward_fetch::Reach::Anywhere;
-    assert!(!crate::login::forgotten::is(&place, &client, &page, reach).await.unwrap());
+    let (reach, before) = (doorward_fetch::Reach::Anywhere, crate::login::forgotten::When::BeforeThePage);
+    assert!(!crate::login::forgotten::is(&place, &client, &page, reach, before).await.unwrap());
     assert_eq!(world.count("authorize"), 1, "it is not even asked");
     page.issuer = client.issuer().clone();
-    assert!(crate::login::forgotten::is(&place, &client, &page, reach).await.unwrap());
+    assert!(crate::login::forgotten::is(&place, &client, &page, reach, before).await.unwrap());
 }
 
 #[tokio::test]

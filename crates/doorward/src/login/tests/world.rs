@@ -60,6 +60,8 @@ pub(super) struct Seen {
     pub(super) dead: Vec<&'static str>,
     /// Clients that are not known any more.
     pub(super) forgotten: Vec<String>,
+    /// Whether the sign-in page is not for whoever has no session.
+    pub(super) guests_refused: bool,
     /// How the exchange of a sign-in for an assertion is refused.
     pub(super) exchanges: &'static str,
     /// How many registrations are refused because there were too many, for one second each.
@@ -102,6 +104,7 @@ impl World {
             mcp_challenge: "",
             dead: Vec::new(),
             forgotten: Vec::new(),
+            guests_refused: false,
             exchanges: "invalid_target",
             too_many: 0,
             device: false,
@@ -347,7 +350,10 @@ async fn authorize(State(server): State<Server>, uri: Uri) -> Response {
     assert_eq!((&*query["code_challenge_method"], &query["resource"]), ("S256", &format!("{}/mcp", server.base)));
     server.seen().challenge.clone_from(&query["code_challenge"]);
     if server.seen().forgotten.contains(&query["client_id"]) {
-        return (StatusCode::BAD_REQUEST, "this client is unknown").into_response();
+        return (StatusCode::BAD_REQUEST, "invalid_client: this client is unknown").into_response();
+    }
+    if server.seen().guests_refused {
+        return (StatusCode::UNAUTHORIZED, "sign in first").into_response();
     }
     server.seen().scopes.push(query.get("scope").cloned().unwrap_or_default());
     let mut back = url::Url::parse(&query["redirect_uri"]).unwrap();
