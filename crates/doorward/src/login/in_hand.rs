@@ -133,7 +133,11 @@ impl InHand {
     /// There are none any more, and nobody has them asked for again.
     pub(super) fn forget(&self) {
         let mut present = self.present();
-        (present.tokens, present.unsaved, present.ended) = (None, false, None);
+        present.unsaved = false;
+        // Where there were none, what a login loses nothing of is still the one that the server has ended.
+        if present.tokens.take().is_some() {
+            present.ended = None;
+        }
     }
 
     /// There are none any more: the server has ended their login.
