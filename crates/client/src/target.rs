@@ -4,7 +4,10 @@ use doorward_types::{
     ClientId, Issuer, ResourceId, ScopeSet, Secret, Timestamp, outbound::Reach, redirect::RedirectUri, secret, web_url,
 };
 
-use crate::{AuthMethod, Code, Failed, Registration, StoredIdentity, StoredTokens, store::Got};
+use crate::{
+    AuthMethod, Code, Failed, Registration, StoredIdentity, StoredTokens,
+    store::{Got, Key},
+};
 
 pub use crate::{
     bound::PreRegistered,
@@ -54,6 +57,8 @@ pub struct Target {
     pub reach: Reach,
     /// What the user tolerates from this server.
     pub lenient: Lenient,
+    /// Of stored logins only this one.
+    pub only: Option<Key>,
 }
 
 /// How a token is got.
@@ -290,6 +295,7 @@ impl Target {
             known_issuer: None,
             reach,
             lenient: Lenient::default(),
+            only: None,
         })
     }
 
@@ -311,7 +317,8 @@ impl Target {
         let mut here = self.brought().filter(|own| own.issuer.as_ref().is_none_or(|own| own == issuer)).peekable();
         let by_this = here.peek().is_none() || here.any(|own| &own.client_id == tokens.client.client_id());
         let for_this = self.audience.as_ref().is_none_or(|own| own.as_str() == tokens.audience);
-        got_so && by_this && for_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
+        let is_it = self.only.as_ref().is_none_or(|only| *only == tokens.key());
+        is_it && got_so && by_this && for_this && (self.dpop != Dpop::Always || tokens.proof_key.is_some())
     }
 
     /// The same tokens, whose client proves itself from now on with the secret or the key that the user gives now, if they
@@ -328,8 +335,9 @@ impl Target {
         tokens
     }
 
-    /// Wants the tokens of this very client and no others.
+    /// Wants the tokens of this very client at this authorization server and no others.
     pub fn as_client_of(&mut self, tokens: &StoredTokens) {
+        self.only = Some(tokens.key());
         self.clients = vec![PreRegistered::again(&tokens.client)];
     }
 

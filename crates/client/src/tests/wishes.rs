@@ -80,6 +80,16 @@ fn tokens_of_another_client_for_the_same_server_or_without_the_key_are_not_taken
     }
 }
 
+/// The same as another authorization server would have given them to a client of this name.
+fn at_another_server(tokens: &StoredTokens, name: &str) -> StoredTokens {
+    const OTHER: &str = "https://other.example";
+    let issuer = Issuer::parse(OTHER).unwrap();
+    let mut document = tokens.server.document().clone();
+    document.issuer = OTHER.to_owned();
+    let server = document.validate_for_tokens(&issuer).unwrap();
+    StoredTokens { server, client: super::registration::stored(OTHER, name), ..tokens.clone() }
+}
+
 #[test]
 fn who_wants_the_tokens_of_one_client_takes_those_of_no_other() {
     let tokens = World::usual().run().unwrap().tokens;
@@ -88,8 +98,16 @@ fn who_wants_the_tokens_of_one_client_takes_those_of_no_other() {
     assert!(!target.takes(&tokens));
     target.as_client_of(&tokens);
     assert!(target.takes(&tokens));
-    let others = StoredTokens { client: super::registration::stored(ISSUER, "other"), ..tokens };
+    let others = StoredTokens { client: super::registration::stored(ISSUER, "other"), ..tokens.clone() };
     assert!(!target.takes(&others));
+    // Of the same name at another authorization server, and of whatever name there.
+    for name in [tokens.client.client_id().as_str(), "other"] {
+        let elsewhere = at_another_server(&tokens, name);
+        assert!(!target.takes(&elsewhere), "{name}");
+        let mut wanted = World::usual().target;
+        wanted.as_client_of(&elsewhere);
+        assert!(wanted.takes(&elsewhere) && !wanted.takes(&tokens), "{name}");
+    }
     let [own] = target.clients.as_slice() else { panic!() };
     assert_eq!(own.issuer.as_ref().map(Issuer::as_str), Some(ISSUER));
 }
