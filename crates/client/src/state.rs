@@ -1,7 +1,7 @@
 //! What the machine waits for, and what it remembers until then: one struct per awaited input. What follows from the input is
 //! decided elsewhere, one decision one file; [`Connect::on`](crate::Connect::on) says which.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use doorward_types::{Issuer, ScopeSet, Timestamp, outbound::Inbound, redirect::RedirectUri};
 use url::Url;
@@ -118,7 +118,6 @@ pub(crate) struct AwaitSaved {
 }
 
 /// Waits for the name of the pushed request.
-#[derive(Debug)]
 pub(crate) struct AwaitPushed {
     pub(crate) pending: Pending,
     pub(crate) endpoint: Url,
@@ -126,6 +125,18 @@ pub(crate) struct AwaitPushed {
     pub(crate) page: Url,
     /// The page with what is pushed.
     pub(crate) whole: Url,
+}
+
+impl fmt::Debug for AwaitPushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is pushed holds the state and the nonce.
+        let Self { pending, endpoint, page, whole: _ } = self;
+        f.debug_struct("AwaitPushed")
+            .field("pending", pending)
+            .field("endpoint", &endpoint.as_str())
+            .field("page", &page.as_str())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Waits for the answer in the browser.
