@@ -21,6 +21,8 @@ use crate::envelope::{Message, Reply};
 
 /// How long the server may take over the end of a session.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long the host's messages wait until a new session has been asked for what the one before was asked for.
+const RESTORED: Duration = Duration::from_secs(5);
 
 /// A stream that is being opened.
 #[must_use]
@@ -77,7 +79,9 @@ impl Link {
         self.session.confirmed(&initialized);
         self.listen().done().await;
         if self.set_aside(Unasked::SessionAnew).is_some() {
-            tokio::spawn(Arc::clone(self).restore(result));
+            // What the host says next, or again, may be about the same, and the last word counts.
+            let restoring = tokio::spawn(Arc::clone(self).restore(result));
+            let _ = tokio::time::timeout(RESTORED, restoring).await;
         }
         true
     }

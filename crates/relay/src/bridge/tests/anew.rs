@@ -322,3 +322,42 @@ async fn nothing_is_said_in_a_new_session_before_the_server_has_taken_its_confir
     let first = server.got().into_iter().find(|got| got.body["params"]["name"] == "meanwhile").unwrap();
     assert_eq!(first.header("mcp-session-id"), Some("s0"));
 }
+
+#[tokio::test]
+async fn what_the_host_asks_last_is_what_the_next_session_is_asked_last() {
+    // proves: MCP-HTTP-021
+    let begun = Arc::new(AtomicUsize::new(0));
+    let set = Arc::new(Mutex::new(Vec::new()));
+    let levels = Arc::clone(&set);
+    let server = Server::start(move |got, mut caller| {
+        let (begun, set) = (Arc::clone(&begun), Arc::clone(&set));
+        async move {
+            match (got.method.as_str(), got.rpc(), got.header("mcp-session-id")) {
+                ("GET", ..) => caller.status("405 Method Not Allowed", &[], "").await,
+                (_, "initialize", _) => begin(&got, &mut caller, begun.fetch_add(1, Relaxed)).await,
+                (_, "logging/setLevel", Some("s0")) if got.body["params"]["level"] == "debug" => {
+                    caller.status("404 Not Found", &[], "").await;
+                }
+                (_, "logging/setLevel", session) => {
+                    if session == Some("s1") && got.body["params"]["level"] == "error" {
+                        // Slow enough for what the host asks to overtake it.
+                        tokio::time::sleep(Duration::from_millis(300)).await;
+                    }
+                    set.lock().unwrap().push(got.body["params"]["level"].clone());
+                    caller.json(&got.result(&json!({}))).await;
+                }
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    for (id, level) in [(1, "error"), (2, "debug")] {
+        let params = json!({"level": level});
+        host.send(&json!({"jsonrpc": "2.0", "id": id, "method": "logging/setLevel", "params": params})).await;
+        assert!(host.answer_to(&json!(id)).await["result"].is_object());
+    }
+    host.end().await.0.unwrap();
+    assert_eq!(*levels.lock().unwrap(), ["error", "error", "debug"]);
+}
