@@ -23,7 +23,18 @@ use crate::envelope::{self, INTERNAL_ERROR, Id, Incoming, Message, RpcError};
 const MOST_IN_BATCH: usize = 50;
 
 /// Requests that have no answer yet, by the value of their id.
-type Open = Arc<Mutex<HashMap<String, (Id, CancellationToken)>>>;
+type Open = Arc<Mutex<HashMap<String, Entry>>>;
+
+/// A request that has no answer yet.
+#[derive(Clone)]
+struct Entry {
+    id: Id,
+    /// A host may use an id again that it has taken back: each request has a number of its own.
+    number: u64,
+    /// Whether it lasts until it is taken back.
+    lasts: bool,
+    taken_back: CancellationToken,
+}
 
 pub(super) struct Work {
     routes: Arc<Routes>,
@@ -33,8 +44,8 @@ pub(super) struct Work {
     opened: CancellationToken,
     /// Done when the last notification has gone out, so that they arrive in their order.
     told: CancellationToken,
-    /// Takes back requests that last until they are taken back.
-    lasting: Vec<CancellationToken>,
+    /// How many requests there were.
+    count: u64,
     /// Whether the host's last request was of the newer era.
     modern: Option<String>,
 }
@@ -49,7 +60,7 @@ impl Work {
             open: Open::default(),
             opened: done.clone(),
             told: done,
-            lasting: Vec::new(),
+            count: 0,
             modern: None,
         }
     }
@@ -106,15 +117,12 @@ impl Work {
         let call = Call { speech, message, body };
         if let Message::Request(request) = &call.message {
             let id = request.id.clone();
-            let Some(taken_back) = self.enter(&id) else {
+            let Some(entry) = self.enter(&id, request.method == "subscriptions/listen") else {
                 let error = RpcError::new(INTERNAL_ERROR, "too many requests are open: wait for an answer");
                 self.routes.link.host.say(&envelope::error_response(Some(&id), &error)).await;
                 return;
             };
-            if request.method == "subscriptions/listen" {
-                self.lasting.push(taken_back.clone());
-            }
-            let (open, key) = (Arc::clone(&self.open), id.key());
+            let open = Arc::clone(&self.open);
             self.tasks.spawn(async move {
                 let _opened = opened.map(CancellationToken::drop_guard);
                 let answered = async {
@@ -123,9 +131,12 @@ impl Work {
                 };
                 tokio::select! {
                     () = answered => {}
-                    () = taken_back.cancelled() => {}
+                    () = entry.taken_back.cancelled() => {}
                 }
-                open.lock().expect("nobody panics with it in hand").remove(&key);
+                let mut open = open.lock().expect("nobody panics with it in hand");
+                if open.get(&entry.id.key()).is_some_and(|now| now.number == entry.number) {
+                    open.remove(&entry.id.key());
+                }
             });
         } else {
             let after = std::mem::replace(&mut self.told, CancellationToken::new());
@@ -156,19 +167,20 @@ impl Work {
     }
 
     /// Notes a request as open; `None` when there are too many.
-    fn enter(&self, id: &Id) -> Option<CancellationToken> {
+    fn enter(&mut self, id: &Id, lasts: bool) -> Option<Entry> {
         let mut open = self.open.lock().expect("nobody panics with it in hand");
         if open.len() >= self.routes.link.settings.max_in_flight {
             return None;
         }
-        let taken_back = CancellationToken::new();
-        open.insert(id.key(), (id.clone(), taken_back.clone()));
-        Some(taken_back)
+        self.count += 1;
+        let entry = Entry { id: id.clone(), number: self.count, lasts, taken_back: CancellationToken::new() };
+        open.insert(id.key(), entry.clone());
+        Some(entry)
     }
 
     fn take_back(&self, id: &Id) {
-        if let Some((_, taken_back)) = self.open.lock().expect("nobody panics with it in hand").remove(&id.key()) {
-            taken_back.cancel();
+        if let Some(entry) = self.open.lock().expect("nobody panics with it in hand").remove(&id.key()) {
+            entry.taken_back.cancel();
         }
     }
 
@@ -182,7 +194,8 @@ impl Work {
     /// Gives open requests this time, and ends what is left of them.
     pub(super) async fn finish(&mut self, drain: Duration) {
         // Nobody is there any more to take these back.
-        self.lasting.iter().for_each(CancellationToken::cancel);
+        let cancel = |entry: &Entry| entry.taken_back.cancel();
+        self.open.lock().expect("nobody panics with it in hand").values().filter(|entry| entry.lasts).for_each(cancel);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(drain, all).await.is_err() {
             self.tasks.shutdown().await;
@@ -192,7 +205,7 @@ impl Work {
     /// Tells the host which of its requests will have no answer.
     pub(super) async fn tell_unanswered(&self) {
         let open = std::mem::take(&mut *self.open.lock().expect("nobody panics with it in hand"));
-        for (id, _) in open.into_values() {
+        for Entry { id, .. } in open.into_values() {
             let error = RpcError::new(INTERNAL_ERROR, "the bridge ended before the server had answered");
             self.routes.link.host.say(&envelope::error_response(Some(&id), &error)).await;
         }

@@ -260,3 +260,39 @@ async fn a_call_that_is_taken_back_ends_here_too_and_is_not_sent_any_more() {
     let told: Vec<_> = server.got().into_iter().filter(|got| got.rpc() == "notifications/cancelled").collect();
     assert!(told.iter().any(|got| got.body["params"]["requestId"] == 3), "{told:?}");
 }
+
+#[tokio::test]
+async fn an_id_that_is_used_again_after_its_call_was_taken_back_is_the_new_calls() {
+    // proves: MCP-PX-14
+    let (closed, mut was_closed) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start(move |got, mut caller| {
+        let closed = closed.clone();
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                (_, "initialize") => begin(&got, &mut caller, "s").await,
+                ("GET", _) => caller.status("405 Method Not Allowed", &[], "").await,
+                (_, "tools/call") => {
+                    caller.stream().await;
+                    caller.raw(": here\n\n").await;
+                    caller.closed().await;
+                    let _ = closed.send(got.body["params"]["name"].clone());
+                }
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let settings = BridgeSettings { drain: Duration::from_millis(100), ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::new(&server.url()), settings);
+    host.initialize().await;
+    let call = |name: &str| json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": name}});
+    host.send(&call("first")).await;
+    until_got(&server, |got| got.body["params"]["name"] == "first").await;
+    let take_back = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
+    host.write(&format!("{take_back}\n{}\n", call("second"))).await;
+    let closes = tokio::time::timeout(PATIENCE, was_closed.recv()).await.expect("nobody waits for the first one");
+    assert_eq!(closes, Some(json!("first")));
+    until_got(&server, |got| got.body["params"]["name"] == "second").await;
+    let (_, rest) = host.end().await;
+    assert!(matches!(&rest[..], [line] if line.contains("before the server had answered")), "{rest:?}");
+}
