@@ -45,6 +45,12 @@ impl Events {
         }
     }
 
+    /// Goes on after this event of another stream.
+    pub(super) fn after(&mut self, last: Option<String>) {
+        self.next_id.clone_from(&last);
+        self.last_id = last;
+    }
+
     /// The id of the last whole event that had one, to go on after it.
     pub(super) fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref().filter(|id| !id.is_empty())

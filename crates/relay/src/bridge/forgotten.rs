@@ -8,13 +8,15 @@ use super::{headers, incoming, wire::Body};
 use crate::envelope::Members;
 
 /// What servers say that refuse a session with 400, as some did before the revisions said 404.
-const FORGOTTEN: [&str; 6] = [
+const FORGOTTEN: [&str; 7] = [
     "no valid session",
     "session not found",
     "invalid session",
     "unknown session",
     "invalid or missing session",
     "server not initialized",
+    // With HTTP+SSE, the examples of the TypeScript SDK.
+    "no transport found for sessionid",
 ];
 
 /// What the examples of the TypeScript SDK say, and servers that were made after them; some name the request in it. It has

@@ -30,6 +30,7 @@ use super::{
     exchange::{Body, Outgoing},
     headers, incoming,
     room::{Held, Room},
+    settings::BridgeSettings,
 };
 use crate::{
     envelope::{self, Id, Message},
@@ -38,8 +39,6 @@ use crate::{
 
 /// How long a server may take to say where messages go.
 pub(super) const ENDPOINT: Duration = Duration::from_secs(10);
-/// How long an answer may wait for what came before it to be dealt with.
-const MOMENT: Duration = Duration::from_secs(1);
 /// How many bytes of messages wait for somebody to listen.
 const MOST_UNASKED: usize = 4 << 20;
 
@@ -73,6 +72,8 @@ struct Shared {
     handed: AtomicU64,
     /// How many have been dealt with: what was said of a call before its answer is told before it.
     dealt_with: watch::Sender<u64>,
+    /// How long an answer waits for that.
+    catching_up: Duration,
     listeners: AtomicUsize,
     closed: CancellationToken,
 }
@@ -82,10 +83,15 @@ impl Pipe {
     ///
     /// # Errors
     /// When messages are to go to another origin: the access token does not go there.
-    pub(super) async fn open(server: &Url, answer: Response<Body>, most: usize) -> Result<Option<Self>, FetchFailed> {
+    pub(super) async fn open(
+        server: &Url,
+        answer: Response<Body>,
+        settings: &BridgeSettings,
+    ) -> Result<Option<Self>, FetchFailed> {
         if answer.status() != StatusCode::OK || !headers::is_stream(answer.headers()) {
             return Ok(None);
         }
+        let most = settings.max_message;
         let (mut body, mut events) = (answer.into_body(), Events::new(most));
         let first = async {
             loop {
@@ -113,6 +119,7 @@ impl Pipe {
             count: AtomicU64::new(0),
             handed: AtomicU64::new(0),
             dealt_with: watch::Sender::new(0),
+            catching_up: settings.catching_up,
             listeners: AtomicUsize::new(0),
             closed: closed.clone(),
         });
@@ -261,7 +268,7 @@ impl Shared {
     async fn are_dealt_with(&self, number: u64) {
         if self.listeners.load(Relaxed) > 0 {
             let mut dealt_with = self.dealt_with.subscribe();
-            let _ = timeout(MOMENT, dealt_with.wait_for(|dealt_with| *dealt_with >= number)).await;
+            let _ = timeout(self.catching_up, dealt_with.wait_for(|dealt_with| *dealt_with >= number)).await;
         }
     }
 }

@@ -103,6 +103,14 @@ impl Incoming {
         self
     }
 
+    /// Goes on after this event of another stream.
+    pub(super) fn after(mut self, last: Option<String>) -> Self {
+        if let Form::Events(events) = &mut self.form {
+            events.after(last);
+        }
+        self
+    }
+
     /// From here on a stream that breaks is at its end.
     pub(super) fn not_resumed(&mut self) {
         self.resume = None;

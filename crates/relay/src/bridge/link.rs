@@ -6,7 +6,6 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
@@ -25,9 +24,6 @@ use crate::{
     envelope::{self, Id, Message},
     listen::{Change, Filter},
 };
-
-/// How long an answer may wait for what came before it to be dealt with.
-const MOMENT: Duration = Duration::from_secs(1);
 
 /// What comes outside of the answer to any request.
 #[derive(Debug)]
@@ -97,7 +93,7 @@ impl Link {
     pub(super) async fn caught_up(&self) {
         let (sender, dealt_with) = oneshot::channel();
         if self.set_aside(Unasked::Mark(sender)).is_none() {
-            let _ = tokio::time::timeout(MOMENT, dealt_with).await;
+            let _ = tokio::time::timeout(self.settings.catching_up, dealt_with).await;
         }
     }
 

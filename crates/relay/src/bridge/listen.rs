@@ -55,7 +55,7 @@ pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
         match asked {
             Ok(answer) if answer.status() == StatusCode::OK => {
                 let incoming = Incoming::new(answer, &link.settings);
-                let mut incoming = incoming.silent_for(Some(link.settings.listen_silence));
+                let mut incoming = incoming.silent_for(Some(link.settings.listen_silence)).after(last_event.take());
                 if !incoming.has_messages() {
                     return;
                 }
@@ -73,7 +73,7 @@ pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
                     link.is_dead();
                 }
                 let (id, retry) = incoming.resume();
-                last_event = id.or(last_event);
+                last_event = id;
                 pause = retry.unwrap_or(pause).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             }
             Ok(answer) if comes_later(answer.status()) => {}

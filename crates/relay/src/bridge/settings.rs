@@ -49,6 +49,8 @@ pub struct BridgeSettings {
     pub listen_silence: Duration,
     /// How long calls wait for that stream to be open; some servers say nothing before there is something to say.
     pub listen_opens: Duration,
+    /// How long an answer may wait for what was said before it to be dealt with.
+    pub catching_up: Duration,
     /// How long open requests may still take after the host's end of input.
     pub drain: Duration,
     /// Ends the bridge as the host's end of input does.
@@ -70,6 +72,7 @@ impl Default for BridgeSettings {
             resume_for: Duration::from_secs(120),
             listen_silence: Duration::from_secs(300),
             listen_opens: Duration::from_millis(500),
+            catching_up: Duration::from_secs(1),
             drain: Duration::from_secs(5),
             stop: CancellationToken::new(),
         }

@@ -149,7 +149,7 @@ impl Wire {
     /// Opens a connection in place of the present one, if the server is of that age.
     async fn open(&self, whose: Whose) -> Result<Option<Arc<Pipe>>, NoAnswer> {
         let answer = self.send_to(&self.url, whose, &http_sse::opening(), http_sse::ENDPOINT).await?;
-        let opened = Pipe::open(&self.url, answer, self.settings.max_message).await.map_err(NoAnswer::Fetch)?;
+        let opened = Pipe::open(&self.url, answer, &self.settings).await.map_err(NoAnswer::Fetch)?;
         let Some(opened) = opened.map(Arc::new) else { return Ok(None) };
         tracing::info!("the server speaks the HTTP+SSE of 2024-11-05");
         *self.pipe.lock().expect("nobody panics with it in hand") = Some(Arc::clone(&opened));

@@ -30,7 +30,8 @@ async fn pipe(said: Vec<String>, most: usize) -> (Pipe, Arc<AtomicUsize>) {
     let mut answer = Response::new(body);
     answer.headers_mut().insert(header::CONTENT_TYPE, headers::EVENTS);
     let server = "http://127.0.0.1:9/mcp".parse().unwrap();
-    (Pipe::open(&server, answer, most).await.unwrap().expect("it is such a stream"), taken)
+    let settings = BridgeSettings { max_message: most, ..BridgeSettings::default() };
+    (Pipe::open(&server, answer, &settings).await.unwrap().expect("it is such a stream"), taken)
 }
 
 fn long() -> String {

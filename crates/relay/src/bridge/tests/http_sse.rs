@@ -24,6 +24,8 @@ struct Ways {
     /// What it answers to a POST where the stream is.
     to_post: Option<&'static str>,
     endpoint: Option<&'static str>,
+    /// What it answers to a message in a session that it has forgotten.
+    to_forgotten: Option<(&'static str, &'static str)>,
     /// Whether it wants a token for the stream.
     wants_token: bool,
 }
@@ -55,7 +57,7 @@ async fn older(ways: Ways) -> Server {
             let Some(number) = path.strip_prefix("/messages?session=").and_then(|number| number.parse().ok()) else {
                 return caller.status(ways.to_post.unwrap_or("404 Not Found"), &[], "").await;
             };
-            post(&streams, number, &got, &mut caller).await;
+            post(&streams, ways, number, &got, &mut caller).await;
         }
     })
     .await
@@ -63,18 +65,25 @@ async fn older(ways: Ways) -> Server {
 
 async fn post(
     streams: &Mutex<HashMap<usize, mpsc::UnboundedSender<String>>>,
+    ways: Ways,
     number: usize,
     got: &Got,
     caller: &mut Caller,
 ) {
     let Some(stream) = streams.lock().unwrap().get(&number).cloned() else {
-        return caller.status("404 Not Found", &[], "no such session").await;
+        let (status, words) = ways.to_forgotten.unwrap_or(("404 Not Found", "no such session"));
+        return caller.status(status, &[], words).await;
     };
     caller.status("202 Accepted", &[("content-type", "text/plain")], "Accepted").await;
     match (got.rpc(), got.body["params"]["name"].as_str().unwrap_or_default()) {
         ("initialize", _) => drop(stream.send(got.result(&serde_json::from_str(RESULT).unwrap()))),
         ("tools/call", "hang") => {}
         ("tools/call", "die" | "forget") => drop(streams.lock().unwrap().remove(&number)),
+        ("tools/call", "forget quietly") => {
+            // Its stream stays open, as one does whose end is lost.
+            std::mem::forget(streams.lock().unwrap().remove(&number));
+            let _ = stream.send(got.result(&json!({})));
+        }
         ("tools/call", "many") => {
             for progress in 1..=20 {
                 let params = json!({"progressToken": "p", "progress": progress});
@@ -192,6 +201,22 @@ async fn a_lost_stream_loses_its_calls_and_the_session_goes_on_in_another() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_forgotten_while_its_stream_stays_open_is_begun_again() {
+    // proves: FCL-10
+    for to_forgotten in [None, Some(("400 Bad Request", "No transport found for sessionId"))] {
+        let server = older(Ways { to_forgotten, ..Ways::default() }).await;
+        let mut host = Host::start(&server, &Tokens::new(&server.url()));
+        host.initialize().await;
+        host.send(&call("quiet", "forget quietly")).await;
+        assert!(host.answer().await["result"].is_object());
+        host.send(&call("next", "echo")).await;
+        let answer = host.answer().await;
+        assert_eq!(answer["result"], json!({"text": "echo", "session": 1}), "{to_forgotten:?}: {answer}");
+        host.end().await.0.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_dead_without_saying_so_is_noticed_by_a_ping() {
     // proves: FCL-10
     let server = older(Ways::default()).await;
@@ -245,9 +270,10 @@ async fn the_order_of_transports_can_be_given() {
 async fn what_was_said_before_an_answer_is_told_before_it() {
     // proves: MCP-PX-10
     let server = older(Ways::default()).await;
-    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let settings = BridgeSettings { catching_up: PATIENCE, ..BridgeSettings::default() };
+    let mut host = Host::with(&server, &Tokens::new(&server.url()), settings.clone());
     host.initialize().await;
-    let newer = Host::start(&server, &Tokens::new(&server.url()));
+    let newer = Host::with(&server, &Tokens::new(&server.url()), settings);
     let mut params = json!({"name": "many", "_meta": {"progressToken": "p"}});
     let older_call = json!({"jsonrpc": "2.0", "id": "c", "method": "tools/call", "params": params});
     params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();

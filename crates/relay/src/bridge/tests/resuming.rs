@@ -323,3 +323,39 @@ async fn a_stream_that_the_server_still_has_is_asked_for_until_it_can_be_had() {
     host.initialize().await;
     assert_eq!(host.receive().await["method"], "notifications/x");
 }
+
+#[tokio::test]
+async fn a_stream_that_is_asked_for_again_goes_on_after_the_last_event_as_long_as_there_is_one() {
+    // proves: FCL-10
+    let asked = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let asked = Arc::clone(&asked);
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                (_, "initialize") => begin(&got, &mut caller).await,
+                ("GET", _) => {
+                    let events = ["id: 1\ndata:\n\n", ": none\n\n", "id:\ndata:\n\n", ": none\n\n"];
+                    let Some(event) = events.get(asked.fetch_add(1, Relaxed)) else {
+                        return caller.status("405 Method Not Allowed", &[], "").await;
+                    };
+                    caller.stream().await;
+                    caller.raw(format!("retry: 100\n{event}")).await;
+                }
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    host.initialize().await;
+    let of_streams = || server.got().into_iter().filter(|got| got.method == "GET").collect::<Vec<_>>();
+    let all = async {
+        while of_streams().len() < 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap_or_else(|_| panic!("{:?}", server.methods()));
+    let after: Vec<_> = of_streams().iter().map(|got| got.header("last-event-id").map(str::to_owned)).collect();
+    assert_eq!(after, [None, Some("1".to_owned()), Some("1".to_owned()), None, None]);
+    host.end().await.0.unwrap();
+}
