@@ -1,7 +1,5 @@
 //! The commands that a person is told to type.
 
-use doorward_types::ResourceId;
-
 use crate::{
     Target,
     target::{Dpop, Grant, Who},
@@ -24,20 +22,31 @@ pub fn login_command_with(target: &Target, more: &[&str]) -> String {
     if let Some(audience) = &target.audience {
         say("--resource", audience.as_str());
     }
+    if let Some(scope) = target.scope.as_ref().filter(|_| !more.contains(&"--scope")) {
+        say("--scope", &scope.to_string());
+    }
     for own in &target.authorize {
         say("--authorize-param", &format!("{}={}", own.name(), own.value()));
     }
+    let mut redirect = target.redirect_uri.as_ref();
     if let [own] = &target.clients[..] {
+        redirect = own.redirect_uri.as_ref();
         say("--client-id", own.client_id.as_str());
-        if let Some(redirect) = &own.redirect_uri {
-            say("--redirect-uri", redirect.as_str());
+        if let Some(issuer) = &own.issuer {
+            say("--client-issuer", issuer.as_str());
         }
         if own.secret.is_some() {
             say("--client-secret-file", "FILE");
         }
-        if own.key.is_some() {
+        if let Some(key) = &own.key {
             say("--client-key-file", "FILE");
+            if let Some(kid) = key.kid() {
+                say("--client-key-id", kid);
+            }
         }
+    }
+    if let Some(redirect) = redirect.filter(|_| !more.contains(&"--redirect-uri")) {
+        say("--redirect-uri", redirect.as_str());
     }
     if let Some(document) = &target.metadata_document {
         say("--client-metadata-url", document.url.as_str());
@@ -74,12 +83,6 @@ pub fn login_command_with(target: &Target, more: &[&str]) -> String {
     words.join(" ")
 }
 
-/// The command with which a person logs in at an MCP server as one of their accounts.
-pub(crate) fn log_in(resource: &ResourceId, account: Option<&str>) -> String {
-    let account = account.map(|name| format!("--account {} ", word(name))).unwrap_or_default();
-    format!("doorward login {account}{}", word(resource.as_str()))
-}
-
 /// A text as one word of a shell's command.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:@=+,%".contains(c);
@@ -90,9 +93,16 @@ pub fn word(text: &str) -> String {
     if text.contains(' ') { format!("\"{text}\"") } else { text.to_owned() }
 }
 
+/// Whether what a server has chosen can stand in a command for every shell: those of Windows know no quotes but ", and put
+/// something else in the place of what stands between two %.
+pub fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@=+, ".contains(c);
+    !text.is_empty() && !text.starts_with('-') && text.chars().all(plain)
+}
+
 #[cfg(test)]
 mod tests {
-    use doorward_types::{ClientId, Issuer, RedirectUri, Secret};
+    use doorward_types::{ClientId, Issuer, RedirectUri, ScopeSet, Secret};
 
     use super::*;
     use crate::target::{Audience, AuthorizeParameter, Enterprise, MetadataDocument, PreRegistered};
@@ -106,21 +116,26 @@ mod tests {
         target.audience = Some(Audience::parse("https://tenant1.example.net/").unwrap());
         target.authorize = vec![AuthorizeParameter::parse("audience=it's $(id)").unwrap()];
         target.clients = vec![PreRegistered {
-            issuer: None,
+            issuer: Some(Issuer::parse("https://as.example").unwrap()),
             client_id: ClientId::parse("mine").unwrap(),
             secret: Some(Secret::parse("s3cret").unwrap()),
             key: None,
             auth_method: None,
             redirect_uri: None,
         }];
+        target.scope = Some(ScopeSet::parse("a b").unwrap());
         assert_eq!(
             login_command(&target),
-            "doorward login --account tenant1 --resource https://tenant1.example.net/ --authorize-param \
-             'audience=it'\\''s $(id)' --client-id mine --client-secret-file FILE https://mcp.example.com/mcp"
+            "doorward login --account tenant1 --resource https://tenant1.example.net/ --scope \"a b\" --authorize-param \
+             'audience=it'\\''s $(id)' --client-id mine --client-issuer https://as.example --client-secret-file FILE \
+             https://mcp.example.com/mcp"
         );
+        let with_more = login_command_with(&target, &["--scope", "a b c"]);
+        assert_eq!(with_more.matches("--scope").count(), 1, "{with_more}");
         let client = target.clients.remove(0);
         target = Target { account: None, ..Target::new("https://mcp.example.com/mcp?a=1&b=2", "t").unwrap() };
         let redirect_uri = RedirectUri::parse("http://127.0.0.1/callback").unwrap();
+        target.redirect_uri = Some(RedirectUri::parse("http://localhost:8763/callback").unwrap());
         target.also_typed = vec!["--client-dir".into(), "/home/ada/my logins".into()];
         target.metadata_document =
             Some(MetadataDocument { url: ClientId::parse("https://me.example/c.json").unwrap(), redirect_uri });
@@ -128,8 +143,8 @@ mod tests {
         target.dpop = Dpop::Always;
         assert_eq!(
             login_command_with(&target, &["--scope", "a b"]),
-            "doorward login --scope \"a b\" --client-metadata-url https://me.example/c.json --tolerate other-issuer \
-             --tolerate no-resource --dpop --client-dir \"/home/ada/my logins\" 'https://mcp.example.com/mcp?a=1&b=2'"
+            "doorward login --scope \"a b\" --redirect-uri http://localhost:8763/callback --client-metadata-url \
+             https://me.example/c.json --tolerate other-issuer --tolerate no-resource --dpop --client-dir \"/home/ada/my logins\" 'https://mcp.example.com/mcp?a=1&b=2'"
         );
         target.grant = Grant::ClientCredentials;
         assert!(login_command(&target).contains(" --client-credentials "));
@@ -141,6 +156,18 @@ mod tests {
             "doorward login --enterprise-idp https://idp.example --enterprise-client-id mine \
              --enterprise-client-secret-file FILE https://mcp.example.com/mcp"
         );
+    }
+
+    #[test]
+    fn what_a_server_has_chosen_stands_in_a_command_only_where_no_shell_reads_more_into_it() {
+        for plain in ["read write", "https://a.example/mcp:read", "api://x/read"] {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for other in
+            ["", "x&calc", "a|b", "a<b", "a>b", "%PATH%", "a^b", "a'b", "a`b", "$(id)", "~x", "-x", "!x", "a\nb"]
+        {
+            assert!(!is_plain(other), "{other}");
+        }
     }
 
     #[test]

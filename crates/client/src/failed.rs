@@ -162,6 +162,12 @@ impl Failed {
         &self.hint
     }
 
+    /// The same failure with something else to do next.
+    #[must_use]
+    pub fn with_hint(self, hint: impl AsRef<str>) -> Self {
+        Self { hint: printable(hint.as_ref(), MOST_HINT), ..self }
+    }
+
     /// What the process exits with.
     pub fn exit(&self) -> Exit {
         self.code.exit()

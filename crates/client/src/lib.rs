@@ -83,7 +83,7 @@ pub use bound::{
 };
 pub use busy::no_answer_for_now;
 pub use checked_callback::CheckedCallback;
-pub use command::{login_command, login_command_with, word};
+pub use command::{is_plain, login_command, login_command_with, word};
 pub use connect::Connect;
 pub use failed::{Code, Exit, Failed};
 pub use id_token::{CheckedIdToken, IdTokenRefusal};

@@ -8,12 +8,14 @@ use doorward_types::{
 
 use crate::{
     Code, Failed, Registration, StoredTokens, client_credentials,
-    command::log_in,
     failed::{place, words},
     provider,
     store::Got,
     token_request::{Fresh, Parameters, TokenRequest, Told, expiry},
 };
+
+/// What to do where nothing is renewed. How the login was made, so how it is made again, is known to the caller.
+pub(crate) const AGAIN: &str = "log in again";
 
 /// A refresh that was sent and waits for its answer.
 #[derive(Debug)]
@@ -67,7 +69,7 @@ impl Refresh {
                 ("resource", &tokens.audience),
             ])
             .and("scope", narrower.as_ref().or(wanted).map(ToString::to_string).as_deref()),
-            (None, _) => return Err(login_needed(&tokens, "the server gave no refresh token")),
+            (None, _) => return Err(login_needed("the server gave no refresh token")),
         };
         let request = TokenRequest::new(tokens.server.clone(), tokens.client.clone(), parameters, reach);
         // What was bound once stays bound.
@@ -105,9 +107,9 @@ fn refused(tokens: &StoredTokens, error: &ErrorResponse) -> Refreshed {
     let endpoint = tokens.server.token_endpoint();
     let why = format!("{} answered {}", place(endpoint), words(error));
     match error.error.as_str() {
-        "invalid_grant" => Refreshed::Ended(login_needed(tokens, &why)),
+        "invalid_grant" => Refreshed::Ended(login_needed(&why)),
         "invalid_client" if tokens.client.registration() == Registration::Dynamic => {
-            Refreshed::ClientGone(login_needed(tokens, &why))
+            Refreshed::ClientGone(login_needed(&why))
         }
         "invalid_client" => Refreshed::Later(Failed::new(
             Code::ClientUnknown,
@@ -120,16 +122,11 @@ fn refused(tokens: &StoredTokens, error: &ErrorResponse) -> Refreshed {
             Code::TokenRefused,
             "the authorization server refused to renew the token",
             why,
-            log_in(&tokens.resource, tokens.account.as_deref()).replacen("login", "login --force", 1),
+            AGAIN,
         )),
     }
 }
 
-fn login_needed(tokens: &StoredTokens, why: &str) -> Failed {
-    Failed::new(
-        Code::LoginNeeded,
-        "the login at this server has ended",
-        why,
-        log_in(&tokens.resource, tokens.account.as_deref()),
-    )
+fn login_needed(why: &str) -> Failed {
+    Failed::new(Code::LoginNeeded, "the login at this server has ended", why, AGAIN)
 }

@@ -41,9 +41,11 @@ pub(crate) fn no_registration(found: &Found) -> Failed {
 
 /// What a person does to get an identifier at this provider, and then types.
 fn by_hand(issuer: &Issuer, target: &Target) -> String {
+    let own = target.redirect_uri.as_ref().map(RedirectUri::as_str);
     let Some(known) = providers::of(issuer) else {
         return format!(
-            "register an application there by hand with the redirect URI {USUAL_REDIRECT}, then: {}",
+            "register an application there by hand with the redirect URI {}, then: {}",
+            own.unwrap_or(USUAL_REDIRECT),
             login_command_with(target, &["--client-id", "ID"])
         );
     };
@@ -52,8 +54,9 @@ fn by_hand(issuer: &Issuer, target: &Target) -> String {
     if known.secret {
         more.extend(["--client-secret-file", "FILE"]);
     }
-    if known.redirect_uri != USUAL_REDIRECT {
-        more.extend(["--redirect-uri", &known.redirect_uri]);
+    let redirect = own.unwrap_or(&known.redirect_uri);
+    if redirect != USUAL_REDIRECT {
+        more.extend(["--redirect-uri", redirect]);
     }
     if known.pkce_unlisted && !target.lenient.unlisted_pkce {
         more.extend(["--tolerate", "unlisted-pkce"]);
@@ -63,7 +66,7 @@ fn by_hand(issuer: &Issuer, target: &Target) -> String {
         "register {} with {}{at}, with the redirect URI {}, then: {}{note}",
         known.register_as,
         known.name,
-        known.redirect_uri,
+        redirect,
         login_command_with(target, &more)
     )
 }

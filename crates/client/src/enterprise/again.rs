@@ -5,8 +5,8 @@ use doorward_types::{ScopeSet, outbound::Reach};
 use super::person;
 use crate::{
     Code, Failed, StoredIdentity, StoredTokens, Target,
-    command::log_in,
     found::{Errand, Flow, Found, Provider},
+    refresh::AGAIN,
     state::Next,
     target::{Dpop, PreRegistered},
     token_request::Fresh,
@@ -25,10 +25,7 @@ pub(crate) fn start(
     (reach, provider_reach): (Reach, Reach),
     fresh: &mut Fresh<'_>,
 ) -> Next {
-    let ended = |why: &str| {
-        let next = log_in(&tokens.resource, tokens.account.as_deref());
-        Failed::new(Code::LoginNeeded, "the login at this server has ended", why, next)
-    };
+    let ended = |why: &str| Failed::new(Code::LoginNeeded, "the login at this server has ended", why, AGAIN);
     let Some(identity) = identity else {
         return Err(ended("the sign-in at the identity provider that it rested on is not kept any more"));
     };

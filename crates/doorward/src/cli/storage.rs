@@ -27,16 +27,25 @@ pub(crate) struct ClientDir {
 }
 
 impl ClientDir {
-    /// What a command has to say so that its logins lie where they do here.
+    /// What a command has to say so that its logins lie where they do here, and its requests go the same way.
     pub(crate) fn also_typed(&self) -> Vec<String> {
         let named = |flag: &str, path: &Option<PathBuf>| {
             let path = path.as_ref().filter(|path| !path.as_os_str().is_empty())?;
             let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             Some([flag.to_owned(), whole.to_string_lossy().into_owned()])
         };
-        let places = [named("--client-dir", &self.client_dir), named("--passphrase-file", &self.passphrase_file)];
-        let plain = self.plain_credentials.then(|| "--plain-credentials".to_owned());
-        places.into_iter().flatten().flatten().chain(plain).collect()
+        // A password in it is not repeated.
+        let proxy = self.network.proxy.as_deref().filter(|proxy| !proxy.is_empty());
+        let proxy = proxy.map(|proxy| if proxy.contains('@') { "PROXY" } else { proxy });
+        let named = [
+            named("--client-dir", &self.client_dir),
+            named("--passphrase-file", &self.passphrase_file),
+            named("--ca", &self.network.ca),
+            proxy.map(|proxy| ["--proxy".to_owned(), proxy.to_owned()]),
+        ];
+        let said = [("--plain-credentials", self.plain_credentials), ("--ipv4", self.network.ipv4)];
+        let said = said.into_iter().filter(|(_, said)| *said).map(|(flag, _)| flag.to_owned());
+        named.into_iter().flatten().flatten().chain(said).collect()
     }
 }
 
@@ -51,5 +60,22 @@ impl ClientDir {
             keychain_seconds: 30,
             network: Network::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suggested_command_says_the_folder_and_the_way_to_the_network() {
+        let mut flags = ClientDir::plain("/logins".into());
+        assert_eq!(flags.also_typed(), ["--client-dir", "/logins", "--plain-credentials"]);
+        flags.network = Network { ca: Some("/own.pem".into()), proxy: Some("none".into()), ipv4: true };
+        let whole = "--client-dir /logins --ca /own.pem --proxy none --plain-credentials --ipv4";
+        assert_eq!(flags.also_typed().join(" "), whole);
+        // A password in it is not repeated.
+        flags.network.proxy = Some("http://ada:s3cret@proxy.example:3128".into());
+        assert_eq!(flags.also_typed().join(" "), whole.replace("none", "PROXY"));
     }
 }

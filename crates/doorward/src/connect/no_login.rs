@@ -20,6 +20,10 @@ impl NoLogin {
 
 #[async_trait]
 impl BearerSource for NoLogin {
+    fn login_command(&self, _: &ResourceId) -> String {
+        self.command.clone()
+    }
+
     async fn bearer(&self, why: Why<'_>) -> Result<Option<Credential>, Failed> {
         let status = match why {
             Why::ToSend => return Ok(None),

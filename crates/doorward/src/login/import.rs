@@ -26,7 +26,7 @@ pub(super) fn is_unsure(target: &Target, tokens: &StoredTokens) -> bool {
 /// # Errors
 /// When they cannot be renewed. Only the server's word that the login is over loses them.
 pub(super) async fn renew(place: &Place, target: &Target, tokens: StoredTokens) -> Result<StoredTokens, Failed> {
-    match refresh::run(place, tokens, target.reach).await? {
+    match refresh::run(place, tokens, target).await? {
         Some(renewed) if renewed.unsaved => Err(Failed::new(
             Code::Store,
             "the login was taken over and renewed, and could not be saved",

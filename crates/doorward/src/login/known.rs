@@ -42,6 +42,8 @@ pub(super) fn apply(target: &mut Target, flags: &cli::OwnClient) -> Result<(), F
     }
     if let Some(file) = &flags.clients_file {
         target.clients_elsewhere.extend(clients(file)?);
+        let whole = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        target.also_typed.extend(["--clients-file".to_owned(), whole.to_string_lossy().into_owned()]);
     }
     if let Some(url) = &flags.client_metadata_url {
         target.metadata_document = Some(document(url, redirect)?);

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use doorward_client::{
-    Code, CredentialStore as _, Failed, StepUps, StoredTokens, Target, login_command, login_command_with,
+    Code, CredentialStore as _, Failed, StepUps, StoredTokens, Target, is_plain, login_command, login_command_with,
 };
 use doorward_relay::bridge::{BearerSource, Credential, LoginPage, Why};
 use doorward_types::{ResourceId, challenge};
@@ -333,8 +333,15 @@ impl Shared {
             true => StepUps::default().next(before.as_ref(), headers)?,
             false => self.asked_for_more.next(&wanted, before.as_ref(), headers)?,
         };
-        let command = login_command_with(&target, &["--force", "--scope", &more.to_string()]);
-        let asks = Asks { why: format!("this operation needs more scopes than the login has ({wanted})"), command };
+        let scopes = more.to_string();
+        let mut why = format!("this operation needs more scopes than the login has ({wanted})");
+        let named = if is_plain(&scopes) {
+            &scopes
+        } else {
+            why += &format!("; SCOPES stands for {scopes}");
+            "SCOPES"
+        };
+        let asks = Asks { why, command: login_command_with(&target, &["--force", "--scope", named]) };
         target.requested_before = Some(more);
         self.log_in(target, headers, refused.as_ref(), &asks).await
     }
@@ -355,7 +362,7 @@ impl Shared {
         // A file that cannot be read at the moment leaves what is known.
         let grant = self.grants.get().and_then(|grants| wishes::grant(grants).ok());
         let place = self.place.with_provider_of(grant.as_ref().unwrap_or(&self.target.grant));
-        let renewed = refresh::run(&place, tokens, self.target.reach).await;
+        let renewed = refresh::run(&place, tokens, &self.target).await;
         self.trouble.note(renewed.as_ref().err());
         renewed
     }

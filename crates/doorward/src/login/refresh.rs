@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use doorward_client::{Code, CredentialStore as _, Failed, Refresh, Refreshed, SaveFailed, StoredTokens};
+use doorward_client::{
+    Code, CredentialStore as _, Failed, Refresh, Refreshed, SaveFailed, StoredTokens, Target, login_command_with,
+};
 use doorward_fetch::Reach;
 use doorward_store::{Attempt, Held};
 use doorward_types::Entropy as _;
@@ -52,15 +54,15 @@ enum Outcome {
 ///
 /// # Errors
 /// When nothing is lost and nothing was gained: trying later may help.
-pub(super) async fn run(place: &Place, tokens: StoredTokens, reach: Reach) -> Result<Option<Renewed>, Failed> {
-    Ok(judged(place, tokens, reach).await?.ok())
+pub(super) async fn run(place: &Place, tokens: StoredTokens, target: &Target) -> Result<Option<Renewed>, Failed> {
+    Ok(judged(place, tokens, target).await?.ok())
 }
 
 /// The same with the reason for which the login is over; there is none when somebody logged out.
 pub(super) async fn judged(
     place: &Place,
     tokens: StoredTokens,
-    reach: Reach,
+    target: &Target,
 ) -> Result<Result<Renewed, Option<Failed>>, Failed> {
     let store_failed = |fault| fail::store(&fault);
     let key = tokens.key();
@@ -81,7 +83,7 @@ pub(super) async fn judged(
     // Of one generation, those in hand may be newer: see [`Renewed::unsaved`].
     let present = if generation == tokens.generation { tokens } else { present };
     let place = &place.tracing(Kind::Refresh, &key.resource, key.account.as_deref());
-    let outcome = keeping(&lock, LEASE, renew(place, present, generation, reach, &lock)).await;
+    let outcome = keeping(&lock, LEASE, renew(place, present, generation, target, &lock)).await;
     place.trace.end(match &outcome {
         Ok(Outcome::Over(failed)) | Err(failed) => Some(failed),
         Ok(Outcome::New(_) | Outcome::Gone) => None,
@@ -114,10 +116,10 @@ async fn renew(
     place: &Place,
     tokens: StoredTokens,
     generation: u64,
-    reach: Reach,
+    target: &Target,
     lock: &Held,
 ) -> Result<Outcome, Failed> {
-    let key = tokens.key();
+    let (key, reach) = (tokens.key(), target.reach);
     if tokens.refresh_token.is_none() && tokens.identity.is_some() {
         return by_identity(place, tokens, reach).await;
     }
@@ -152,7 +154,9 @@ async fn renew(
         }
         Refreshed::Later(failed) => {
             place.trace.later(&failed);
-            Err(failed)
+            // The login may well be good, so that one is made anew only by force.
+            let by_force = failed.code() == Code::TokenRefused;
+            Err(if by_force { failed.with_hint(login_command_with(target, &["--force"])) } else { failed })
         }
         // The identity provider may know better than the server's own refresh token.
         Refreshed::Ended(failed) if tokens.identity.is_some() => {

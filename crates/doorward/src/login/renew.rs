@@ -18,7 +18,7 @@ pub(crate) async fn run(flags: cli::Refresh, json: bool) -> Result<(), Box<Failu
     if !before.can_be_renewed() {
         return Err(fail::log_in_as(&target, "the server gave no refresh token, so only a new login renews it").into());
     }
-    let renewed = match refresh::judged(&place, before.clone(), target.reach).await? {
+    let renewed = match refresh::judged(&place, before.clone(), &target).await? {
         Ok(renewed) => renewed,
         Err(over) => {
             let why = over.as_ref().map_or("somebody has logged out meanwhile", Failed::why);

@@ -204,7 +204,8 @@ async fn only_the_servers_word_ends_a_login() {
         assert!(world.stored().await.is_none());
         // Whoever asks is told in the server's words.
         place.store.save(&tokens, 0).await.unwrap();
-        let over = refresh::judged(&place, tokens, doorward_fetch::Reach::Anywhere).await.unwrap();
+        let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+        let over = refresh::judged(&place, tokens, &target).await.unwrap();
         let over = over.err().flatten().expect("a reason");
         assert!(over.why().contains(if client_kept { "invalid_grant" } else { "invalid_client" }), "{over}");
         let issuer = doorward_types::Issuer::parse(world.url().trim_end_matches("/mcp")).unwrap();
@@ -441,6 +442,19 @@ pub(super) async fn wait_for(world: &World, request: &str) {
         }
     };
     tokio::time::timeout(PATIENCE, seen).await.expect("the request is seen");
+}
+
+#[tokio::test]
+async fn a_refusal_that_ends_no_login_says_the_command_that_makes_this_very_login_anew() {
+    let world = ended().await;
+    world.seen().refreshes = Refreshes::Refused("unauthorized_client");
+    let mut target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    target.also_typed = vec!["--client-dir".into(), "/elsewhere".into()];
+    let tokens = world.stored().await.unwrap();
+    let failed = refresh::run(&world.place().await, tokens, &target).await.err().unwrap();
+    // Without force the command finds the login that there is.
+    let command = format!("doorward login --force --client-dir /elsewhere {}", world.url());
+    assert_eq!((failed.code(), failed.hint()), (Code::TokenRefused, &*command));
 }
 
 #[tokio::test]
