@@ -174,28 +174,39 @@ impl Failed {
     }
 }
 
-/// What to do about a proxy that does not let requests through.
-const PROXY: &str = "check the proxy that HTTPS_PROXY or --proxy names, or do without it: --proxy none";
-
-/// A request of which no answer came.
-pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Failed {
-    let (code, hint) = match failed {
-        FetchFailed::Forbidden(_) => (
-            Code::Forbidden,
-            "this is how a server makes a client reach into a private network; if the MCP server is yours and lies \
-             there too, allow private addresses for it",
-        ),
+/// What to do where no answer comes, if it follows from how the request was lost: in TLS, or at a proxy.
+pub fn about_the_way(failed: &FetchFailed) -> Option<(Code, &'static str)> {
+    Some(match failed {
+        // What was answered is no TLS at all.
+        FetchFailed::Tls(words) if words.contains("InvalidContentType") => {
+            (Code::Tls, "check the port; a server on this computer that speaks no TLS has an http:// URL")
+        }
+        FetchFailed::Tls(words) if words.contains("this computer's clock") => {
+            (Code::Tls, "compare this computer's clock; if it is right, the operator has to renew the certificate")
+        }
         FetchFailed::Tls(_) => (
             Code::Tls,
             "check the address; where the certificate is of an authority of your own, or of a proxy that inspects TLS, \
              name it with --ca FILE",
         ),
-        FetchFailed::Proxy { .. } => (Code::Unreachable, PROXY),
-        FetchFailed::TooLong(_) => (Code::ServerFault, "check the address"),
-        FetchFailed::Name(_) | FetchFailed::Connect(_) | FetchFailed::Timeout(_) | FetchFailed::Other(_) => {
-            (Code::Unreachable, "check the address and the network, and try again")
+        FetchFailed::Proxy { .. } => {
+            (Code::Unreachable, "check the proxy that HTTPS_PROXY or --proxy names, or do without it: --proxy none")
         }
-    };
+        _ => return None,
+    })
+}
+
+/// A request of which no answer came.
+pub(crate) fn no_answer(what: &str, url: &url::Url, failed: &FetchFailed) -> Failed {
+    let (code, hint) = about_the_way(failed).unwrap_or(match failed {
+        FetchFailed::Forbidden(_) => (
+            Code::Forbidden,
+            "this is how a server makes a client reach into a private network; if the MCP server is yours and lies \
+             there too, allow private addresses for it",
+        ),
+        FetchFailed::TooLong(_) => (Code::ServerFault, "check the address"),
+        _ => (Code::Unreachable, "check the address and the network, and try again"),
+    });
     Failed::new(code, what, format!("{}: {failed}", place(url)), hint)
 }
 
@@ -250,5 +261,26 @@ mod tests {
         );
         assert!(failed.why().starts_with("[31mxy") && failed.why().len() == 600);
         assert_eq!((failed.exit() as u8, Code::LoginNeeded.exit() as u8), (5, 3));
+    }
+
+    #[test]
+    fn what_to_do_next_fits_how_the_request_was_lost() {
+        let url = url::Url::parse("https://as.example/token").unwrap();
+        let tls = |words: &str| FetchFailed::Tls(words.to_owned());
+        for (lost, code, next) in [
+            (
+                tls("the certificate expired 2 days ago by this computer's clock"),
+                Code::Tls,
+                "compare this computer's clock",
+            ),
+            (tls("received corrupt message of type InvalidContentType"), Code::Tls, "check the port"),
+            (tls("UnknownIssuer"), Code::Tls, "--ca FILE"),
+            (FetchFailed::TooLong(1), Code::ServerFault, "check the address"),
+            (FetchFailed::Connect("refused".into()), Code::Unreachable, "the network"),
+            (FetchFailed::Forbidden("10.0.0.1".into()), Code::Forbidden, "private network"),
+        ] {
+            let told = no_answer("no token", &url, &lost);
+            assert!(told.code() == code && told.hint().contains(next), "{told}");
+        }
     }
 }

@@ -20,22 +20,7 @@ impl From<Failed> for Box<Failure> {
 
 /// The MCP server gave no answer.
 pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed {
-    let (code, hint) = match failed {
-        // What was answered is no TLS at all.
-        FetchFailed::Tls(words) if words.contains("InvalidContentType") => {
-            (Code::Tls, "check the port; a server on this computer that speaks no TLS has an http:// URL")
-        }
-        FetchFailed::Tls(words) if words.contains("this computer's clock") => {
-            (Code::Tls, "compare this computer's clock; if it is right, the operator has to renew the certificate")
-        }
-        FetchFailed::Tls(_) => (
-            Code::Tls,
-            "check the address; where the certificate is of an authority of your own, or of a proxy that inspects TLS, \
-             name it with --ca FILE",
-        ),
-        FetchFailed::Proxy { .. } => {
-            (Code::Unreachable, "check the proxy that HTTPS_PROXY or --proxy names, or do without it: --proxy none")
-        }
+    let (code, hint) = client::about_the_way(failed).unwrap_or(match failed {
         // The addresses of private networks are followed when they are given as such.
         FetchFailed::Forbidden(what) if what.parse::<std::net::IpAddr>().is_ok() => {
             (Code::Forbidden, "check the address: it is a special one, to which nothing is sent")
@@ -44,7 +29,7 @@ pub(super) fn unreachable(resource: &ResourceId, failed: &FetchFailed) -> Failed
             (Code::Forbidden, "a name that leads into a private network is not followed: give the address itself")
         }
         _ => (Code::Unreachable, "check the address, whether the server runs, and the network"),
-    };
+    });
     Failed::new(code, "the MCP server could not be reached", format!("{resource}: {failed}"), hint)
 }
 
