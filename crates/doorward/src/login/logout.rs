@@ -109,10 +109,20 @@ pub(super) async fn replaced_by(place: &Place, target: &Target, new: &StoredToke
     };
     let all = place.store.for_resource(&new.resource).await.unwrap_or_default();
     for old in all.into_iter().filter(is_replaced) {
+        let key = old.key();
+        // A refresh that ran meanwhile would bring new tokens to life.
+        let _lock = place.store.refresh_lock(&key).acquire(LEASE, A_MOMENT).await;
+        let old = match place.store.load(&key).await {
+            Ok(Some(old)) => old,
+            Ok(None) => continue,
+            Err(_) => old,
+        };
         // A server that has forgotten the client does not answer kindly, and one that is slow keeps nobody waiting.
         let _ = tokio::time::timeout(A_MOMENT, tell_server(place, target, &old)).await;
-        if let Err(fault) = place.store.remove(&old.key(), old.generation).await {
-            tracing::info!("the login that there was before stays: {fault}");
+        match place.store.remove(&key, old.generation).await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!("the login that there was before stays: another process has just renewed it"),
+            Err(fault) => tracing::info!("the login that there was before stays: {fault}"),
         }
     }
 }

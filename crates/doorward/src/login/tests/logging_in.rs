@@ -244,6 +244,33 @@ async fn a_client_that_the_server_has_forgotten_is_found_out_while_a_person_look
 }
 
 #[tokio::test]
+async fn a_login_that_is_replaced_while_another_process_renews_it_leaves_nothing() {
+    let world = World::new().await;
+    let headers = challenge(FIRST);
+    world.manager(world.curl()).await.bearer(Why::Rejected { serial: None, headers: &headers }).await.unwrap();
+    let (place, old) = (world.place().await, world.stored().await.unwrap());
+    let mut new = old.clone();
+    let mut client = serde_json::to_value(old.client.to_stored()).unwrap();
+    client["client_id"] = serde_json::json!("another");
+    new.client = doorward_client::RegisteredClient::from_stored(serde_json::from_value(client).unwrap()).unwrap();
+    place.store.save(&new, 0).await.unwrap();
+    let minute = Duration::from_secs(60);
+    let lock = place.store.refresh_lock(&old.key()).try_acquire(minute).await.unwrap();
+    let refresh = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let refresh_token = Some(doorward_types::Secret::parse("r7").unwrap());
+        let renewed = doorward_client::StoredTokens { refresh_token, ..old.clone() };
+        place.store.save(&renewed, old.generation).await.unwrap();
+        drop(lock);
+    };
+    let target = doorward_client::Target::new(&world.url(), "tests").unwrap();
+    tokio::join!(crate::login::logout::replaced_by(&place, &target, &new), refresh);
+    let left = place.store.list().await.unwrap();
+    assert_eq!(left.iter().map(|tokens| tokens.client.client_id().as_str()).collect::<Vec<_>>(), ["another"]);
+    assert_eq!((world.count("revoke r1"), world.count("revoke r7")), (0, 1));
+}
+
+#[tokio::test]
 async fn the_page_of_another_server_says_nothing_of_the_client() {
     // proves: KEY-12
     let world = World::new().await;
