@@ -213,11 +213,18 @@ impl World {
 
     /// Puts it back.
     pub(super) fn mend_store(&self) {
-        let client = self.folder.path().join("client");
-        std::fs::remove_file(&client).unwrap();
-        // Whoever wants to save something may make a folder there in between.
-        while std::fs::rename(self.folder.path().join("away"), &client).is_err() {
-            let _ = std::fs::remove_dir_all(&client);
+        let [client, away] = ["client", "away"].map(|name| self.folder.path().join(name));
+        // Whoever wants to save something makes a folder where there is nothing, so the two change places at once.
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
+            renameat_with(CWD, &away, CWD, &client, RenameFlags::EXCHANGE).unwrap();
+            std::fs::remove_file(&away).unwrap();
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            std::fs::remove_file(&client).unwrap();
+            std::fs::rename(&away, &client).unwrap();
         }
     }
 
