@@ -29,11 +29,14 @@ pub(super) fn from_variable<K: Kind>(flag: &str, name: &str) -> Result<Secret<K>
 fn read(flag: &str, file: &Path) -> Result<Zeroizing<String>, Failed> {
     let mut text = Zeroizing::new(String::new());
     let read = if file.as_os_str() == "-" {
-        std::io::stdin().take(MOST_BYTES).read_to_string(&mut text)
+        std::io::stdin().take(MOST_BYTES + 1).read_to_string(&mut text)
     } else {
-        std::fs::File::open(file).and_then(|opened| opened.take(MOST_BYTES).read_to_string(&mut text))
+        std::fs::File::open(file).and_then(|opened| opened.take(MOST_BYTES + 1).read_to_string(&mut text))
     };
     read.map_err(|error| refuse(flag, &format!("{}: {error}", file.display())))?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(refuse(flag, &format!("{} is larger than 64 KiB", file.display())));
+    }
     Ok(text)
 }
 
@@ -41,4 +44,20 @@ fn read(flag: &str, file: &Path) -> Result<Zeroizing<String>, Failed> {
 pub(super) fn refuse(flag: &str, why: &dyn Display) -> Failed {
     let what = format!("what {flag} names cannot be used");
     Failed::new(Code::BadTarget, what, why.to_string(), "put that right; doorward help sign-in shows what there is")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        for (more, taken) in [(0, true), (1, false)] {
+            let length = usize::try_from(MOST_BYTES).unwrap() + more;
+            std::fs::write(&file, "x".repeat(length)).unwrap();
+            assert_eq!(read("--client-secret-file", &file).is_ok(), taken, "{length}");
+        }
+    }
 }
