@@ -107,8 +107,25 @@ impl NamedLock {
         let alive = private::open_or_create(&path).map_err(fault)?;
         alive.lock().map_err(|error| no_lock(&path, &error))?;
         let held = Held { lock: self.clone(), token, alive: Some(alive) };
-        held.write(&mut file, lease)?;
+        self.write(&mut file, &held.token, lease)?;
         Ok(Attempt::Held(held))
+    }
+
+    fn renew(&self, token: &str, lease: Duration) -> Result<bool, StoreFault> {
+        let mut file = self.open()?;
+        let ours = read(&mut file).is_some_and(|lease| lease.token == token);
+        if ours {
+            self.write(&mut file, token, lease)?;
+        }
+        Ok(ours)
+    }
+
+    fn write(&self, file: &mut File, token: &str, lease: Duration) -> Result<(), StoreFault> {
+        let until = now().saturating_add(lease.min(LONGEST_LEASE).as_secs().max(1));
+        let lease = Lease { token: token.to_owned(), holder: Holder { pid: std::process::id(), until } };
+        let text = serde_json::to_vec(&lease).map_err(|_| StoreFault("a lease cannot be written as JSON".into()))?;
+        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text));
+        written.map_err(io(&self.directory))
     }
 
     /// Opens the lock's file for this process alone; that lasts as long as the handle.
@@ -160,21 +177,10 @@ impl Held {
     ///
     /// # Errors
     /// When the lock's file cannot be used.
-    pub fn renew(&self, lease: Duration) -> Result<bool, StoreFault> {
-        let mut file = self.lock.open()?;
-        let ours = read(&mut file).is_some_and(|lease| lease.token == self.token);
-        if ours {
-            self.write(&mut file, lease)?;
-        }
-        Ok(ours)
-    }
-
-    fn write(&self, file: &mut File, lease: Duration) -> Result<(), StoreFault> {
-        let until = now().saturating_add(lease.min(LONGEST_LEASE).as_secs().max(1));
-        let lease = Lease { token: self.token.clone(), holder: Holder { pid: std::process::id(), until } };
-        let text = serde_json::to_vec(&lease).map_err(|_| StoreFault("a lease cannot be written as JSON".into()))?;
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text));
-        written.map_err(io(&self.lock.directory))
+    pub async fn renew(&self, lease: Duration) -> Result<bool, StoreFault> {
+        let (lock, token) = (self.lock.clone(), self.token.clone());
+        let renewed = tokio::task::spawn_blocking(move || lock.renew(&token, lease)).await;
+        renewed.map_err(|error| StoreFault(format!("the lock stopped: {error}")))?
     }
 }
 

@@ -180,7 +180,7 @@ async fn hold(place: &Path, seconds: u64) {
     println!("\npid {}", std::process::id());
     ready();
     println!("\nours {}", held.is_ours().unwrap());
-    println!("\nrenewed {}", held.renew(MINUTE).unwrap());
+    println!("\nrenewed {}", held.renew(MINUTE).await.unwrap());
 }
 
 async fn is_free(place: &Path, name: &str) -> bool {
@@ -229,7 +229,7 @@ async fn a_suspended_holder_loses_the_lock_when_its_lease_ends() {
     actor.go();
     assert_eq!((actor.hear("ours ").as_str(), actor.hear("renewed ").as_str()), ("false", "false"));
     actor.end();
-    assert!(held.is_ours().unwrap() && held.renew(MINUTE).unwrap());
+    assert!(held.is_ours().unwrap() && held.renew(MINUTE).await.unwrap());
     assert!(!is_free(&place, "x").await);
     drop(held);
     assert!(is_free(&place, "x").await);

@@ -101,12 +101,22 @@ pub(super) async fn judged(
 async fn keeping<T>(lock: &Held, lease: Duration, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     loop {
-        if let Ok(done) = tokio::time::timeout(lease / 3, &mut work).await {
-            return done;
-        }
-        if !lock.renew(lease).unwrap_or(false) {
-            tracing::info!("another process took over the refresh meanwhile");
-            return work.await;
+        let kept = async {
+            tokio::time::sleep(lease / 3).await;
+            lock.renew(lease).await
+        };
+        let kept = tokio::select! {
+            done = &mut work => return done,
+            kept = kept => kept,
+        };
+        match kept {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::info!("another process took over the refresh meanwhile");
+                return work.await;
+            }
+            // It may pass before the lease ends.
+            Err(fault) => tracing::warn!("the lock of the refresh could not be kept, which is tried again: {fault}"),
         }
     }
 }
@@ -137,7 +147,7 @@ async fn renew(
                 if std::mem::take(&mut once_more)
                     && failed.code() == Code::Unreachable
                     && started.elapsed() < QUICKLY
-                    && lock.renew(LEASE).unwrap_or(false) =>
+                    && lock.renew(LEASE).await.unwrap_or(false) =>
             {
                 place.trace.once_more(&failed);
                 tokio::time::sleep(PAUSE).await;
@@ -267,5 +277,23 @@ mod tests {
         };
         keeping(&held, lease, others).await;
         assert!(held.is_ours().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_fault_that_passes_does_not_lose_the_lock() {
+        // proves: FCL-06
+        let folder = tempfile::tempdir().unwrap();
+        let (place, away) = (folder.path().join("locks"), folder.path().join("away"));
+        let lock = doorward_store::NamedLock::new(&place, "refresh");
+        let lease = Duration::from_secs(4);
+        let Attempt::Held(held) = lock.try_acquire(lease).await.unwrap() else { panic!("it is free") };
+        let work = async {
+            std::fs::rename(&place, &away).unwrap();
+            tokio::time::sleep(lease / 2).await;
+            std::fs::rename(&away, &place).unwrap();
+            tokio::time::sleep(lease * 3 / 4).await;
+            assert!(matches!(lock.try_acquire(lease).await.unwrap(), Attempt::Busy(_)), "the lease has not ended");
+        };
+        keeping(&held, lease, work).await;
     }
 }
