@@ -54,7 +54,12 @@ pub(crate) fn or_page(why: String, answer: &Inbound) -> String {
     if looks_like_a_page(answer) { "it answered with a web page instead of JSON".to_owned() } else { why }
 }
 
+/// Whether an answer calls itself a page for people.
+pub fn is_page(headers: &http::HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/html"))
+}
+
 fn looks_like_a_page(answer: &Inbound) -> bool {
-    let kind = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.starts_with("text/html")) || answer.body.trim_ascii_start().starts_with(b"<")
+    is_page(&answer.headers) || answer.body.trim_ascii_start().starts_with(b"<")
 }

@@ -85,6 +85,7 @@ pub use busy::no_answer_for_now;
 pub use checked_callback::CheckedCallback;
 pub use command::{is_plain, login_command, login_command_with, word};
 pub use connect::Connect;
+pub use document::is_page;
 pub use failed::{Code, Exit, Failed, about_the_way};
 pub use id_token::{CheckedIdToken, IdTokenRefusal};
 pub use identity::{IdentityKey, IdentityRecord, RestsOn, StoredIdentity};

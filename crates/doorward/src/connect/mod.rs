@@ -15,9 +15,9 @@ use crate::{
 };
 use no_login::NoLogin;
 
-/// How long a refresh that is under way may still take at the end.
 /// How long a message waits for a new token while it has one that is still good.
 const HURRY: Duration = Duration::from_secs(2);
+/// How long a refresh that is under way may still take at the end.
 const LAST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Runs the bridge until the host is done.

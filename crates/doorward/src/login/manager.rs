@@ -36,6 +36,7 @@ const FRESH: Duration = Duration::from_secs(10);
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How long a command may take, at its end, to save a token that was renewed.
 pub(super) const LAST_SAVE: Duration = Duration::from_secs(5);
+
 /// The tokens of one MCP server, for every request of this process.
 #[derive(Clone)]
 pub(crate) struct TokenManager(Arc<Shared>);

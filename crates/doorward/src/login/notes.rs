@@ -47,7 +47,7 @@ pub(super) fn words(note: &Note) -> String {
         }
         Note::WholeOrigin => "the server's metadata describes everything at its origin".to_owned(),
         Note::NoneIsForHere { issuer } => {
-            format!("none of the clients in --clients-file is for {issuer}, so this program makes itself known there")
+            format!("none of the clients in --clients-file is for {issuer}, so none of them is used")
         }
         Note::RegisteredAgain => {
             "the authorization server had forgotten this client, which was registered again".to_owned()

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_client::{BearerFor, Code, Failed, Occasion, Target, next_nonce, no_answer_for_now, word};
+use doorward_client::{
+    BearerFor, Code, Failed, Occasion, Target, is_page, is_plain, next_nonce, no_answer_for_now, word,
+};
 use doorward_types::{ResourceId, Revision, challenge};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::json;
@@ -33,7 +35,7 @@ impl Answer {
         let check = "check that the URL is the one of the MCP endpoint; a server that takes an API key needs no login";
         let (code, what, next) = match () {
             () if self.asks_for_login() => return None,
-            () if status.is_success() && self.is_page() => {
+            () if status.is_success() && is_page(&self.headers) => {
                 (Code::NoResourceMetadata, "this address is that of a web page, and of no MCP server", check.to_owned())
             }
             () if status.is_success() => (
@@ -53,11 +55,6 @@ impl Answer {
 
     fn none_for_now(&self, what: &str, resource: &ResourceId) -> Option<Failed> {
         no_answer_for_now(what, &resource.url(), self.status, &self.headers)
-    }
-
-    fn is_page(&self) -> bool {
-        let kind = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        kind.is_some_and(|kind| kind.starts_with("text/html"))
     }
 
     fn asks_for_scope(&self) -> bool {
@@ -140,17 +137,19 @@ pub(super) async fn send(place: &Place, target: &Target, bearer: Option<&BearerF
 /// No token follows a redirect, so a server is spoken to where it is or not at all.
 fn redirected(target: &Target, answer: &Answer) -> Failed {
     let to = answer.headers.get(header::LOCATION).and_then(|to| target.resource.url().join(to.to_str().ok()?).ok());
-    let (to, next) = match to.map(|mut to| {
+    let to = to.map(|mut to| {
         to.set_query(None);
         to.set_fragment(None);
+        // A URL without a host has neither.
+        let _ = to.set_username("").and_then(|()| to.set_password(None));
         to
-    }) {
-        Some(to) => (
-            format!(" and points to {to}"),
-            format!("if you trust that address, give it: doorward login {}", word(to.as_str())),
-        ),
-        None => (String::new(), "ask the operator of the server for the URL of its MCP endpoint".to_owned()),
+    });
+    let usable = to.as_ref().and_then(|to| ResourceId::parse(to.as_str()).ok()).filter(|to| is_plain(to.as_str()));
+    let next = match usable {
+        Some(to) => format!("if you trust that address, give it: doorward login {}", word(to.as_str())),
+        None => "ask the operator of the server for the URL of its MCP endpoint".to_owned(),
     };
+    let to = to.map(|to| format!(" and points to {to}")).unwrap_or_default();
     let why = format!("{} answered {}{to}; no token is sent elsewhere", target.resource, answer.status);
     Failed::new(Code::Forbidden, "the MCP server is somewhere else", why, next)
 }
@@ -221,5 +220,24 @@ mod tests {
         }
         let asked = answer(429, &[]).asks_for_none(&target.resource).unwrap();
         assert_eq!((asked.code(), asked.hint()), (Code::TooOften, "try again in some minutes"));
+    }
+
+    #[test]
+    fn another_address_is_suggested_only_where_it_could_be_that_of_a_server() {
+        let target = Target::new("https://mcp.example/mcp", "t").unwrap();
+        for (to, suggested) in [
+            ("https://mcp.example/v2/mcp?x=1#y", Some("doorward login https://mcp.example/v2/mcp")),
+            ("/v2/mcp", Some("doorward login https://mcp.example/v2/mcp")),
+            ("https://ada:s3cret@mcp.example/v2", Some("doorward login https://mcp.example/v2")),
+            ("https://mcp.example/&calc", None),
+            ("https://mcp.example/%25PATH%25", None),
+            ("ftp://mcp.example/mcp", None),
+            ("mailto:ada@mcp.example", None),
+        ] {
+            let failed = redirected(&target, &answer(308, &[(header::LOCATION, to)]));
+            assert_eq!(failed.hint().contains("doorward login"), suggested.is_some(), "{failed}");
+            assert!(suggested.is_none_or(|command| failed.hint().ends_with(command)), "{failed}");
+            assert!(!failed.to_string().contains("s3cret"), "{failed}");
+        }
     }
 }
