@@ -33,7 +33,7 @@ pub(super) enum Unasked {
     /// Nothing; who waits for it is told when all before has been dealt with.
     Mark(oneshot::Sender<()>),
     /// A new session has taken the place of one that the server had forgotten.
-    SessionAnew,
+    SessionAnew(Which),
 }
 
 /// The host at one end, the server at the other, and what is known of both.
@@ -129,7 +129,7 @@ impl Link {
                     match self.set_aside(Unasked::Said(message, session, held)) {
                         None => {}
                         Some(Unasked::Said(message, ..)) => self.pass_on(session, &message, &text).await,
-                        Some(Unasked::SessionAnew | Unasked::Mark(_)) => {}
+                        Some(Unasked::SessionAnew(_) | Unasked::Mark(_)) => {}
                     }
                     return;
                 }

@@ -80,7 +80,8 @@ pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
             Ok(answer) => {
                 if was_there && is_forgotten(answer, Instant::now() + PONG).await.1 {
                     // In a task of its own: a new session ends this one's listener.
-                    tokio::spawn(begin_anew(Arc::downgrade(&link), session));
+                    let wait = link.session.wait_for_next(Instant::now());
+                    tokio::spawn(begin_anew(Arc::downgrade(&link), session, wait));
                 }
                 return;
             }
@@ -92,9 +93,10 @@ pub(super) async fn run(link: Arc<Link>, opening: DropGuard) {
     }
 }
 
-/// Begins another session in place of a forgotten one, as soon as the server is there again. The host may have nothing to
-/// say meanwhile, and the server may.
-async fn begin_anew(link: Weak<Link>, forgotten: Which) {
+/// Begins another session in place of a forgotten one after this wait, and tries again while the server is not there. The
+/// host may have nothing to say meanwhile, and the server may.
+async fn begin_anew(link: Weak<Link>, forgotten: Which, wait: Duration) {
+    tokio::time::sleep(wait).await;
     let mut pause = FIRST_PAUSE;
     for _ in 0..MOST_BEGINNINGS {
         let Some(link) = link.upgrade().filter(|link| link.session.is(forgotten)) else { return };

@@ -78,9 +78,10 @@ impl Link {
         self.session.began(&initialize, id, &result);
         self.session.confirmed(&initialized);
         self.listen().done().await;
-        if self.set_aside(Unasked::SessionAnew).is_some() {
+        let which = self.session.present();
+        if self.set_aside(Unasked::SessionAnew(which)).is_some() {
             // What the host says next, or again, may be about the same, and the last word counts.
-            let restoring = tokio::spawn(Arc::clone(self).restore(result));
+            let restoring = tokio::spawn(Arc::clone(self).restore(which, result));
             let _ = tokio::time::timeout(RESTORED, restoring).await;
         }
         true

@@ -2,16 +2,24 @@
 //!
 //! Source: MCP 2025-11-25 transports, "Session Management".
 
-use std::sync::{Mutex, MutexGuard};
+use std::{
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use doorward_types::Revision;
 use http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
-use tokio::{sync::Notify, task::AbortHandle};
+use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 use super::headers;
 use crate::envelope::Members;
+
+/// From when on a session is no longer one that was forgotten at once.
+const LASTED: Duration = Duration::from_secs(10);
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What is known of the session.
 #[derive(Default)]
@@ -32,6 +40,9 @@ struct Now {
     initialize: Option<Bytes>,
     initialized: Option<Bytes>,
     listening: Option<AbortHandle>,
+    begun: Option<Instant>,
+    /// How long it was waited before the last session that nobody had asked for.
+    waited: Duration,
 }
 
 /// Which session a message was sent in.
@@ -71,6 +82,7 @@ impl Session {
     pub(super) fn began(&self, initialize: &Bytes, id: Option<HeaderValue>, result: &RawValue) {
         let mut now = self.now();
         now.count += 1;
+        now.begun = Some(Instant::now());
         now.id = id;
         now.version = negotiated(result);
         now.initialize = Some(initialize.clone());
@@ -117,6 +129,17 @@ impl Session {
             initialized: now.initialized.clone()?,
             version: now.version.clone(),
         })
+    }
+
+    /// How long to wait before another takes the place of this one, which was forgotten just now. Some servers forget every
+    /// session at once.
+    pub(super) fn wait_for_next(&self, at: Instant) -> Duration {
+        let mut now = self.now();
+        now.waited = match now.begun {
+            Some(begun) if at.duration_since(begun) < LASTED => (now.waited * 2).clamp(FIRST_WAIT, LONGEST_WAIT),
+            _ => Duration::ZERO,
+        };
+        now.waited
     }
 
     /// Puts another listener in place of the present one.
@@ -172,6 +195,20 @@ pub(super) fn session_id(headers: &HeaderMap) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sessions_that_are_forgotten_at_once_follow_each_other_more_and_more_slowly() {
+        let session = Session::default();
+        let begin = || session.began(&Bytes::new(), None, &RawValue::from_string("{}".to_owned()).unwrap());
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            begin();
+            assert_eq!(session.wait_for_next(Instant::now()), Duration::from_secs(seconds));
+        }
+        begin();
+        assert_eq!(session.wait_for_next(Instant::now() + LASTED), Duration::ZERO);
+        begin();
+        assert_eq!(session.wait_for_next(Instant::now()), FIRST_WAIT);
+    }
 
     #[test]
     fn a_session_is_named_in_visible_characters_and_its_name_is_not_shown() {

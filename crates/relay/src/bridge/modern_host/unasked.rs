@@ -6,7 +6,6 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
 use super::{
     Kept,
-    listening::watch,
     parked::Question,
     refuse_all,
     running::{Asked, Running, respond},
@@ -14,11 +13,10 @@ use super::{
 };
 use crate::{
     bridge::{
-        call::Speech,
         find,
         link::{Link, Unasked},
     },
-    envelope::{self, Id, Members, Message, Request, raw},
+    envelope::{self, Id, Message, Request, raw},
     listen::{Change, Filter},
     plan::LEVELS,
 };
@@ -77,16 +75,16 @@ pub(in crate::bridge) async fn take(link: Arc<Link>, kept: Arc<Kept>, mut unaske
                 }
             }
             Unasked::Mark(sender) => drop(sender.send(())),
-            Unasked::SessionAnew => {
-                let set = *kept.level.lock().await;
-                if let Some(level) = set {
-                    let mut params = Members::default();
-                    params.set("level", raw(&LEVELS[level]));
-                    find::ask(&link, Speech::Legacy, "logging/setLevel", params).await;
+            Unasked::SessionAnew(which) => {
+                // A call that wants more of the log waits, and has the last word.
+                let set = kept.level.lock().await;
+                if let Some(level) = *set {
+                    link.ask_again(which, "logging/setLevel", "level", raw(&LEVELS[level])).await;
                 }
+                drop(set);
                 let watched = kept.watched();
                 for uri in &watched {
-                    watch(&link, uri, true).await;
+                    link.ask_again(which, "resources/subscribe", "uri", raw(uri)).await;
                 }
                 // What changed in between is not known.
                 Filter::all(watched).all_changes().iter().for_each(|change| kept.changed(change));
@@ -161,6 +159,7 @@ async fn put(link: &Arc<Link>, kept: &Arc<Kept>, question: Question) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope::Members;
 
     #[test]
     fn a_notification_goes_where_the_newer_era_wants_it() {

@@ -1,8 +1,11 @@
 //! Sessions that take the place of forgotten ones, and what was said in those before.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio::sync::{Notify, mpsc};
@@ -360,4 +363,73 @@ async fn what_the_host_asks_last_is_what_the_next_session_is_asked_last() {
     }
     host.end().await.0.unwrap();
     assert_eq!(*levels.lock().unwrap(), ["error", "error", "debug"]);
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_every_session_at_once_is_not_asked_for_one_after_another() {
+    // proves: MCP-HTTP-021
+    let begun = Arc::new(AtomicUsize::new(0));
+    let listened = Arc::new(Mutex::new(BTreeSet::new()));
+    let server = Server::start(move |got, mut caller| {
+        let (begun, listened) = (Arc::clone(&begun), Arc::clone(&listened));
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                ("GET", _) => {
+                    let session = got.header("mcp-session-id").map(str::to_owned);
+                    if !listened.lock().unwrap().insert(session) {
+                        return caller.status("404 Not Found", &[], "").await;
+                    }
+                    caller.stream().await;
+                    caller.raw("retry: 0\n\n").await;
+                }
+                (_, "initialize") => begin(&got, &mut caller, begun.fetch_add(1, Relaxed)).await,
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let first = tokio::time::Instant::now();
+    host.initialize().await;
+    until_got(&server, |got| got.method == "GET" && got.header("mcp-session-id") == Some("s2")).await;
+    assert!(first.elapsed() > Duration::from_secs(3), "a second before the next, and two before the one after it");
+    host.end().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_new_session_is_asked_for_unasked_begins_no_further_one() {
+    // proves: MCP-HTTP-021
+    let begun = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |got, mut caller| {
+        let begun = Arc::clone(&begun);
+        async move {
+            match (got.method.as_str(), got.rpc()) {
+                ("GET", _) => caller.status("405 Method Not Allowed", &[], "").await,
+                (_, "initialize") => begin(&got, &mut caller, begun.fetch_add(1, Relaxed)).await,
+                _ if got.header("mcp-session-id").is_none() => caller.status("400 Bad Request", &[], "").await,
+                // As where each request goes to another server that knows nothing of the others.
+                (_, "logging/setLevel") => caller.status("404 Not Found", &[], "").await,
+                (_, "tools/call") => caller.json(&got.result(&json!({"content": []}))).await,
+                _ => caller.accepted().await,
+            }
+        }
+    })
+    .await;
+    let mut host = Host::start(&server, &Tokens::new(&server.url()));
+    let mut wants_log = modern(1, "tools/call", "any");
+    wants_log["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = "debug".into();
+    assert!(host.ask(&wants_log).await["result"].is_object());
+    let levels = || server.methods().iter().filter(|method| *method == "logging/setLevel").count();
+    tokio::time::timeout(PATIENCE, async {
+        while levels() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("twice for the host, and once in the new session");
+    // Its answer waits until what came unasked before has been dealt with.
+    assert!(host.ask(&modern(2, "tools/call", "any")).await["result"].is_object());
+    let begun = server.methods().iter().filter(|method| *method == "initialize").count();
+    assert_eq!(begun, 2, "{:?}", server.methods());
+    host.end().await.0.unwrap();
 }
