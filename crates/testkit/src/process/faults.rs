@@ -122,7 +122,11 @@ fn pass(client: TcpStream, server: SocketAddr, rule: &Mutex<Option<Rule>>) -> Op
         upstream.read_to_end(&mut answer).ok()?;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
         let (head, body) = answer.split_at(end);
-        let head = String::from_utf8_lossy(head).into_owned();
+        let mut head = String::from_utf8_lossy(head).into_owned();
+        if fault.is_some() {
+            // The connection ends after it; unsaid, the next request could be sent on it and get lost.
+            head = with(&head, "connection", "close");
+        }
         deliver(&client, &head, body, fault.as_ref())?;
         if is_last || fault.is_some() || !head.to_ascii_lowercase().contains("content-length") {
             return client.shutdown(Shutdown::Both).ok();
