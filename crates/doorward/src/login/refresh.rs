@@ -1,7 +1,8 @@
 //! One refresh, alone among all processes that share the store.
 
 use std::{
-    sync::OnceLock,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,6 @@ use doorward_client::{
 };
 use doorward_fetch::Reach;
 use doorward_store::{Attempt, Held};
-use doorward_types::Entropy as _;
 
 use super::{
     fail, identity,
@@ -247,13 +247,9 @@ async fn over(place: &Place, key: &doorward_client::Key, generation: u64, failed
 
 /// Whether a token ends so soon that it is renewed before it is sent.
 pub(super) fn is_ending(tokens: &StoredTokens) -> bool {
-    static JITTER: OnceLock<u8> = OnceLock::new();
-    let jitter = JITTER.get_or_init(|| {
-        let mut byte = [0];
-        SystemEntropy.fill(&mut byte);
-        byte[0]
-    });
-    tokens.is_ending(*jitter, now())
+    // It need not be hard to guess, and the first bytes of the generator for secrets take 20 ms.
+    static JITTER: LazyLock<u8> = LazyLock::new(|| RandomState::new().build_hasher().finish() as u8);
+    tokens.is_ending(*JITTER, now())
 }
 
 #[cfg(test)]
